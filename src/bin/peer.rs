@@ -1,0 +1,3 @@
+//! The `peer` program.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The `tracker` program.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! A peer: its threads and what they share.

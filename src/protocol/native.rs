@@ -1,0 +1,1 @@
+//! Messages between peers in the native dialect.

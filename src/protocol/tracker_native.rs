@@ -1,0 +1,1 @@
+//! Messages between a peer and a tracker in the native dialect.

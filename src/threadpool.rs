@@ -1,0 +1,1 @@
+//! A fixed set of workers over a bounded channel.

@@ -1,0 +1,1 @@
+//! The tracker: one thread, one loop.
