@@ -2,6 +2,9 @@
 //!
 //! The raw bytes of `info` are kept and hashed as they came, never re-encoded (BEP 3, BEP 52).
 
+/// A torrent in the making.
+pub mod draft;
+
 use crate::ids::{InfoHashV1, InfoHashV2, Sha1Hash, Sha256Hash};
 
 /// A torrent, parsed and checked: every path is safe, every number in range.
