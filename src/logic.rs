@@ -1,1 +1,47 @@
 //! Whom to ask for what, and whom to serve: pure state machines.
+//!
+//! Each machine takes what happened and the [`crate::clock::Moment`] it happened at, and gives
+//! decisions back as values. No sockets, files, threads, locks or clocks stand here, and no bytes
+//! of content: the machines deal in blocks, pieces, peers and moments.
+
+use std::fmt;
+
+/// How many peers have each piece, rarest first.
+pub mod availability;
+
+/// Which block to ask for next.
+pub mod picker;
+
+/// How much to have asked of one peer.
+pub mod pipeline;
+
+/// How fast something flows.
+pub mod rate;
+
+/// One peer as we see it.
+pub mod session;
+
+/// One torrent and all its peers.
+pub mod swarm;
+
+/// Whom to serve.
+pub mod choker;
+
+/// Who sent what did not match its hash.
+pub mod ban;
+
+/// Whom to call, and when again.
+pub mod dialer;
+
+/// Bytes per second, kept.
+pub mod limiter;
+
+/// A connected peer, by a number that is never used twice in a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerKey(pub u64);
+
+impl fmt::Display for PeerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "peer {}", self.0)
+    }
+}

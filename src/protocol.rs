@@ -11,6 +11,9 @@ pub mod msgpack;
 /// Frames and datagrams.
 pub mod frame;
 
+/// A connection's receive buffer.
+pub mod reader;
+
 /// Messages between peers in the native dialect.
 pub mod native;
 

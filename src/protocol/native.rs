@@ -1,1 +1,605 @@
-//! Messages between peers in the native dialect.
+//! Messages between peers in the native dialect: [`Message`] to frame and back.
+//!
+//! The type's high half names the class: `0x1_` COMMAND, `0x2_` DATA, `0x3_` CONTROL. Headers are
+//! MessagePack maps of named fields; what is bulk (a chunk, a bitfield, hashes, peers) is the
+//! frame's body and is borrowed, never copied here. PROTOCOL.md has an example of each message.
+
+use super::Malformed;
+use super::frame::{Bin, Frame, put_frame, put_head};
+use crate::geometry::BLOCK_LEN;
+use crate::ids::{InfoHashV2, PeerId, PieceIndex, Sha256Hash, Span};
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
+
+/// The version in HELLO; a peer of another major version is told so and let go.
+pub const VERSION: u32 = 1;
+
+/// The longest CHUNK_DATA body, in bytes.
+pub const MAX_CHUNK: u32 = super::frame::MAX_BODY as u32;
+
+/// The most hashes one HASHES message carries.
+pub const MAX_HASHES: u32 = MAX_CHUNK / 32;
+
+/// The most addresses one PEER_LIST carries.
+pub const MAX_PEERS: usize = 200;
+
+/// How busy the peer that was called is (STATE).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Availability {
+    /// Connected, and an upload slot is free.
+    Available,
+    /// Connected; all upload slots are taken, so expect to wait for UNCHOKE.
+    Connected,
+    /// No connection slot is free: go on to the next peer.
+    Unavailable,
+}
+
+/// Which leaf hashes are asked for or given (BEP 52 `hash request`, fields of the same names).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HashRange {
+    /// The file's Merkle root.
+    pub root: Sha256Hash,
+    /// The layer, counted from the leaves (0).
+    pub base: u32,
+    /// The first hash of that layer.
+    pub index: u32,
+    /// How many.
+    pub count: u32,
+}
+
+/// All that peers say to each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// Who calls, and for which content.
+    Hello(Hello),
+    /// The answer to HELLO.
+    State(State),
+    /// How many chunks has the content?
+    GetCount,
+    /// So many.
+    ChunkCount(u32),
+    /// Asks for bytes of the metainfo: raw `info`, then the piece layers.
+    GetMetainfo {
+        /// Bytes from the start.
+        offset: u32,
+        /// Bytes, at most [`MAX_CHUNK`].
+        length: u32,
+    },
+    /// Bytes of the metainfo.
+    Metainfo {
+        /// Bytes from the start.
+        offset: u32,
+        /// How many bytes there are in all.
+        total: u32,
+        /// How many of them are `info`.
+        info: u32,
+        /// The bytes.
+        data: &'a [u8],
+    },
+    /// Asks for leaf hashes.
+    GetHashes(HashRange),
+    /// Leaf hashes, 32 bytes each.
+    Hashes(HashRange, &'a [u8]),
+    /// Which pieces the sender has, from piece `first` (a multiple of 8) on.
+    Bitfield {
+        /// The first piece that the bits speak of.
+        first: u32,
+        /// The bits.
+        bits: &'a [u8],
+    },
+    /// The sender has one more piece.
+    Have(PieceIndex),
+    /// The sender has every piece.
+    HaveAll,
+    /// The sender has no piece.
+    HaveNone,
+    /// You have something I want.
+    Interested,
+    /// You have nothing I want.
+    NotInterested,
+    /// I do not serve you; what you asked for and did not get is void.
+    Choke,
+    /// I serve you: ask.
+    Unchoke,
+    /// Asks for bytes of a piece, up to a whole one.
+    Get(Span),
+    /// Bytes of a piece.
+    Chunk {
+        /// The piece.
+        piece: PieceIndex,
+        /// Bytes from its start.
+        offset: u32,
+        /// The bytes.
+        data: &'a [u8],
+    },
+    /// What was asked is no longer wanted.
+    Cancel(Span),
+    /// What was asked will not come.
+    Reject(Span),
+    /// Noted.
+    Ack,
+    /// Something is wrong; the sender closes the connection after it.
+    Error(ErrorMessage),
+    /// Asks for other peers of this content.
+    Peers,
+    /// Other peers.
+    PeerList(Vec<SocketAddr>),
+    /// Are you there?
+    Ping(u64),
+    /// I am; the number is the PING's.
+    Pong(u64),
+    /// An orderly end.
+    Bye,
+}
+
+/// HELLO: the first message of the peer that dialled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hello {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The content.
+    pub info_hash: InfoHashV2,
+    /// Who calls.
+    pub peer_id: PeerId,
+    /// Where the caller listens; 0 if nowhere.
+    pub port: u16,
+    /// Names of what the caller can do beyond version 1.
+    pub features: Vec<String>,
+}
+
+/// STATE: the first message of the peer that was called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// How busy it is.
+    pub state: Availability,
+    /// Who answers.
+    pub peer_id: PeerId,
+}
+
+/// ERROR: why the sender ends the connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorMessage {
+    /// 400 a broken rule, 404 unknown content, 426 another version, 503 shutting down.
+    pub code: u32,
+    /// In words.
+    pub message: String,
+}
+
+mod kind {
+    pub const HELLO: u8 = 0x10;
+    pub const GET_COUNT: u8 = 0x11;
+    pub const GET_METAINFO: u8 = 0x12;
+    pub const GET_HASHES: u8 = 0x13;
+    pub const INTERESTED: u8 = 0x14;
+    pub const NOT_INTERESTED: u8 = 0x15;
+    pub const GET: u8 = 0x16;
+    pub const CANCEL: u8 = 0x17;
+    pub const PEERS: u8 = 0x18;
+    pub const PING: u8 = 0x19;
+    pub const BYE: u8 = 0x1f;
+    pub const CHUNK_DATA: u8 = 0x20;
+    pub const METAINFO: u8 = 0x21;
+    pub const HASHES: u8 = 0x22;
+    pub const STATE: u8 = 0x30;
+    pub const CHUNK_COUNT: u8 = 0x31;
+    pub const BITFIELD: u8 = 0x32;
+    pub const HAVE: u8 = 0x33;
+    pub const HAVE_ALL: u8 = 0x34;
+    pub const HAVE_NONE: u8 = 0x35;
+    pub const CHOKE: u8 = 0x36;
+    pub const UNCHOKE: u8 = 0x37;
+    pub const REJECT: u8 = 0x38;
+    pub const ACK: u8 = 0x39;
+    pub const ERROR: u8 = 0x3a;
+    pub const PEER_LIST: u8 = 0x3b;
+    pub const PONG: u8 = 0x3c;
+}
+
+#[derive(Serialize, Deserialize)]
+struct Nothing {}
+
+#[derive(Serialize, Deserialize)]
+struct HelloHeader {
+    version: u32,
+    info_hash: Bin<32>,
+    peer_id: Bin<20>,
+    port: u16,
+    features: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StateHeader {
+    state: Availability,
+    peer_id: Bin<20>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CountHeader {
+    count: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RangeHeader {
+    offset: u32,
+    length: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MetainfoHeader {
+    offset: u32,
+    total: u32,
+    info: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HashesHeader {
+    root: Bin<32>,
+    base: u32,
+    index: u32,
+    count: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BitfieldHeader {
+    first: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HaveHeader {
+    piece: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SpanHeader {
+    piece: u32,
+    offset: u32,
+    length: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PingHeader {
+    number: u64,
+}
+
+impl From<Span> for SpanHeader {
+    fn from(span: Span) -> Self {
+        Self { piece: span.piece.0, offset: span.offset, length: span.length }
+    }
+}
+
+impl From<SpanHeader> for Span {
+    fn from(header: SpanHeader) -> Self {
+        Self { piece: PieceIndex(header.piece), offset: header.offset, length: header.length }
+    }
+}
+
+impl From<HashRange> for HashesHeader {
+    fn from(range: HashRange) -> Self {
+        let HashRange { root, base, index, count } = range;
+        Self { root: Bin(root), base, index, count }
+    }
+}
+
+impl From<HashesHeader> for HashRange {
+    fn from(header: HashesHeader) -> Self {
+        let HashesHeader { root, base, index, count } = header;
+        Self { root: root.0, base, index, count }
+    }
+}
+
+impl<'a> Message<'a> {
+    /// Appends the message to `out` as one frame.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        let none: &[u8] = &[];
+        match self {
+            Self::Hello(hello) => put_hello(out, hello),
+            Self::State(State { state, peer_id }) => {
+                let header = StateHeader { state: *state, peer_id: Bin(peer_id.0) };
+                put_frame(out, kind::STATE, &header, none);
+            }
+            Self::GetCount => put_bare(out, kind::GET_COUNT),
+            &Self::ChunkCount(count) => {
+                put_frame(out, kind::CHUNK_COUNT, &CountHeader { count }, none);
+            }
+            &Self::GetMetainfo { offset, length } => {
+                put_frame(out, kind::GET_METAINFO, &RangeHeader { offset, length }, none);
+            }
+            &Self::Metainfo { offset, total, info, data } => {
+                put_frame(out, kind::METAINFO, &MetainfoHeader { offset, total, info }, data);
+            }
+            &Self::GetHashes(range) => {
+                put_frame(out, kind::GET_HASHES, &HashesHeader::from(range), none);
+            }
+            &Self::Hashes(range, hashes) => {
+                put_frame(out, kind::HASHES, &HashesHeader::from(range), hashes);
+            }
+            &Self::Bitfield { first, bits } => {
+                put_frame(out, kind::BITFIELD, &BitfieldHeader { first }, bits);
+            }
+            Self::Have(piece) => put_frame(out, kind::HAVE, &HaveHeader { piece: piece.0 }, none),
+            Self::HaveAll => put_bare(out, kind::HAVE_ALL),
+            Self::HaveNone => put_bare(out, kind::HAVE_NONE),
+            Self::Interested => put_bare(out, kind::INTERESTED),
+            Self::NotInterested => put_bare(out, kind::NOT_INTERESTED),
+            Self::Choke => put_bare(out, kind::CHOKE),
+            Self::Unchoke => put_bare(out, kind::UNCHOKE),
+            &Self::Get(span) => put_frame(out, kind::GET, &SpanHeader::from(span), none),
+            &Self::Chunk { piece, offset, data } => {
+                put_chunk_head(out, Span { piece, offset, length: data.len() as u32 });
+                out.extend_from_slice(data);
+            }
+            &Self::Cancel(span) => put_frame(out, kind::CANCEL, &SpanHeader::from(span), none),
+            &Self::Reject(span) => put_frame(out, kind::REJECT, &SpanHeader::from(span), none),
+            Self::Ack => put_bare(out, kind::ACK),
+            Self::Error(error) => put_frame(out, kind::ERROR, error, none),
+            Self::Peers => put_bare(out, kind::PEERS),
+            Self::PeerList(peers) => {
+                let body: Vec<u8> = peers.iter().take(MAX_PEERS).flat_map(address_bytes).collect();
+                put_frame(out, kind::PEER_LIST, &Nothing {}, &body);
+            }
+            &Self::Ping(number) => put_frame(out, kind::PING, &PingHeader { number }, none),
+            &Self::Pong(number) => put_frame(out, kind::PONG, &PingHeader { number }, none),
+            Self::Bye => put_bare(out, kind::BYE),
+        }
+    }
+
+    /// The message as a frame of its own.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.put(&mut out);
+        out
+    }
+
+    /// What a frame says. `Ok(None)` is a type we do not know in a class we know: to be ignored,
+    /// so that the protocol can grow.
+    pub fn read(frame: &Frame<'a>) -> Result<Option<Self>, Malformed> {
+        let length = frame.body.len() as u64;
+        let wrong_body = Malformed::BodyLength { kind: frame.kind, length };
+        let has_body = matches!(
+            frame.kind,
+            kind::CHUNK_DATA | kind::METAINFO | kind::HASHES | kind::BITFIELD | kind::PEER_LIST
+        );
+        if !has_body && length > 0 {
+            return Err(wrong_body);
+        }
+        Ok(Some(match frame.kind {
+            kind::HELLO => Self::Hello(read_hello(frame)?),
+            kind::STATE => {
+                let StateHeader { state, peer_id } = frame.decode()?;
+                Self::State(State { state, peer_id: PeerId(peer_id.0) })
+            }
+            kind::GET_COUNT => Self::GetCount,
+            kind::CHUNK_COUNT => Self::ChunkCount(frame.decode::<CountHeader>()?.count),
+            kind::GET_METAINFO => {
+                let RangeHeader { offset, length } = frame.decode()?;
+                Self::GetMetainfo { offset, length }
+            }
+            kind::METAINFO => {
+                let MetainfoHeader { offset, total, info } = frame.decode()?;
+                Self::Metainfo { offset, total, info, data: frame.body }
+            }
+            kind::GET_HASHES => Self::GetHashes(frame.decode::<HashesHeader>()?.into()),
+            kind::HASHES => {
+                let range = HashRange::from(frame.decode::<HashesHeader>()?);
+                if u64::from(range.count) * 32 != length {
+                    return Err(wrong_body);
+                }
+                Self::Hashes(range, frame.body)
+            }
+            kind::BITFIELD => {
+                let BitfieldHeader { first } = frame.decode()?;
+                Self::Bitfield { first, bits: frame.body }
+            }
+            kind::HAVE => Self::Have(PieceIndex(frame.decode::<HaveHeader>()?.piece)),
+            kind::HAVE_ALL => Self::HaveAll,
+            kind::HAVE_NONE => Self::HaveNone,
+            kind::INTERESTED => Self::Interested,
+            kind::NOT_INTERESTED => Self::NotInterested,
+            kind::CHOKE => Self::Choke,
+            kind::UNCHOKE => Self::Unchoke,
+            kind::GET => Self::Get(frame.decode::<SpanHeader>()?.into()),
+            kind::CHUNK_DATA => {
+                let Span { piece, offset, length: announced } =
+                    frame.decode::<SpanHeader>()?.into();
+                if u64::from(announced) != length || announced == 0 {
+                    return Err(wrong_body);
+                }
+                Self::Chunk { piece, offset, data: frame.body }
+            }
+            kind::CANCEL => Self::Cancel(frame.decode::<SpanHeader>()?.into()),
+            kind::REJECT => Self::Reject(frame.decode::<SpanHeader>()?.into()),
+            kind::ACK => Self::Ack,
+            kind::ERROR => Self::Error(frame.decode()?),
+            kind::PEERS => Self::Peers,
+            kind::PEER_LIST => Self::PeerList(read_addresses(frame.body).ok_or(wrong_body)?),
+            kind::PING => Self::Ping(frame.decode::<PingHeader>()?.number),
+            kind::PONG => Self::Pong(frame.decode::<PingHeader>()?.number),
+            kind::BYE => Self::Bye,
+            0x10..=0x3f => return Ok(None),
+            kind => return Err(Malformed::UnknownType { kind }),
+        }))
+    }
+}
+
+/// Appends a CHUNK_DATA frame up to its body; `span.length` bytes of the piece follow it.
+pub fn put_chunk_head(out: &mut Vec<u8>, span: Span) {
+    debug_assert!(span.length <= MAX_CHUNK && span.offset.is_multiple_of(BLOCK_LEN));
+    put_head(out, kind::CHUNK_DATA, &SpanHeader::from(span), span.length as usize);
+}
+
+fn put_bare(out: &mut Vec<u8>, kind: u8) {
+    put_frame(out, kind, &Nothing {}, &[]);
+}
+
+fn put_hello(out: &mut Vec<u8>, hello: &Hello) {
+    let header = HelloHeader {
+        version: hello.version,
+        info_hash: Bin(hello.info_hash.0),
+        peer_id: Bin(hello.peer_id.0),
+        port: hello.port,
+        features: hello.features.clone(),
+    };
+    put_frame(out, kind::HELLO, &header, &[]);
+}
+
+fn read_hello(frame: &Frame) -> Result<Hello, Malformed> {
+    let header: HelloHeader = frame.decode()?;
+    Ok(Hello {
+        version: header.version,
+        info_hash: InfoHashV2(header.info_hash.0),
+        peer_id: PeerId(header.peer_id.0),
+        port: header.port,
+        features: header.features,
+    })
+}
+
+/// An address in a PEER_LIST: a byte 4 or 6, the IP, the port (big-endian).
+fn address_bytes(address: &SocketAddr) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(19);
+    match address.ip() {
+        IpAddr::V4(ip) => {
+            bytes.push(4);
+            bytes.extend(ip.octets());
+        }
+        IpAddr::V6(ip) => {
+            bytes.push(6);
+            bytes.extend(ip.octets());
+        }
+    }
+    bytes.extend(address.port().to_be_bytes());
+    bytes
+}
+
+fn read_addresses(mut bytes: &[u8]) -> Option<Vec<SocketAddr>> {
+    let mut peers = Vec::new();
+    while let Some((&family, rest)) = bytes.split_first() {
+        let (ip, rest) = match family {
+            4 => rest.split_first_chunk::<4>().map(|(ip, rest)| (IpAddr::from(*ip), rest))?,
+            6 => rest.split_first_chunk::<16>().map(|(ip, rest)| (IpAddr::from(*ip), rest))?,
+            _ => return None,
+        };
+        let (port, rest) = rest.split_first_chunk::<2>()?;
+        peers.push(SocketAddr::new(ip, u16::from_be_bytes(*port)));
+        bytes = rest;
+    }
+    (peers.len() <= MAX_PEERS).then_some(peers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn span() -> Span {
+        Span { piece: PieceIndex(3), offset: 16384, length: 32768 }
+    }
+
+    fn read(bytes: &[u8]) -> Message<'_> {
+        let (frame, used) = Frame::first_in(bytes).unwrap().unwrap();
+        assert_eq!(used, bytes.len());
+        Message::read(&frame).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_get_is_written_field_by_field_as_specified() {
+        let mut golden = vec![0, 0, 0, 0, 0x16, 0x83];
+        golden.extend(b"\xa5piece\x03");
+        golden.extend(b"\xa6offset\xcd\x40\x00");
+        golden.extend(b"\xa6length\xcd\x80\x00");
+        golden[3] = golden.len() as u8 - 4;
+        assert_eq!(Message::Get(span()).to_bytes(), golden);
+        assert_eq!(read(&golden), Message::Get(span()));
+    }
+
+    #[test]
+    fn a_chunk_is_a_header_and_its_raw_bytes() {
+        let data = [7; 5];
+        let mut golden = vec![0, 0, 0, 0, 0x20, 0x83];
+        golden.extend(b"\xa5piece\x09\xa6offset\x00\xa6length\x05\x07\x07\x07\x07\x07");
+        golden[3] = golden.len() as u8 - 4;
+        let chunk = Message::Chunk { piece: PieceIndex(9), offset: 0, data: &data };
+        assert_eq!(chunk.to_bytes(), golden);
+        assert_eq!(read(&golden), chunk);
+    }
+
+    #[test]
+    fn bare_messages_have_an_empty_map() {
+        assert_eq!(Message::Unchoke.to_bytes(), [0, 0, 0, 2, 0x37, 0x80]);
+        assert_eq!(read(&[0, 0, 0, 2, 0x1f, 0x80]), Message::Bye);
+    }
+
+    #[test]
+    fn every_message_is_read_back() {
+        let hashes = [1; 64];
+        let range = HashRange { root: [5; 32], base: 0, index: 64, count: 2 };
+        let all = [
+            Message::Hello(Hello {
+                version: 1,
+                info_hash: InfoHashV2([1; 32]),
+                peer_id: PeerId([2; 20]),
+                port: 6881,
+                features: vec!["x".into()],
+            }),
+            Message::State(State { state: Availability::Connected, peer_id: PeerId([3; 20]) }),
+            Message::GetCount,
+            Message::ChunkCount(70000),
+            Message::GetMetainfo { offset: 9, length: 8 },
+            Message::Metainfo { offset: 9, total: 100, info: 50, data: &[1, 2, 3] },
+            Message::GetHashes(range),
+            Message::Hashes(range, &hashes),
+            Message::Bitfield { first: 8, bits: &[0xf0] },
+            Message::Have(PieceIndex(2)),
+            Message::HaveAll,
+            Message::HaveNone,
+            Message::Interested,
+            Message::NotInterested,
+            Message::Choke,
+            Message::Unchoke,
+            Message::Get(span()),
+            Message::Chunk { piece: PieceIndex(0), offset: 0, data: &[1] },
+            Message::Cancel(span()),
+            Message::Reject(span()),
+            Message::Ack,
+            Message::Error(ErrorMessage { code: 404, message: "no such content".into() }),
+            Message::Peers,
+            Message::PeerList(vec!["1.2.3.4:5".parse().unwrap(), "[::1]:6881".parse().unwrap()]),
+            Message::Ping(77),
+            Message::Pong(77),
+            Message::Bye,
+        ];
+        for message in all {
+            assert_eq!(read(&message.to_bytes()), message);
+        }
+    }
+
+    #[test]
+    fn bodies_that_do_not_fit_their_message_are_refused() {
+        let refused = |kind: u8, rest: &[u8]| {
+            let bytes = [&[kind], rest].concat();
+            Message::read(&Frame::parse(&bytes).unwrap()).unwrap_err()
+        };
+        let length = |kind, length| Malformed::BodyLength { kind, length };
+        assert_eq!(refused(0x37, b"\x80x"), length(0x37, 1));
+        assert_eq!(
+            refused(0x20, b"\x83\xa5piece\x00\xa6offset\x00\xa6length\x02x"),
+            length(0x20, 1)
+        );
+        assert_eq!(refused(0x3b, b"\x80\x04\x7f\x00"), length(0x3b, 3));
+        assert_eq!(refused(0x40, b"\x80"), Malformed::UnknownType { kind: 0x40 });
+    }
+
+    #[test]
+    fn a_new_type_in_a_known_class_is_ignored() {
+        assert_eq!(Message::read(&Frame::parse(&[0x3e, 0x80]).unwrap()), Ok(None));
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(frame) = Frame::parse(&bytes) {
+                let _ = Message::read(&frame);
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Whom to call, and when again.
+//!
+//! Addresses come from trackers, from other peers and from the command line. Each is called at
+//! most once at a time; one that does not answer is called again after 5 s, then after twice as
+//! long each time up to ten minutes; ourselves and liars never again. Addresses that cannot be a
+//! peer's (port 0, multicast, broadcast, unspecified) are not kept at all.
+
+use crate::clock::Moment;
+use crate::ids::PeerId;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// The most addresses kept for one torrent.
+const CANDIDATES: usize = 3000;
+
+/// The first pause after a call that failed.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// To be called at this moment or later.
+    Idle(Moment),
+    /// Being called, or connected.
+    Busy,
+    /// Never to be called: ourselves, or banned.
+    Never,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    state: State,
+    failures: u32,
+    /// In the tracker's last answer.
+    listed: bool,
+}
+
+/// The addresses of one torrent's peers.
+#[derive(Debug, Clone, Default)]
+pub struct Dialer {
+    candidates: HashMap<SocketAddr, Candidate>,
+}
+
+impl Dialer {
+    /// Someone named an address.
+    pub fn on_found(&mut self, now: Moment, address: SocketAddr) {
+        if can_be_dialled(address) && self.candidates.len() < CANDIDATES {
+            let new = Candidate { state: State::Idle(now), failures: 0, listed: false };
+            self.candidates.entry(address).or_insert(new);
+        }
+    }
+
+    /// A tracker listed these addresses, which therefore lived a moment ago: one that had
+    /// vanished from the list and is back is called at once.
+    pub fn on_listed(&mut self, now: Moment, addresses: &[SocketAddr]) {
+        let listed: std::collections::HashSet<_> = addresses.iter().collect();
+        for &address in addresses {
+            self.on_found(now, address);
+        }
+        for (address, candidate) in &mut self.candidates {
+            let is_listed = listed.contains(address);
+            if is_listed && !candidate.listed && matches!(candidate.state, State::Idle(_)) {
+                candidate.state = State::Idle(now);
+            }
+            candidate.listed = is_listed;
+        }
+    }
+
+    /// A connection with this address exists, whoever made it.
+    pub fn on_connected(&mut self, address: SocketAddr) {
+        if let Some(candidate) = self.candidates.get_mut(&address) {
+            candidate.failures = 0;
+            if candidate.state != State::Never {
+                candidate.state = State::Busy;
+            }
+        }
+    }
+
+    /// A call failed, or a connection ended before it was of use.
+    pub fn on_failed(&mut self, now: Moment, address: SocketAddr) {
+        if let Some(candidate) =
+            self.candidates.get_mut(&address).filter(|c| c.state == State::Busy)
+        {
+            let pause = FIRST_PAUSE * 2_u32.saturating_pow(candidate.failures.min(10));
+            candidate.failures += 1;
+            candidate.state = State::Idle(now + pause.min(LONGEST_PAUSE));
+        }
+    }
+
+    /// The address is our own, or a liar's: never again.
+    pub fn on_never(&mut self, address: SocketAddr) {
+        let never = Candidate { state: State::Never, failures: 0, listed: false };
+        self.candidates.insert(address, never);
+    }
+
+    /// Whether an address is banned or our own.
+    pub fn is_never(&self, address: SocketAddr) -> bool {
+        self.candidates.get(&address).is_some_and(|c| c.state == State::Never)
+    }
+
+    /// At most `free` addresses to call now; they count as busy until told otherwise.
+    pub fn next_dials(&mut self, now: Moment, free: usize) -> Vec<SocketAddr> {
+        let due = |c: &Candidate| matches!(c.state, State::Idle(at) if at <= now);
+        let mut ready: Vec<_> = self
+            .candidates
+            .iter()
+            .filter(|(_, candidate)| due(candidate))
+            .map(|(&address, candidate)| (candidate.failures, address))
+            .collect();
+        ready.sort_unstable();
+        ready.truncate(free);
+        for (_, address) in &ready {
+            let candidate = self.candidates.get_mut(address).expect("it was just found there");
+            candidate.state = State::Busy;
+        }
+        ready.into_iter().map(|(_, address)| address).collect()
+    }
+
+    /// When the next address is due.
+    pub fn deadline(&self) -> Option<Moment> {
+        let idle = |c: &Candidate| match c.state {
+            State::Idle(at) => Some(at),
+            _ => None,
+        };
+        self.candidates.values().filter_map(idle).min()
+    }
+}
+
+/// Two peers that dialled each other at once keep the connection that the greater id dialled.
+/// Both ends come to the same answer.
+pub fn survives(own: PeerId, theirs: PeerId, we_dialled: bool) -> bool {
+    we_dialled == (own > theirs)
+}
+
+/// Whether an address may be called at all.
+pub fn can_be_dialled(address: SocketAddr) -> bool {
+    let ip_fits = match address.ip() {
+        IpAddr::V4(ip) => !(ip.is_multicast() || ip.is_broadcast() || ip.is_unspecified()),
+        IpAddr::V6(ip) => !(ip.is_multicast() || ip.is_unspecified()),
+    };
+    ip_fits && address.port() != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: u64) -> Moment {
+        Moment::after(Duration::from_secs(secs))
+    }
+
+    fn address(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    #[test]
+    fn an_address_is_called_once_at_a_time_and_then_ever_more_rarely() {
+        let mut d = Dialer::default();
+        d.on_found(at(0), address(1));
+        d.on_found(at(0), address(1));
+        assert_eq!(d.next_dials(at(0), 9), [address(1)]);
+        assert_eq!(d.next_dials(at(0), 9), []);
+        d.on_failed(at(0), address(1));
+        assert_eq!(d.next_dials(at(4), 9), []);
+        assert_eq!(d.next_dials(at(5), 9), [address(1)]);
+        d.on_failed(at(5), address(1));
+        assert_eq!(d.deadline(), Some(at(15)));
+        for round in 1..20 {
+            d.next_dials(at(round * 1000), 9);
+            d.on_failed(at(round * 1000), address(1));
+        }
+        assert_eq!(d.deadline(), Some(at(19_600)));
+    }
+
+    #[test]
+    fn a_peer_that_comes_back_to_the_trackers_list_is_called_at_once() {
+        let mut d = Dialer::default();
+        d.on_listed(at(0), &[address(1)]);
+        for _ in 0..5 {
+            d.next_dials(at(1000), 9);
+            d.on_failed(at(1000), address(1));
+        }
+        d.on_listed(at(1001), &[address(1)]);
+        assert_eq!(d.next_dials(at(1001), 9), [], "listed all the time, yet it does not answer");
+        d.on_listed(at(1002), &[]);
+        d.on_listed(at(1003), &[address(1)]);
+        assert_eq!(d.next_dials(at(1003), 9), [address(1)]);
+    }
+
+    #[test]
+    fn we_and_liars_are_never_called() {
+        let mut d = Dialer::default();
+        d.on_found(at(0), address(1));
+        d.on_never(address(1));
+        d.on_found(at(1), address(1));
+        d.on_connected(address(1));
+        assert_eq!(d.next_dials(at(9), 9), []);
+        assert!(d.is_never(address(1)));
+    }
+
+    #[test]
+    fn addresses_that_no_peer_can_have_are_not_kept() {
+        let mut d = Dialer::default();
+        for bad in ["127.0.0.1:0", "0.0.0.0:1", "224.0.0.1:1", "255.255.255.255:1", "[::]:1"] {
+            d.on_found(at(0), bad.parse().unwrap());
+        }
+        assert_eq!(d.next_dials(at(0), 9), []);
+    }
+
+    #[test]
+    fn of_two_connections_the_one_dialled_by_the_greater_id_stays() {
+        let (low, high) = (PeerId([1; 20]), PeerId([2; 20]));
+        assert!(survives(high, low, true) && !survives(high, low, false));
+        assert!(survives(low, high, false) && !survives(low, high, true));
+    }
+}

@@ -1,0 +1,92 @@
+//! How fast something flows: bytes per second over a sliding window.
+//!
+//! The window is cut into slots; old slots fall out whole. With a window of one second this
+//! drives the pipeline, with twenty it ranks peers for the choker (Cohen 2003, section 3.2).
+
+use crate::clock::Moment;
+use std::time::Duration;
+
+const SLOTS: usize = 10;
+
+/// A counter of bytes that forgets what is older than its window.
+#[derive(Debug, Clone)]
+pub struct Rate {
+    slot_length: Duration,
+    slots: [u64; SLOTS],
+    /// The slot that the last event fell into, counted from the clock's start.
+    current: u64,
+    /// When the first byte was counted.
+    since: Option<Moment>,
+    total: u64,
+}
+
+impl Rate {
+    /// A rate over the last `window`.
+    pub fn over(window: Duration) -> Self {
+        let slot_length = (window / SLOTS as u32).max(Duration::from_millis(1));
+        Self { slot_length, slots: [0; SLOTS], current: 0, since: None, total: 0 }
+    }
+
+    /// Counts `bytes` at `now`.
+    pub fn add(&mut self, now: Moment, bytes: u64) {
+        self.roll_to(now);
+        self.since.get_or_insert(now);
+        self.slots[(self.current % SLOTS as u64) as usize] += bytes;
+        self.total += bytes;
+    }
+
+    /// All bytes ever counted.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Bytes per second over the window, or since the first byte if that is less.
+    pub fn per_second(&self, now: Moment) -> u64 {
+        let Some(since) = self.since else { return 0 };
+        let mut rolled = self.clone();
+        rolled.roll_to(now);
+        let bytes: u64 = rolled.slots.iter().sum();
+        let into_slot = now.elapsed().as_nanos() % self.slot_length.as_nanos();
+        let full = self.slot_length * (SLOTS as u32 - 1) + Duration::from_nanos(into_slot as u64);
+        let span = now.since(since).min(full).max(Duration::from_millis(20));
+        (bytes as f64 / span.as_secs_f64()) as u64
+    }
+
+    fn roll_to(&mut self, now: Moment) {
+        let slot = (now.elapsed().as_nanos() / self.slot_length.as_nanos()) as u64;
+        let passed = slot.saturating_sub(self.current).min(SLOTS as u64);
+        for step in 1..=passed {
+            self.slots[((slot - passed + step) % SLOTS as u64) as usize] = 0;
+        }
+        self.current = self.current.max(slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Moment {
+        Moment::after(Duration::from_millis(millis))
+    }
+
+    #[test]
+    fn a_steady_flow_is_its_rate() {
+        let mut rate = Rate::over(Duration::from_secs(1));
+        for tick in 0..300 {
+            rate.add(at(tick * 10), 1000);
+        }
+        let measured = rate.per_second(at(3000));
+        assert!((95_000..=112_000).contains(&measured), "{measured}");
+        assert_eq!(rate.total(), 300_000);
+    }
+
+    #[test]
+    fn what_is_older_than_the_window_is_forgotten() {
+        let mut rate = Rate::over(Duration::from_secs(1));
+        rate.add(at(0), 1_000_000);
+        assert!(rate.per_second(at(500)) > 1_000_000);
+        assert_eq!(rate.per_second(at(1200)), 0);
+        assert_eq!(rate.per_second(at(86_400_000)), 0);
+    }
+}

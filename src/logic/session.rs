@@ -1,0 +1,344 @@
+//! One peer as we see it: what it has, who chokes whom, and what we asked of it.
+//!
+//! A session belongs to its torrent's [`super::swarm::Swarm`], which decides; here stands what
+//! can be said of one peer alone: is this bitfield right, did we ask for this chunk, is it late?
+
+use crate::bitfield::{Bitfield, BitfieldError};
+use crate::clock::Moment;
+use crate::geometry::Geometry;
+use crate::ids::{PieceIndex, Span};
+use crate::logic::PeerKey;
+use crate::logic::pipeline::Pipeline;
+use crate::logic::rate::Rate;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Requests whose answers may still come although we gave up on them.
+const LATE: usize = 64;
+
+/// Chunks nobody asked for that a peer may send (cancels cross with data) before it is let go.
+const UNASKED: u32 = 64;
+
+/// A broken rule: the connection is closed and the peer remembered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// A HAVE for a piece that the torrent does not have.
+    #[error("have of {0}, which is out of range")]
+    HaveOutOfRange(PieceIndex),
+    /// A bitfield that does not fit the torrent.
+    #[error("{0}")]
+    Bitfield(#[from] BitfieldError),
+    /// A bitfield, HAVE_ALL or HAVE_NONE after the peer had already said what it has.
+    #[error("a second statement of all it has")]
+    HadSpoken,
+    /// A request that is empty, leaves its piece, or names a piece we do not have.
+    #[error("request of {0}, which is out of range")]
+    RequestOutOfRange(Span),
+    /// Far more requests than anyone can need.
+    #[error("more than {0} requests waiting")]
+    TooManyRequests(usize),
+    /// Many chunks that were never asked for.
+    #[error("{UNASKED} chunks that nobody asked for")]
+    ChunksNotAsked,
+    /// A message that has no place here.
+    #[error("a second HELLO")]
+    SecondHello,
+}
+
+/// A request that waits for its answer.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    span: Span,
+    /// Bytes of it that arrived, from its start.
+    arrived: u32,
+}
+
+/// What we know and owe of one connected peer.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Who.
+    pub peer: PeerKey,
+    /// Where it listens, or where it called from.
+    pub address: SocketAddr,
+    /// We do not serve it.
+    pub am_choking: bool,
+    /// It has something that we lack.
+    pub am_interested: bool,
+    /// It does not serve us.
+    pub peer_choking: bool,
+    /// It wants something of us.
+    pub peer_interested: bool,
+    /// Since when it has been served, or has waited to be.
+    pub since: Moment,
+    /// How much to have asked of it.
+    pub pipeline: Pipeline,
+    /// What it sent us, for the choker.
+    pub gives: Rate,
+    /// Deadlines it let pass in a row.
+    pub misses: u32,
+    have: Bitfield,
+    /// Pieces spoken of by BITFIELD so far; `None` before its first word.
+    spoken: Option<u32>,
+    asked: VecDeque<Asked>,
+    late: VecDeque<Span>,
+    unasked: u32,
+    /// When the oldest request became due to be answered.
+    waiting_since: Moment,
+}
+
+impl Session {
+    /// A peer that just connected: nothing known, both sides choking (BEP 3).
+    pub fn new(
+        now: Moment,
+        peer: PeerKey,
+        address: SocketAddr,
+        pieces: u32,
+        window: Duration,
+    ) -> Self {
+        Self {
+            peer,
+            address,
+            am_choking: true,
+            am_interested: false,
+            peer_choking: true,
+            peer_interested: false,
+            since: now,
+            pipeline: Pipeline::default(),
+            gives: Rate::over(window),
+            misses: 0,
+            have: Bitfield::new(pieces),
+            spoken: None,
+            asked: VecDeque::new(),
+            late: VecDeque::new(),
+            unasked: 0,
+            waiting_since: now,
+        }
+    }
+
+    /// What the peer has.
+    pub fn have(&self) -> &Bitfield {
+        &self.have
+    }
+
+    /// Whether nothing is asked of it.
+    pub fn is_idle(&self) -> bool {
+        self.asked.is_empty()
+    }
+
+    /// BITFIELD: the pieces from `first` on. Parts come in order, before anything else.
+    pub fn on_bitfield(&mut self, first: u32, bits: &[u8]) -> Result<(), Fault> {
+        let pieces = self.have.pieces();
+        if self.spoken.unwrap_or(0) != first || (self.spoken.is_some() && first >= pieces) {
+            return Err(Fault::HadSpoken);
+        }
+        let covered = (bits.len() as u64 * 8).min(u64::from(pieces - first)) as u32;
+        let part = Bitfield::from_bytes(bits, covered)?;
+        for piece in part.iter() {
+            self.have.set(PieceIndex(first + piece.0));
+        }
+        self.spoken = Some(first + covered);
+        Ok(())
+    }
+
+    /// HAVE_ALL or HAVE_NONE.
+    pub fn on_have_all_or_none(&mut self, all: bool) -> Result<(), Fault> {
+        if self.spoken.is_some() {
+            return Err(Fault::HadSpoken);
+        }
+        let pieces = self.have.pieces();
+        if all {
+            self.have = Bitfield::full(pieces);
+        }
+        self.spoken = Some(pieces);
+        Ok(())
+    }
+
+    /// HAVE; true if it is news.
+    pub fn on_have(&mut self, piece: PieceIndex) -> Result<bool, Fault> {
+        if piece.0 >= self.have.pieces() {
+            return Err(Fault::HaveOutOfRange(piece));
+        }
+        self.spoken = Some(self.have.pieces());
+        Ok(self.have.set(piece))
+    }
+
+    /// We asked for a span.
+    pub fn on_asked(&mut self, now: Moment, span: Span) {
+        if self.asked.is_empty() {
+            self.waiting_since = now;
+        }
+        self.pipeline.on_asked(span.length.into());
+        self.asked.push_back(Asked { span, arrived: 0 });
+    }
+
+    /// Bytes arrived; true if we asked for them, even if we gave up on them since.
+    pub fn on_chunk(&mut self, now: Moment, chunk: Span) -> Result<bool, Fault> {
+        self.misses = 0;
+        self.waiting_since = now;
+        self.gives.add(now, chunk.length.into());
+        let holds = |span: &Span| {
+            span.piece == chunk.piece && span.offset <= chunk.offset && chunk.end() <= span.end()
+        };
+        if let Some(at) = self.asked.iter().position(|asked| holds(&asked.span)) {
+            let asked = &mut self.asked[at];
+            asked.arrived = (asked.arrived + chunk.length).min(asked.span.length);
+            if asked.arrived == asked.span.length {
+                self.asked.remove(at);
+            }
+            self.pipeline.on_delivered(now, chunk.length.into());
+            return Ok(true);
+        }
+        if self.late.iter().any(holds) {
+            self.pipeline.on_delivered(now, 0);
+            return Ok(true);
+        }
+        self.unasked += 1;
+        if self.unasked > UNASKED { Err(Fault::ChunksNotAsked) } else { Ok(false) }
+    }
+
+    /// The peer refuses a request; true if we had asked it.
+    pub fn on_reject(&mut self, span: Span) -> bool {
+        let Some(at) = self.asked.iter().position(|asked| asked.span == span) else { return false };
+        let asked = self.asked.remove(at).expect("found at this place");
+        self.pipeline.on_void(u64::from(span.length - asked.arrived));
+        true
+    }
+
+    /// Another peer delivered part of what we asked here: the rest of that request is cancelled
+    /// as a whole. Gives the request, if it still waits and nothing of it arrived yet.
+    pub fn on_cancelled(&mut self, part: Span) -> Option<Span> {
+        let at = self.asked.iter().position(|asked| {
+            let span = asked.span;
+            asked.arrived == 0
+                && span.piece == part.piece
+                && span.offset == part.offset
+                && span.length == part.length
+        })?;
+        let asked = self.asked.remove(at).expect("found at this place");
+        self.pipeline.on_void(asked.span.length.into());
+        self.expect_late(asked.span);
+        Some(asked.span)
+    }
+
+    /// Everything asked is void: choked, gone. Gives what to hand back to the picker.
+    pub fn void_all(&mut self) -> Vec<Span> {
+        let open: u64 = self.asked.iter().map(|a| u64::from(a.span.length - a.arrived)).sum();
+        self.pipeline.on_void(open);
+        self.asked.drain(..).map(|asked| asked.span).collect()
+    }
+
+    /// If nothing came for `timeout`, gives up on all that was asked and gives it back; it is
+    /// still welcome if it comes late.
+    pub fn next_missed(&mut self, now: Moment, timeout: Duration) -> Vec<Span> {
+        if self.asked.is_empty() || now.since(self.waiting_since) < timeout {
+            return Vec::new();
+        }
+        let missed = self.void_all();
+        self.pipeline.on_missed(0);
+        self.misses += 1;
+        missed.iter().for_each(|&span| self.expect_late(span));
+        missed
+    }
+
+    /// When [`Session::next_missed`] will have something to say.
+    pub fn deadline(&self, timeout: Duration) -> Option<Moment> {
+        (!self.asked.is_empty()).then(|| self.waiting_since + timeout)
+    }
+
+    fn expect_late(&mut self, span: Span) {
+        if self.late.len() == LATE {
+            self.late.pop_front();
+        }
+        self.late.push_back(span);
+    }
+}
+
+/// Whether a request of a peer can be served at all: inside its piece, and we have it.
+pub fn check_request(geometry: &Geometry, ours: &Bitfield, span: Span) -> Result<(), Fault> {
+    let aligned = span.offset.is_multiple_of(crate::geometry::BLOCK_LEN);
+    if aligned && geometry.contains(span) && ours.has(span.piece) {
+        Ok(())
+    } else {
+        Err(Fault::RequestOutOfRange(span))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(pieces: u32) -> Session {
+        let address = "127.0.0.1:1".parse().unwrap();
+        Session::new(Moment::START, PeerKey(1), address, pieces, Duration::from_secs(20))
+    }
+
+    fn at(secs: u64) -> Moment {
+        Moment::after(Duration::from_secs(secs))
+    }
+
+    fn span(offset: u32, length: u32) -> Span {
+        Span { piece: PieceIndex(0), offset, length }
+    }
+
+    #[test]
+    fn a_long_bitfield_comes_in_parts_and_a_second_one_is_a_fault() {
+        let mut s = session(20);
+        s.on_bitfield(0, &[0xff]).unwrap();
+        s.on_bitfield(8, &[0x00, 0xf0]).unwrap();
+        assert_eq!(s.have().count(), 12);
+        assert_eq!(s.on_bitfield(0, &[0xff, 0, 0]), Err(Fault::HadSpoken));
+        assert_eq!(s.on_have_all_or_none(true), Err(Fault::HadSpoken));
+    }
+
+    #[test]
+    fn a_bitfield_too_long_or_with_spare_bits_is_a_fault() {
+        assert!(matches!(session(20).on_bitfield(0, &[0; 4]), Err(Fault::Bitfield(_))));
+        assert!(matches!(session(20).on_bitfield(0, &[0, 0, 1]), Err(Fault::Bitfield(_))));
+        assert_eq!(session(20).on_bitfield(8, &[0]), Err(Fault::HadSpoken));
+    }
+
+    #[test]
+    fn a_have_out_of_range_is_a_fault() {
+        let fault = Fault::HaveOutOfRange(PieceIndex(3));
+        assert_eq!(session(3).on_have(PieceIndex(3)), Err(fault));
+        assert_eq!(session(3).on_have(PieceIndex(2)), Ok(true));
+    }
+
+    #[test]
+    fn a_request_is_answered_in_parts() {
+        let mut s = session(1);
+        s.on_asked(at(0), span(0, 65536));
+        assert_eq!(s.on_chunk(at(1), span(0, 32768)), Ok(true));
+        assert!(!s.is_idle());
+        assert_eq!(s.on_chunk(at(1), span(32768, 32768)), Ok(true));
+        assert!(s.is_idle());
+        assert_eq!(s.pipeline.in_flight(), 0);
+    }
+
+    #[test]
+    fn what_comes_late_is_still_welcome_but_what_was_never_asked_is_not() {
+        let mut s = session(1);
+        let timeout = Duration::from_secs(10);
+        s.on_asked(at(0), span(0, 16384));
+        assert_eq!(s.deadline(timeout), Some(at(10)));
+        assert_eq!(s.next_missed(at(9), timeout), []);
+        assert_eq!(s.next_missed(at(10), timeout), [span(0, 16384)]);
+        assert!(s.pipeline.is_snubbed());
+        assert_eq!(s.on_chunk(at(11), span(0, 16384)), Ok(true));
+        assert!(!s.pipeline.is_snubbed());
+        for _ in 0..UNASKED {
+            assert_eq!(s.on_chunk(at(11), span(16384, 16384)), Ok(false));
+        }
+        assert_eq!(s.on_chunk(at(11), span(16384, 16384)), Err(Fault::ChunksNotAsked));
+    }
+
+    #[test]
+    fn a_rejected_request_waits_no_longer() {
+        let mut s = session(1);
+        s.on_asked(at(0), span(0, 16384));
+        assert!(s.on_reject(span(0, 16384)));
+        assert!(!s.on_reject(span(0, 16384)));
+        assert_eq!(s.pipeline.in_flight(), 0);
+    }
+}

@@ -1,0 +1,531 @@
+//! One torrent and all its peers: events in, actions out.
+//!
+//! ```text
+//! worker threads --- on_message, claim, on_written ---> +-------+ ---> Action: say, upload,
+//! verifier       --- on_verified, on_failed ----------> | Swarm |      verify, disconnect, ban
+//! coordinator    --- on_round, on_tick ---------------> +-------+
+//! ```
+//! The swarm owns the [`Picker`], the [`Choker`] and a [`Session`] per peer, and stands behind one
+//! lock. It never does anything itself: each call appends to a list of [`Action`]s, which the
+//! caller carries out after it has let go of the lock. That makes a conversation a value that a
+//! test can write down, and lets a simulation drive exactly what ships.
+
+use crate::bitfield::Bitfield;
+use crate::clock::Moment;
+use crate::geometry::Geometry;
+use crate::ids::{PieceIndex, Sha256Hash, Span};
+use crate::logic::PeerKey;
+use crate::logic::ban::{Court, Verdict};
+use crate::logic::choker::{Candidate, Choker};
+use crate::logic::picker::{Picker, Policy};
+use crate::logic::rate::Rate;
+use crate::logic::session::{Fault, Session, check_request};
+use crate::protocol::native::{HashRange, Message};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How long a request may stay unanswered before others are asked.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A peer that let so many deadlines pass in a row is let go.
+const MISSES: u32 = 3;
+
+/// What shapes a swarm's decisions.
+#[derive(Debug, Clone)]
+pub struct Params {
+    /// How pieces are chosen.
+    pub policy: Policy,
+    /// How many peers are served at once.
+    pub upload_slots: usize,
+    /// Over how long the choker measures what a peer gives; a strategy timer, already scaled.
+    pub rate_window: Duration,
+    /// Where all dice of this swarm come from.
+    pub seed: u64,
+}
+
+/// Something to be done, after the lock is released.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Put a message into a peer's outbox.
+    Say(PeerKey, Message<'static>),
+    /// Put bytes of a piece into a peer's outbox.
+    Upload(PeerKey, Span),
+    /// Take a request back out of a peer's outbox.
+    Unqueue(PeerKey, Span),
+    /// Take all bytes that wait out of a peer's outbox: it is choked, or wants nothing.
+    UnqueueAll(PeerKey),
+    /// All blocks of a piece are stored: hash it.
+    Verify(PieceIndex),
+    /// End a connection.
+    Disconnect(PeerKey, Parting),
+    /// Never talk to this address again: it sent wrong bytes of this piece.
+    Ban(SocketAddr, PieceIndex),
+    /// Every piece is here and verified.
+    Complete,
+}
+
+/// Why a connection is ended in good order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Parting {
+    /// Neither side needs the other.
+    #[error("both are seeders")]
+    BothSeed,
+    /// It let several deadlines pass.
+    #[error("it answered none of {MISSES} requests in time")]
+    Snubbed,
+    /// It sent wrong bytes.
+    #[error("it sent bytes that do not match their hash")]
+    Banned,
+}
+
+/// One peer, for people to look at.
+#[derive(Debug, Clone)]
+pub struct PeerStatus {
+    /// Which.
+    pub peer: PeerKey,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// How many pieces it has.
+    pub pieces: u32,
+    /// Bytes per second that it sends us.
+    pub gives: u64,
+    /// Bytes asked of it and not delivered.
+    pub in_flight: u64,
+    /// Whether we do not serve it.
+    pub am_choking: bool,
+    /// Whether it does not serve us.
+    pub peer_choking: bool,
+    /// Whether we want something of it.
+    pub am_interested: bool,
+    /// Whether it wants something of us.
+    pub peer_interested: bool,
+}
+
+/// The decisions of one torrent.
+#[derive(Debug)]
+pub struct Swarm {
+    picker: Picker,
+    choker: Choker,
+    court: Court,
+    sessions: BTreeMap<PeerKey, Session>,
+    /// Where peers that wrote blocks were; they may be gone when a piece fails.
+    addresses: HashMap<PeerKey, SocketAddr>,
+    sources: HashSet<SocketAddr>,
+    down: Rate,
+    params: Params,
+    stopped: bool,
+}
+
+impl Swarm {
+    /// A swarm without peers, in which `have` is verified.
+    pub fn new(geometry: Geometry, have: Bitfield, params: Params) -> Self {
+        let mut rng = fastrand::Rng::with_seed(params.seed);
+        let picker = Picker::new(geometry, have, params.policy, rng.fork());
+        let choker = Choker::new(params.upload_slots, rng.fork());
+        Self {
+            picker,
+            choker,
+            court: Court::default(),
+            sessions: BTreeMap::new(),
+            addresses: HashMap::new(),
+            sources: HashSet::new(),
+            down: Rate::over(Duration::from_secs(2)),
+            params,
+            stopped: false,
+        }
+    }
+
+    /// The verified pieces.
+    pub fn have(&self) -> &Bitfield {
+        self.picker.have()
+    }
+
+    /// Whether every piece is verified.
+    pub fn is_complete(&self) -> bool {
+        self.have().is_full()
+    }
+
+    /// Bytes not verified yet.
+    pub fn left(&self) -> u64 {
+        self.picker.left()
+    }
+
+    /// Payload bytes received, wanted or not.
+    pub fn fetched(&self) -> u64 {
+        self.down.total()
+    }
+
+    /// Payload bytes received per second.
+    pub fn down_rate(&self, now: Moment) -> u64 {
+        self.down.per_second(now)
+    }
+
+    /// How many different peers wrote blocks that were verified.
+    pub fn sources(&self) -> usize {
+        self.sources.len()
+    }
+
+    /// Whether an upload slot is free.
+    pub fn has_free_slot(&self) -> bool {
+        self.sessions.values().filter(|s| !s.am_choking).count() < self.choker.slots()
+    }
+
+    /// All peers, for people to look at.
+    pub fn peers(&self, now: Moment) -> Vec<PeerStatus> {
+        let status = |s: &Session| PeerStatus {
+            peer: s.peer,
+            address: s.address,
+            pieces: s.have().count(),
+            gives: s.gives.per_second(now),
+            in_flight: s.pipeline.in_flight(),
+            am_choking: s.am_choking,
+            peer_choking: s.peer_choking,
+            am_interested: s.am_interested,
+            peer_interested: s.peer_interested,
+        };
+        self.sessions.values().map(status).collect()
+    }
+
+    /// Asks for nothing more (the disk failed, or the node stops); goes on serving.
+    pub fn stop_requesting(&mut self) {
+        self.stopped = true;
+    }
+
+    /// A peer connected and both sides know who the other is.
+    pub fn on_joined(&mut self, now: Moment, peer: PeerKey, address: SocketAddr) {
+        let pieces = self.have().pieces();
+        let session = Session::new(now, peer, address, pieces, self.params.rate_window);
+        self.sessions.insert(peer, session);
+        self.addresses.insert(peer, address);
+    }
+
+    /// A peer is gone.
+    pub fn on_left(&mut self, now: Moment, peer: PeerKey, out: &mut Vec<Action>) {
+        let Some(mut session) = self.sessions.remove(&peer) else { return };
+        self.picker.on_left(session.have());
+        self.hand_back(&mut session);
+        self.fill_slots(now, out);
+        self.fill_all(now, out);
+    }
+
+    /// What a peer said, chunks excepted.
+    pub fn on_message(
+        &mut self,
+        now: Moment,
+        peer: PeerKey,
+        message: &Message,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Fault> {
+        let Some(session) = self.sessions.get_mut(&peer) else { return Ok(()) };
+        match message {
+            &Message::Bitfield { first, bits } => {
+                let before = session.have().clone();
+                session.on_bitfield(first, bits)?;
+                self.on_spoken(now, peer, &before, out);
+            }
+            Message::HaveAll | Message::HaveNone => {
+                let before = session.have().clone();
+                session.on_have_all_or_none(*message == Message::HaveAll)?;
+                self.on_spoken(now, peer, &before, out);
+            }
+            &Message::Have(piece) => {
+                if session.on_have(piece)? {
+                    self.picker.on_have(piece, session.have());
+                    self.update_interest(now, peer, out);
+                }
+            }
+            Message::Interested | Message::NotInterested => {
+                let interested = *message == Message::Interested;
+                if session.peer_interested != interested {
+                    session.peer_interested = interested;
+                    session.since = now;
+                }
+                if !interested {
+                    out.push(Action::UnqueueAll(peer));
+                }
+                self.fill_slots(now, out);
+            }
+            Message::Choke => {
+                session.peer_choking = true;
+                for span in session.void_all() {
+                    self.picker.on_void(peer, span);
+                }
+                self.fill_all(now, out);
+            }
+            Message::Unchoke => {
+                session.peer_choking = false;
+                self.fill(now, peer, out);
+            }
+            &Message::Get(span) => {
+                check_request(self.picker.geometry(), self.picker.have(), span)?;
+                out.push(if session.am_choking {
+                    Action::Say(peer, Message::Reject(span))
+                } else {
+                    Action::Upload(peer, span)
+                });
+            }
+            &Message::Cancel(span) => out.push(Action::Unqueue(peer, span)),
+            &Message::Reject(span) => {
+                if session.on_reject(span) && self.picker.on_void(peer, span) {
+                    self.fill_others(now, peer, out);
+                }
+            }
+            Message::Hello(_) | Message::State(_) => return Err(Fault::SecondHello),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A chunk arrived: which parts of it may be stored? Empty means none.
+    pub fn claim(
+        &mut self,
+        now: Moment,
+        peer: PeerKey,
+        chunk: Span,
+        out: &mut Vec<Action>,
+    ) -> Result<Vec<Span>, Fault> {
+        self.down.add(now, chunk.length.into());
+        let Some(session) = self.sessions.get_mut(&peer) else { return Ok(Vec::new()) };
+        if !session.on_chunk(now, chunk)? {
+            return Ok(Vec::new());
+        }
+        let claim = self.picker.claim(peer, chunk);
+        for (other, span) in claim.cancel {
+            let session = self.sessions.get_mut(&other);
+            if let Some(whole) = session.and_then(|session| session.on_cancelled(span)) {
+                out.push(Action::Say(other, Message::Cancel(whole)));
+            }
+        }
+        Ok(claim.granted)
+    }
+
+    /// What was granted is stored; the peer is asked for more.
+    pub fn on_written(
+        &mut self,
+        now: Moment,
+        peer: PeerKey,
+        granted: &[Span],
+        out: &mut Vec<Action>,
+    ) {
+        let whole: Vec<_> =
+            granted.iter().filter_map(|&span| self.picker.on_written(peer, span)).collect();
+        out.extend(whole.into_iter().map(Action::Verify));
+        self.fill(now, peer, out);
+    }
+
+    /// What was granted could not be stored: the torrent asks for nothing more.
+    pub fn on_not_written(&mut self, granted: &[Span]) {
+        granted.iter().for_each(|&span| self.picker.on_not_written(span));
+        self.stop_requesting();
+    }
+
+    /// A piece matched its hash.
+    pub fn on_verified(&mut self, now: Moment, piece: PieceIndex, out: &mut Vec<Action>) {
+        for writer in self.picker.on_verified(piece).into_iter().flatten() {
+            self.sources.extend(self.addresses.get(&writer));
+        }
+        for (&peer, session) in &self.sessions {
+            if !session.have().has(piece) {
+                out.push(Action::Say(peer, Message::Have(piece)));
+            }
+        }
+        let peers: Vec<PeerKey> = self.sessions.keys().copied().collect();
+        for &peer in &peers {
+            self.update_interest(now, peer, out);
+        }
+        if self.is_complete() {
+            out.push(Action::Complete);
+            peers.iter().for_each(|&peer| self.part_if_both_seed(peer, out));
+        }
+    }
+
+    /// A piece did not match its hash; `found` are the leaf hashes of what is stored.
+    pub fn on_failed(
+        &mut self,
+        now: Moment,
+        piece: PieceIndex,
+        found: Vec<Sha256Hash>,
+        leaves: Option<HashRange>,
+        out: &mut Vec<Action>,
+    ) {
+        let writers = self.picker.on_failed(piece);
+        match self.court.on_failed(piece, writers, found) {
+            Verdict::Guilty(peer) => self.ban(now, peer, piece, out),
+            Verdict::NeedLeaves => {
+                let holders = self.sessions.values().filter(|s| s.have().has(piece));
+                let asked = holders.filter_map(|s| leaves.map(|range| (s.peer, range)));
+                out.extend(asked.map(|(peer, r)| Action::Say(peer, Message::GetHashes(r))));
+            }
+            Verdict::Nobody => {}
+        }
+        self.fill_all(now, out);
+    }
+
+    /// Whether the leaf hashes of this piece are waited for.
+    pub fn wants_leaves(&self, piece: PieceIndex) -> bool {
+        self.court.is_open(piece)
+    }
+
+    /// Leaf hashes that were proved against the piece's root.
+    pub fn on_leaves(
+        &mut self,
+        now: Moment,
+        piece: PieceIndex,
+        proven: &[Sha256Hash],
+        out: &mut Vec<Action>,
+    ) {
+        for peer in self.court.on_leaves(piece, proven) {
+            self.ban(now, peer, piece, out);
+        }
+    }
+
+    /// Time passed: requests that nobody answered are asked of others.
+    pub fn on_tick(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let mut again = false;
+        for (&peer, session) in &mut self.sessions {
+            for span in session.next_missed(now, REQUEST_TIMEOUT) {
+                again |= self.picker.on_void(peer, span);
+            }
+            if session.misses >= MISSES {
+                out.push(Action::Disconnect(peer, Parting::Snubbed));
+            }
+        }
+        if again {
+            self.fill_all(now, out);
+        }
+    }
+
+    /// When [`Swarm::on_tick`] will have something to do.
+    pub fn deadline(&self) -> Option<Moment> {
+        self.sessions.values().filter_map(|s| s.deadline(REQUEST_TIMEOUT)).min()
+    }
+
+    /// The choker's round: the upload slots are given out anew.
+    pub fn on_round(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let candidates = self.candidates(now);
+        let served = self.choker.next_round(self.is_complete(), &candidates);
+        let served: HashSet<PeerKey> = served.into_iter().map(|(peer, _)| peer).collect();
+        for Candidate { peer, unchoked, .. } in candidates {
+            if unchoked != served.contains(&peer) {
+                self.set_choking(now, peer, unchoked, out);
+            }
+        }
+    }
+
+    /// The peer has said what it has.
+    fn on_spoken(&mut self, now: Moment, peer: PeerKey, before: &Bitfield, out: &mut Vec<Action>) {
+        let Some(session) = self.sessions.get(&peer) else { return };
+        self.picker.on_left(before);
+        self.picker.on_joined(session.have());
+        self.update_interest(now, peer, out);
+        self.part_if_both_seed(peer, out);
+    }
+
+    fn part_if_both_seed(&self, peer: PeerKey, out: &mut Vec<Action>) {
+        let both = self.sessions.get(&peer).is_some_and(|s| s.have().is_full());
+        if both && self.is_complete() && self.have().pieces() > 0 {
+            out.push(Action::Disconnect(peer, Parting::BothSeed));
+        }
+    }
+
+    fn update_interest(&mut self, now: Moment, peer: PeerKey, out: &mut Vec<Action>) {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        let interesting = self.picker.is_interesting(session.have());
+        if session.am_interested != interesting {
+            session.am_interested = interesting;
+            let news = if interesting { Message::Interested } else { Message::NotInterested };
+            out.push(Action::Say(peer, news));
+        }
+        self.fill(now, peer, out);
+    }
+
+    fn ban(&mut self, now: Moment, peer: PeerKey, piece: PieceIndex, out: &mut Vec<Action>) {
+        let Some(&address) = self.addresses.get(&peer) else { return };
+        out.push(Action::Ban(address, piece));
+        if let Some(mut session) = self.sessions.remove(&peer) {
+            self.picker.on_left(session.have());
+            self.hand_back(&mut session);
+            out.push(Action::Disconnect(peer, Parting::Banned));
+            self.fill_slots(now, out);
+            self.fill_all(now, out);
+        }
+    }
+
+    fn hand_back(&mut self, session: &mut Session) {
+        for span in session.void_all() {
+            self.picker.on_void(session.peer, span);
+        }
+    }
+
+    fn fill_all(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let peers: Vec<PeerKey> = self.sessions.keys().copied().collect();
+        peers.into_iter().for_each(|peer| self.fill(now, peer, out));
+    }
+
+    /// Others first, so that a request which its peer refused is not asked of it again at once.
+    fn fill_others(&mut self, now: Moment, refused: PeerKey, out: &mut Vec<Action>) {
+        let others: Vec<PeerKey> =
+            self.sessions.keys().copied().filter(|&peer| peer != refused).collect();
+        others.into_iter().for_each(|peer| self.fill(now, peer, out));
+    }
+
+    /// Asks a peer for as much as its pipeline takes.
+    fn fill(&mut self, now: Moment, peer: PeerKey, out: &mut Vec<Action>) {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        if self.stopped || session.peer_choking || !session.am_interested {
+            return;
+        }
+        loop {
+            let (room, longest) = (session.pipeline.room(), session.pipeline.longest_request());
+            let busy = session.pipeline.in_flight() > 0;
+            if room == 0 || (busy && room < longest / 2) {
+                return;
+            }
+            let (most, idle) = (room.min(longest), session.is_idle());
+            let Some((span, why)) = self.picker.next_span(peer, session.have(), most, idle) else {
+                return;
+            };
+            let _ = why;
+            session.on_asked(now, span);
+            out.push(Action::Say(peer, Message::Get(span)));
+        }
+    }
+
+    /// Gives free upload slots to those who wait.
+    fn fill_slots(&mut self, now: Moment, out: &mut Vec<Action>) {
+        while let Some(peer) = self.choker.next_for_free_slot(&self.candidates(now)) {
+            // A slot whose peer wants nothing is as good as free, but the slots are counted.
+            let idle = self.sessions.values().find(|s| !s.am_choking && !s.peer_interested);
+            if let Some(idle) = idle.map(|s| s.peer).filter(|_| !self.has_free_slot()) {
+                self.set_choking(now, idle, true, out);
+            }
+            self.set_choking(now, peer, false, out);
+        }
+    }
+
+    fn set_choking(&mut self, now: Moment, peer: PeerKey, choke: bool, out: &mut Vec<Action>) {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        session.am_choking = choke;
+        session.since = now;
+        if choke {
+            out.push(Action::UnqueueAll(peer));
+        }
+        out.push(Action::Say(peer, if choke { Message::Choke } else { Message::Unchoke }));
+    }
+
+    fn candidates(&self, now: Moment) -> Vec<Candidate> {
+        let candidate = |s: &Session| Candidate {
+            peer: s.peer,
+            interested: s.peer_interested,
+            unchoked: !s.am_choking,
+            gives: s.gives.per_second(now),
+            since: s.since,
+        };
+        self.sessions.values().map(candidate).collect()
+    }
+}
+
+#[cfg(test)]
+#[path = "swarm_tests.rs"]
+mod tests;

@@ -1,0 +1,259 @@
+//! Conversations with a [`Swarm`], written down as transcripts.
+
+use super::*;
+use std::fmt::Write;
+
+const ANN: PeerKey = PeerKey(1);
+const BEN: PeerKey = PeerKey(2);
+const EVE: PeerKey = PeerKey(3);
+
+fn at(secs: u64) -> Moment {
+    Moment::after(Duration::from_secs(secs))
+}
+
+/// A swarm of two pieces of four blocks, with what it did written down.
+struct Stage {
+    swarm: Swarm,
+    now: Moment,
+    script: String,
+}
+
+impl Stage {
+    fn new(have: Bitfield) -> Self {
+        let geometry = Geometry::v1(65536, 131_072).unwrap();
+        let params = Params {
+            policy: Policy::Sequential,
+            upload_slots: 2,
+            rate_window: Duration::from_secs(20),
+            seed: 1,
+        };
+        Self { swarm: Swarm::new(geometry, have, params), now: at(0), script: String::new() }
+    }
+
+    fn leecher() -> Self {
+        Self::new(Bitfield::new(2))
+    }
+
+    fn seeder() -> Self {
+        Self::new(Bitfield::full(2))
+    }
+
+    fn join(&mut self, peer: PeerKey) {
+        self.swarm.on_joined(self.now, peer, SocketAddr::from(([127, 0, 0, 1], peer.0 as u16)));
+    }
+
+    fn hear(&mut self, peer: PeerKey, message: &Message) -> Result<(), Fault> {
+        let mut out = Vec::new();
+        let heard = self.swarm.on_message(self.now, peer, message, &mut out);
+        self.note(&out);
+        heard
+    }
+
+    fn hear_all(&mut self, peer: PeerKey, messages: &[Message]) {
+        messages.iter().for_each(|message| self.hear(peer, message).unwrap());
+    }
+
+    /// A chunk arrives and is stored.
+    fn chunk(&mut self, peer: PeerKey, piece: u32, offset: u32, length: u32) {
+        let mut out = Vec::new();
+        let chunk = Span { piece: PieceIndex(piece), offset, length };
+        let granted = self.swarm.claim(self.now, peer, chunk, &mut out).unwrap();
+        self.swarm.on_written(self.now, peer, &granted, &mut out);
+        self.note(&out);
+    }
+
+    fn act(&mut self, act: impl FnOnce(&mut Swarm, Moment, &mut Vec<Action>)) {
+        let mut out = Vec::new();
+        act(&mut self.swarm, self.now, &mut out);
+        self.note(&out);
+    }
+
+    fn note(&mut self, actions: &[Action]) {
+        for action in actions {
+            let line = match action {
+                Action::Say(peer, Message::Get(span)) => format!("{peer} < get {span}"),
+                Action::Say(peer, message) => format!("{peer} < {message:?}"),
+                other => format!("! {other:?}"),
+            };
+            writeln!(self.script, "{line}").unwrap();
+        }
+    }
+
+    fn told(&mut self, expected: &str) {
+        let expected: String =
+            expected.trim().lines().map(|line| format!("{}\n", line.trim())).collect();
+        assert_eq!(std::mem::take(&mut self.script), expected);
+    }
+}
+
+#[test]
+fn a_leecher_says_it_is_interested_and_asks_once_unchoked() {
+    let mut s = Stage::leecher();
+    s.join(ANN);
+    s.hear(ANN, &Message::HaveAll).unwrap();
+    s.told("peer 1 < Interested");
+    s.hear(ANN, &Message::Unchoke).unwrap();
+    s.told(
+        "peer 1 < get piece 0 +0 (65536 bytes)
+         peer 1 < get piece 1 +0 (65536 bytes)",
+    );
+}
+
+#[test]
+fn a_verified_piece_is_told_to_those_who_lack_it() {
+    let mut s = Stage::leecher();
+    s.join(ANN);
+    s.join(BEN);
+    s.hear_all(ANN, &[Message::HaveAll, Message::Unchoke]);
+    s.hear(BEN, &Message::HaveNone).unwrap();
+    s.script.clear();
+    s.chunk(ANN, 0, 0, 65536);
+    s.told("! Verify(PieceIndex(0))");
+    s.act(|swarm, now, out| swarm.on_verified(now, PieceIndex(0), out));
+    s.told("peer 2 < Have(PieceIndex(0))");
+    s.chunk(ANN, 1, 0, 65536);
+    s.act(|swarm, now, out| swarm.on_verified(now, PieceIndex(1), out));
+    s.told(
+        "! Verify(PieceIndex(1))
+         peer 2 < Have(PieceIndex(1))
+         peer 1 < NotInterested
+         ! Complete
+         ! Disconnect(PeerKey(1), BothSeed)",
+    );
+    assert_eq!((s.swarm.sources(), s.swarm.fetched()), (1, 131_072));
+}
+
+#[test]
+fn blocks_survive_a_choke_and_go_to_another_peer() {
+    let mut s = Stage::leecher();
+    s.join(ANN);
+    s.hear_all(ANN, &[Message::HaveAll, Message::Unchoke]);
+    s.chunk(ANN, 0, 0, 16384);
+    s.hear(ANN, &Message::Choke).unwrap();
+    s.join(BEN);
+    s.hear(BEN, &Message::HaveAll).unwrap();
+    s.script.clear();
+    s.hear(BEN, &Message::Unchoke).unwrap();
+    s.told(
+        "peer 2 < get piece 0 +16384 (49152 bytes)
+         peer 2 < get piece 1 +0 (65536 bytes)",
+    );
+}
+
+#[test]
+fn a_request_nobody_answers_is_asked_of_another_after_ten_seconds() {
+    let mut s = Stage::leecher();
+    s.join(ANN);
+    s.hear_all(ANN, &[Message::HaveAll, Message::Unchoke]);
+    s.join(BEN);
+    s.hear(BEN, &Message::Have(PieceIndex(0))).unwrap();
+    s.script.clear();
+    assert_eq!(s.swarm.deadline(), Some(at(10)));
+    s.now = at(10);
+    s.act(|swarm, now, out| swarm.on_tick(now, out));
+    s.hear(BEN, &Message::Unchoke).unwrap();
+    s.told(
+        "peer 1 < get piece 0 +0 (16384 bytes)
+         peer 2 < get piece 0 +16384 (49152 bytes)",
+    );
+    s.now = at(21);
+    s.act(|swarm, now, out| swarm.on_tick(now, out));
+    s.now = at(32);
+    s.script.clear();
+    s.act(|swarm, now, out| swarm.on_tick(now, out));
+    assert!(s.script.contains("! Disconnect(PeerKey(1), Snubbed)"), "{}", s.script);
+}
+
+#[test]
+fn a_request_while_choked_is_refused_and_one_out_of_range_is_a_fault() {
+    let mut s = Stage::seeder();
+    let get = |offset, length| Message::Get(Span { piece: PieceIndex(1), offset, length });
+    s.join(ANN);
+    s.hear(ANN, &get(0, 16384)).unwrap();
+    s.told("peer 1 < Reject(Span { piece: PieceIndex(1), offset: 0, length: 16384 })");
+    s.hear_all(ANN, &[Message::Interested, get(0, 16384)]);
+    s.told(
+        "peer 1 < Unchoke
+         ! Upload(PeerKey(1), Span { piece: PieceIndex(1), offset: 0, length: 16384 })",
+    );
+    assert!(s.hear(ANN, &get(49152, 32768)).is_err());
+    assert!(s.hear(ANN, &get(1, 10)).is_err());
+}
+
+#[test]
+fn a_slot_is_free_again_when_its_peer_leaves_or_wants_nothing() {
+    let mut s = Stage::seeder();
+    for peer in [ANN, BEN, EVE] {
+        s.join(peer);
+        s.hear(peer, &Message::Interested).unwrap();
+    }
+    s.told("peer 1 < Unchoke\npeer 2 < Unchoke");
+    s.act(|swarm, now, out| swarm.on_left(now, ANN, out));
+    s.told("peer 3 < Unchoke");
+    s.join(ANN);
+    s.hear(ANN, &Message::Interested).unwrap();
+    s.told("");
+    s.hear(BEN, &Message::NotInterested).unwrap();
+    s.told(
+        "! UnqueueAll(PeerKey(2))
+         ! UnqueueAll(PeerKey(2))
+         peer 2 < Choke
+         peer 1 < Unchoke",
+    );
+}
+
+#[test]
+fn a_lone_liar_is_banned_after_its_first_bad_piece() {
+    let mut s = Stage::leecher();
+    s.join(EVE);
+    s.hear_all(EVE, &[Message::HaveAll, Message::Unchoke]);
+    s.chunk(EVE, 0, 0, 65536);
+    s.script.clear();
+    s.act(|swarm, now, out| swarm.on_failed(now, PieceIndex(0), vec![], None, out));
+    s.told(
+        "! Ban(127.0.0.1:3, PieceIndex(0))
+         ! Disconnect(PeerKey(3), Banned)",
+    );
+}
+
+#[test]
+fn of_several_writers_only_the_liar_is_banned() {
+    let mut s = Stage::leecher();
+    for peer in [ANN, EVE] {
+        s.join(peer);
+        s.hear(peer, &Message::HaveAll).unwrap();
+    }
+    s.hear(ANN, &Message::Unchoke).unwrap();
+    s.chunk(ANN, 0, 0, 16384);
+    s.hear(ANN, &Message::Choke).unwrap();
+    s.hear(EVE, &Message::Unchoke).unwrap();
+    s.chunk(EVE, 0, 16384, 49152);
+    s.script.clear();
+    let range = HashRange { root: [0; 32], base: 0, index: 0, count: 4 };
+    let found = vec![[1; 32], [2; 32], [9; 32], [4; 32]];
+    s.act(|swarm, now, out| swarm.on_failed(now, PieceIndex(0), found, Some(range), out));
+    assert_eq!(s.script.matches("GetHashes").count(), 2, "{}", s.script);
+    assert!(s.swarm.wants_leaves(PieceIndex(0)));
+    s.script.clear();
+    let proven = [[1; 32], [2; 32], [3; 32], [4; 32]];
+    s.act(|swarm, now, out| swarm.on_leaves(now, PieceIndex(0), &proven, out));
+    s.told(
+        "! Ban(127.0.0.1:3, PieceIndex(0))
+         ! Disconnect(PeerKey(3), Banned)",
+    );
+}
+
+#[test]
+fn a_full_disk_stops_the_asking_but_not_the_serving() {
+    let mut s = Stage::leecher();
+    s.join(ANN);
+    s.hear_all(ANN, &[Message::HaveAll, Message::Unchoke]);
+    s.script.clear();
+    let chunk = Span { piece: PieceIndex(0), offset: 0, length: 16384 };
+    let granted = s.swarm.claim(s.now, ANN, chunk, &mut vec![]).unwrap();
+    s.swarm.on_not_written(&granted);
+    s.hear_all(ANN, &[Message::Choke, Message::Unchoke]);
+    s.told("");
+    s.hear(ANN, &Message::Interested).unwrap();
+    s.told("peer 1 < Unchoke");
+}

@@ -1,0 +1,146 @@
+//! A connection's receive buffer: large reads in, whole frames out.
+//!
+//! ```text
+//! buffer: [ used up | frame | frame | half a fra|  room  ]
+//!                   ^start                     ^end
+//! ```
+//! The buffer starts small and doubles only while reads fill it, so that an idle connection costs
+//! 8 KiB and a fast one 512 KiB, whose bytes are still in cache when they are copied out. It never
+//! grows beyond what has been sent plus one frame. Nothing here does I/O: the caller reads into
+//! [`FrameBuffer::room`].
+
+use super::Malformed;
+use super::frame::{Frame, MAX_FRAME, announced_length};
+
+/// The buffer of a connection that says little.
+const SMALL: usize = 8 * 1024;
+
+/// The buffer of a connection that keeps its reads full: three frames.
+const LARGE: usize = 512 * 1024;
+
+/// Bytes received and not yet used, in one block of memory.
+#[derive(Debug)]
+pub struct FrameBuffer {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Default for FrameBuffer {
+    fn default() -> Self {
+        Self { bytes: vec![0; SMALL], start: 0, end: 0 }
+    }
+}
+
+impl FrameBuffer {
+    /// Where the next read goes; never empty once all whole frames have been taken.
+    pub fn room(&mut self) -> &mut [u8] {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+        let pending = self.end - self.start;
+        let whole = announced_length(&self.bytes[self.start..self.end]).ok().flatten();
+        let needed = whole.map_or(SMALL, |length| (length + 4).min(MAX_FRAME + 4));
+        if self.bytes.len() - self.start < needed.max(self.bytes.len() / 2) {
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, pending);
+        }
+        if self.bytes.len() < needed && pending + SMALL > self.bytes.len() {
+            self.grow();
+        }
+        &mut self.bytes[self.end..]
+    }
+
+    /// Says that `count` bytes were read into the room.
+    pub fn filled(&mut self, count: usize) {
+        self.end = (self.end + count).min(self.bytes.len());
+        if self.end == self.bytes.len() {
+            self.grow();
+        }
+    }
+
+    /// The next whole frame, if one has arrived.
+    pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, Malformed> {
+        match Frame::first_in(&self.bytes[self.start..self.end])? {
+            None => Ok(None),
+            Some((frame, used)) => {
+                self.start += used;
+                Ok(Some(frame))
+            }
+        }
+    }
+
+    /// Takes `count` bytes that are no frame (a magic), once they are there.
+    pub fn take(&mut self, count: usize) -> Option<&[u8]> {
+        let taken = self.bytes[..self.end].get(self.start..self.start + count)?;
+        self.start += count;
+        Some(taken)
+    }
+
+    /// The bytes received and not yet used.
+    pub fn pending(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    fn grow(&mut self) {
+        let length = (self.bytes.len() * 2).min(LARGE);
+        self.bytes.resize(length, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::PieceIndex;
+    use crate::protocol::native::Message;
+
+    fn feed(buffer: &mut FrameBuffer, bytes: &[u8]) {
+        let room = buffer.room();
+        room[..bytes.len()].copy_from_slice(bytes);
+        buffer.filled(bytes.len());
+    }
+
+    #[test]
+    fn frames_come_out_whole_however_the_stream_is_cut() {
+        let chunk = vec![9; 100_000];
+        let mut stream = Vec::new();
+        for piece in 0..20 {
+            Message::Chunk { piece: PieceIndex(piece), offset: 0, data: &chunk }.put(&mut stream);
+            Message::Have(PieceIndex(piece)).put(&mut stream);
+        }
+        for step in [1000, 4096, 77_777, 400_000] {
+            let mut buffer = FrameBuffer::default();
+            let (mut rest, mut frames) = (stream.as_slice(), 0);
+            while !rest.is_empty() {
+                let room = buffer.room();
+                assert!(!room.is_empty());
+                let count = room.len().min(step).min(rest.len());
+                room[..count].copy_from_slice(&rest[..count]);
+                buffer.filled(count);
+                rest = &rest[count..];
+                while buffer.next_frame().unwrap().is_some() {
+                    frames += 1;
+                }
+            }
+            assert_eq!((frames, buffer.pending().len()), (40, 0), "step {step}");
+        }
+    }
+
+    #[test]
+    fn an_announced_length_alone_allocates_nothing() {
+        let mut buffer = FrameBuffer::default();
+        feed(&mut buffer, &(MAX_FRAME as u32).to_be_bytes());
+        assert_eq!(buffer.next_frame(), Ok(None));
+        assert!(buffer.room().len() < 2 * SMALL);
+    }
+
+    #[test]
+    fn a_magic_is_taken_once_it_is_there() {
+        let mut buffer = FrameBuffer::default();
+        feed(&mut buffer, b"SWP");
+        assert_eq!(buffer.take(4), None);
+        feed(&mut buffer, b"1\0\0\0\x02\x1f\x80");
+        assert_eq!(buffer.take(4), Some(&b"SWP1"[..]));
+        assert_eq!(buffer.next_frame().unwrap().unwrap().kind, 0x1f);
+    }
+}
