@@ -202,7 +202,10 @@ mod tests {
 
     const A: &[u8] = &[b'a'; 70_000];
 
-    fn cases() -> Vec<(bool, Vec<(&'static str, &'static [u8])>)> {
+    /// Whether it is a single file, and the files.
+    type Case = (bool, Vec<(&'static str, &'static [u8])>);
+
+    fn cases() -> Vec<Case> {
         vec![
             (true, vec![("one.bin", A)]),
             (true, vec![("byte", b"x")]),

@@ -173,7 +173,7 @@ fn named(listing: &Listing<'_>, name: &str) -> Result<Vec<FileEntry>, MetainfoEr
     let mut namer = Namer::default();
     for kind in [FileKind::Data, FileKind::Link] {
         for file in files.iter_mut().filter(|file| file.kind == kind) {
-            file.path = namer.claim(std::mem::take(&mut file.path))?;
+            file.path = namer.claim(&file.path)?;
         }
     }
     Ok(files)

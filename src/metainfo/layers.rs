@@ -86,7 +86,7 @@ impl Metainfo {
         self.files.iter().filter(|file| has_layer(file, self.piece_length))
     }
 
-    /// What GET_METAINFO hands out: `info`, then the layers in file order. To be offered only
+    /// What `GET_METAINFO` hands out: `info`, then the layers in file order. To be offered only
     /// when [`Metainfo::layers_complete`].
     pub fn exchange_bytes(&self) -> Vec<u8> {
         let mut bytes = self.info.clone();

@@ -56,12 +56,16 @@ pub fn component_or_substitute(raw: &[u8]) -> String {
 fn harmless(c: char) -> Option<char> {
     match c {
         '/' | '\\' | '\0' => None,
-        '\u{061c}' | '\u{200e}' | '\u{200f}' => None,
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => None,
+        c if changes_direction(c) => None,
         '\u{2028}' | '\u{2029}' => Some(SUBSTITUTE),
         c if c.is_control() => Some(SUBSTITUTE),
         c => Some(c),
     }
+}
+
+/// The marks by which `gpj.exe` can be made to look like `exe.jpg` (Unicode, bidirectional text).
+fn changes_direction(c: char) -> bool {
+    matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Cuts a name to `limit` bytes between two characters, keeping a short ending behind a dot.
@@ -93,7 +97,7 @@ pub struct Namer {
 
 impl Namer {
     /// Takes a path of safe components; the first free of `x`, `x.1`, `x.2` .. when it is taken.
-    pub fn claim(&mut self, path: Vec<String>) -> Result<Vec<String>, TooManyClashes> {
+    pub fn claim(&mut self, path: &[String]) -> Result<Vec<String>, TooManyClashes> {
         let mut taken: Vec<String> = Vec::with_capacity(path.len());
         let mut folder = 0;
         for (i, name) in path.iter().enumerate() {
@@ -177,7 +181,8 @@ mod tests {
     }
 
     fn claim(namer: &mut Namer, path: &str) -> String {
-        namer.claim(path.split('/').map(str::to_owned).collect()).unwrap().join("/")
+        let path: Vec<String> = path.split('/').map(str::to_owned).collect();
+        namer.claim(&path).unwrap().join("/")
     }
 
     #[test]
@@ -203,11 +208,11 @@ mod tests {
     #[test]
     fn more_clashes_than_honest_torrents_have_are_refused() {
         let mut namer = Namer::default();
-        let path = || vec!["a".to_owned()];
+        let path = ["a".to_owned()];
         for _ in 0..=MAX_RENAMES {
-            namer.claim(path()).unwrap();
+            namer.claim(&path).unwrap();
         }
-        assert_eq!(namer.claim(path()), Err(TooManyClashes { path: "a".to_owned() }));
+        assert_eq!(namer.claim(&path), Err(TooManyClashes { path: "a".to_owned() }));
     }
 
     #[test]
