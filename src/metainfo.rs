@@ -2,10 +2,44 @@
 //!
 //! The raw bytes of `info` are kept and hashed as they came, never re-encoded (BEP 3, BEP 52).
 
+/// Bencode, read without recursion and without copying.
+pub mod bencode;
+
+/// From a draft to a torrent.
+pub mod build;
+
 /// A torrent in the making.
 pub mod draft;
 
-use crate::ids::{InfoHashV1, InfoHashV2, Sha1Hash, Sha256Hash};
+/// The two ways in which `info` lists files, read into one.
+mod entries;
+
+/// Why a torrent is refused.
+pub mod error;
+
+/// Reads `info`: the part of a torrent that its hash covers.
+mod info;
+
+/// Piece layers, and the form in which the native dialect exchanges metadata.
+mod layers;
+
+/// Magnet links.
+pub mod magnet;
+
+/// Merkle trees over 16 KiB leaves.
+pub mod merkle;
+
+/// A stranger's names become safe ones.
+pub mod path;
+
+/// A whole .torrent, read and written.
+mod torrent;
+
+pub use error::MetainfoError;
+
+use crate::geometry::{BLOCK_LEN, Geometry};
+use crate::ids::{InfoHashV1, InfoHashV2, PieceIndex, Sha1Hash, Sha256Hash};
+use sha2::{Digest, Sha256};
 
 /// A torrent, parsed and checked: every path is safe, every number in range.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +72,8 @@ pub struct Metainfo {
     pub created_by: Option<String>,
     /// When it was made, in seconds of the Unix epoch.
     pub creation_date: Option<i64>,
+    /// Where each entry of `files` starts: its first piece (v2) or its first byte (v1).
+    starts: Vec<u64>,
 }
 
 /// One file of a torrent.
@@ -79,4 +115,76 @@ pub enum PieceHash {
         /// How many leaves the padded tree has.
         leaves: u32,
     },
+}
+
+impl Metainfo {
+    /// Where the pieces lie: by files when there are v2 hashes, otherwise over the run of all
+    /// entries, pads included.
+    pub fn geometry(&self) -> Geometry {
+        let geometry = if self.info_hash_v2.is_some() {
+            Geometry::v2(self.piece_length, self.data_files().map(|file| file.length))
+        } else {
+            Geometry::v1(self.piece_length, self.files.iter().map(|file| file.length).sum())
+        };
+        geometry.expect("the sizes were checked when the torrent was read")
+    }
+
+    /// The entries that are stored and served, in order.
+    pub fn data_files(&self) -> impl Iterator<Item = &FileEntry> {
+        self.files.iter().filter(|file| file.kind == FileKind::Data)
+    }
+
+    /// Whether the torrent is one file that is called as the torrent is.
+    pub fn is_single_file(&self) -> bool {
+        matches!(&self.files[..], [only] if only.path.len() == 1)
+    }
+
+    /// Bytes of content: what is stored, pads not counted.
+    pub fn total_size(&self) -> u64 {
+        self.data_files().map(|file| file.length).sum()
+    }
+
+    /// The file a piece belongs to (v2), or the entry that holds its first byte (v1).
+    pub fn file_of_piece(&self, piece: PieceIndex) -> Option<&FileEntry> {
+        self.place_of(piece).map(|(file, _)| file)
+    }
+
+    /// The entry a piece starts in, and how far behind the entry's start: in pieces (v2) or
+    /// bytes (v1).
+    fn place_of(&self, piece: PieceIndex) -> Option<(&FileEntry, u64)> {
+        let piece_length = u64::from(self.piece_length);
+        let is_v2 = self.info_hash_v2.is_some();
+        let at = if is_v2 { u64::from(piece.0) } else { u64::from(piece.0) * piece_length };
+        let index = self.starts.partition_point(|&start| start <= at).checked_sub(1)?;
+        let (file, behind) = (&self.files[index], at - self.starts[index]);
+        let size = if is_v2 { file.length.div_ceil(piece_length) } else { file.length };
+        (behind < size).then_some((file, behind))
+    }
+
+    /// What a piece must hash to, by v2 where the torrent has v2 hashes; `None` when it is out of
+    /// range or its file's layer is not known yet.
+    pub fn piece_hash(&self, piece: PieceIndex) -> Option<PieceHash> {
+        if self.info_hash_v2.is_none() {
+            return self.v1_pieces.get(piece.at()).copied().map(PieceHash::V1);
+        }
+        let (file, in_file) = self.place_of(piece)?;
+        if file.length > u64::from(self.piece_length) {
+            let root = *file.layer.get(in_file as usize)?;
+            return Some(PieceHash::V2 { root, leaves: self.piece_length / BLOCK_LEN });
+        }
+        let leaves = merkle::padded_leaves_of(file.length) as u32;
+        Some(PieceHash::V2 { root: file.root?, leaves })
+    }
+
+    /// One hash that names the content whatever it is called: a single file's Merkle root; for a
+    /// folder the SHA-256 over its files' roots one after the other, empty files left out. `None`
+    /// without v2 hashes, and when there is no byte of content.
+    pub fn root(&self) -> Option<Sha256Hash> {
+        let roots: Vec<Sha256Hash> = self.data_files().filter_map(|file| file.root).collect();
+        match &roots[..] {
+            [] => None,
+            [only] if self.is_single_file() => Some(*only),
+            all => Some(Sha256::digest(all.as_flattened()).into()),
+        }
+    }
 }

@@ -1,0 +1,237 @@
+//! Merkle trees over 16 KiB leaves (BEP 52).
+//!
+//! ```text
+//!               root                 a tree is as wide as a power of two;
+//!            /        \              what is missing on the right are zero hashes
+//!         n4            n5           (of leaves), or the roots over zero hashes (of layers)
+//!       /    \        /    \
+//!     leaf  leaf    leaf   (0)       the proof of the two right leaves is [n4]
+//! ```
+//! A file's root is the root over its leaves; a *piece layer* is the row of nodes that cover one
+//! piece each. Only rows that exist are held: the padding is computed level by level.
+//! Nothing here does I/O.
+
+use crate::geometry::BLOCK_LEN;
+use crate::ids::Sha256Hash;
+
+/// The hash that stands for a leaf behind the end of a file.
+pub const ZERO_LEAF: Sha256Hash = [0; 32];
+
+/// How many leaves a run of bytes has.
+pub fn leaves_of(length: u64) -> u64 {
+    length.div_ceil(u64::from(BLOCK_LEN))
+}
+
+/// How many leaves the tree of a run of bytes has, padding included: a power of two.
+pub fn padded_leaves_of(length: u64) -> u64 {
+    leaves_of(length).next_power_of_two()
+}
+
+/// The node over two nodes.
+pub fn parent(left: &Sha256Hash, right: &Sha256Hash) -> Sha256Hash {
+    let mut out = [[0; 32]];
+    tape_sha256::hash_many(&[[*left, *right].as_flattened()], &mut out);
+    out[0]
+}
+
+/// The root over `leaves` zero leaves, a power of two: what pads a layer of roots of that width.
+pub fn zero_root(leaves: u32) -> Sha256Hash {
+    (0..leaves.trailing_zeros()).fold(ZERO_LEAF, |node, _| parent(&node, &node))
+}
+
+/// The root over leaf hashes, padded with zero hashes to `padded_leaves`, a power of two not
+/// below their count.
+pub fn root_of(leaves: &[Sha256Hash], padded_leaves: u32) -> Sha256Hash {
+    root_over(leaves, ZERO_LEAF, u64::from(padded_leaves))
+}
+
+/// A file's root over its piece layer; `piece_length` is a power of two, at least a block.
+pub fn root_of_layer(layer: &[Sha256Hash], piece_length: u32) -> Sha256Hash {
+    root_over(layer, zero_root(piece_length / BLOCK_LEN), (layer.len() as u64).next_power_of_two())
+}
+
+/// A file's piece layer over all its leaf hashes: the root of every piece's leaves.
+pub fn layer_of(leaves: &[Sha256Hash], piece_length: u32) -> Vec<Sha256Hash> {
+    let mut level = leaves.to_vec();
+    let mut filler = ZERO_LEAF;
+    for _ in 0..(piece_length / BLOCK_LEN).trailing_zeros() {
+        level = parents(&level, filler);
+        filler = parent(&filler, &filler);
+    }
+    level
+}
+
+/// The uncles of `nodes[index..index + count]`, lowest first: what someone who knows only the
+/// root needs beside these nodes to check them (BEP 52, hash request).
+///
+/// `count` is a power of two and `index` a multiple of it; `None` when they are not, or when
+/// nothing of `nodes` lies there. The row is padded with `filler`: [`ZERO_LEAF`] for leaves,
+/// [`zero_root`] of a piece's leaves for a piece layer.
+pub fn proof(
+    nodes: &[Sha256Hash],
+    filler: Sha256Hash,
+    index: usize,
+    count: usize,
+) -> Option<Vec<Sha256Hash>> {
+    if !count.is_power_of_two() || !index.is_multiple_of(count) || index >= nodes.len() {
+        return None;
+    }
+    let (mut level, mut filler, mut at) = (nodes.to_vec(), filler, index);
+    let mut width = nodes.len().next_power_of_two();
+    let mut inside = count;
+    let mut uncles = Vec::new();
+    while width > 1 {
+        if inside == 1 {
+            uncles.push(level.get(at ^ 1).copied().unwrap_or(filler));
+        }
+        level = parents(&level, filler);
+        filler = parent(&filler, &filler);
+        width /= 2;
+        at /= 2;
+        inside = (inside / 2).max(1);
+    }
+    Some(uncles)
+}
+
+/// Whether `nodes`, a power of two of them starting at `index` of their row, lie under `root`,
+/// with `uncles` as [`proof`] gives them. Padding nodes are part of `nodes`.
+pub fn check_proof(
+    nodes: &[Sha256Hash],
+    index: usize,
+    uncles: &[Sha256Hash],
+    root: &Sha256Hash,
+) -> bool {
+    let count = nodes.len();
+    if !count.is_power_of_two() || !index.is_multiple_of(count) {
+        return false;
+    }
+    let mut at = index / count;
+    let mut node = root_over(nodes, ZERO_LEAF, count as u64);
+    for uncle in uncles {
+        node = if at.is_multiple_of(2) { parent(&node, uncle) } else { parent(uncle, &node) };
+        at /= 2;
+    }
+    at == 0 && node == *root
+}
+
+/// The root over `nodes`, padded with `filler` to `width`, a power of two.
+fn root_over(nodes: &[Sha256Hash], mut filler: Sha256Hash, width: u64) -> Sha256Hash {
+    debug_assert!(width.is_power_of_two() && nodes.len() as u64 <= width, "a tree this wide");
+    let mut level = nodes.to_vec();
+    for _ in 0..width.trailing_zeros() {
+        level = parents(&level, filler);
+        filler = parent(&filler, &filler);
+    }
+    level.first().copied().unwrap_or(filler)
+}
+
+/// The row above `nodes`; an odd one is paired with `filler`. All are hashed at once, in lanes.
+fn parents(nodes: &[Sha256Hash], filler: Sha256Hash) -> Vec<Sha256Hash> {
+    let (pairs, odd) = nodes.as_chunks::<2>();
+    let mut row = vec![[0; 32]; pairs.len()];
+    let messages: Vec<&[u8]> = pairs.iter().map(|pair| pair.as_flattened()).collect();
+    tape_sha256::hash_many(&messages, &mut row);
+    if let [last] = odd {
+        row.push(parent(last, &filler));
+    }
+    row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::hex;
+    use sha2::{Digest, Sha256};
+
+    fn leaf(n: u8) -> Sha256Hash {
+        Sha256::digest([n]).into()
+    }
+
+    fn leaves(count: u8) -> Vec<Sha256Hash> {
+        (0..count).map(leaf).collect()
+    }
+
+    /// Written with an independent SHA-256, node by node: five leaves, the hashes of single bytes.
+    #[test]
+    fn the_root_of_five_leaves_is_the_one_computed_by_hand() {
+        assert_eq!(
+            hex(&root_of(&leaves(5), 8)),
+            "41886469306e351e1887e826f9fd0a51c08cfa38881129135e646320e3a134a2"
+        );
+        assert_eq!(
+            hex(&root_of(&leaves(3), 4)),
+            "7ee5fcde741ff935e2c5fee3f08c8761b800957f20035d9d5dac2897f942a5eb"
+        );
+        assert_eq!(
+            hex(&zero_root(4)),
+            "db56114e00fdd4c1f85c892bf35ac9a89289aaecb1ebd0a96cde606a748b5d71"
+        );
+        assert_eq!(root_of(&leaves(1), 1), leaf(0));
+    }
+
+    #[test]
+    fn a_wider_tree_than_needed_is_padded_with_zero_leaves() {
+        assert_eq!(
+            hex(&root_of(&leaves(3), 16)),
+            "fd1de0780da055d763470802653a758ec436114acf68ce4ec2f65fae5f69ac33"
+        );
+        assert_eq!(root_of(&[], 4), zero_root(4));
+    }
+
+    #[test]
+    fn the_layer_of_a_file_leads_to_the_same_root_as_its_leaves() {
+        for count in 1..40 {
+            let leaves = leaves(count);
+            let width = u32::from(count).next_power_of_two();
+            for per_piece in [1_u32, 2, 4, 8].into_iter().filter(|&n| n <= width) {
+                let piece_length = per_piece * BLOCK_LEN;
+                let layer = layer_of(&leaves, piece_length);
+                assert_eq!(layer.len(), leaves.len().div_ceil(per_piece as usize));
+                let root = root_of_layer(&layer, piece_length);
+                assert_eq!(root, root_of(&leaves, width), "{count} leaves, {per_piece} a piece");
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_round_up_to_leaves_and_trees() {
+        let cases = [(0, 0, 1), (1, 1, 1), (16384, 1, 1), (16385, 2, 2), (81920, 5, 8)];
+        for (length, count, padded) in cases {
+            assert_eq!((leaves_of(length), padded_leaves_of(length)), (count, padded), "{length}");
+        }
+    }
+
+    #[test]
+    fn every_proof_holds_and_none_holds_elsewhere_or_for_other_nodes() {
+        for count in 1..20_u8 {
+            let row = leaves(count);
+            let width = row.len().next_power_of_two();
+            let root = root_of(&row, width as u32);
+            let mut padded = row.clone();
+            padded.resize(width, ZERO_LEAF);
+            for run in [1, 2, 4].into_iter().filter(|&n| n <= width) {
+                for index in (0..row.len()).step_by(run) {
+                    let uncles = proof(&row, ZERO_LEAF, index, run).unwrap();
+                    let mut asked = padded[index..index + run].to_vec();
+                    assert!(check_proof(&asked, index, &uncles, &root), "{count} {index} {run}");
+                    assert!(!check_proof(&asked, index + width, &uncles, &root));
+                    if width > run {
+                        assert!(!check_proof(&asked, index ^ run, &uncles, &root));
+                    }
+                    asked[0][0] ^= 1;
+                    assert!(!check_proof(&asked, index, &uncles, &root));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_proof_is_asked_for_an_aligned_run_that_exists() {
+        let row = leaves(5);
+        assert!(proof(&row, ZERO_LEAF, 1, 2).is_none());
+        assert!(proof(&row, ZERO_LEAF, 0, 3).is_none());
+        assert!(proof(&row, ZERO_LEAF, 0, 0).is_none());
+        assert!(proof(&row, ZERO_LEAF, 5, 1).is_none());
+        assert!(!check_proof(&[], 0, &[], &ZERO_LEAF));
+    }
+}
