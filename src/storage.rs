@@ -1,1 +1,4 @@
 //! Pieces on disk.
+
+/// Hashing many buffers at once.
+pub mod hash;
