@@ -30,7 +30,7 @@ fn main() {
     let pieces: Vec<&[u8]> = data.chunks(PIECE).collect();
 
     println!("SHA instructions: {}", if has_sha_instructions() { "yes" } else { "no" });
-    row("SHA-1, sha1 crate", rate(PIECE, || drop(black_box(sha1::Sha1::digest(pieces[0])))));
+    row("SHA-1, sha1 crate", rate(PIECE, || _ = black_box(sha1::Sha1::digest(pieces[0]))));
     for &kernel in Kernel::available() {
         let runs = &pieces[..kernel.width()];
         let work = || drop(black_box(Lanes::new(kernel, runs.len()).finish(runs)));
@@ -40,7 +40,7 @@ fn main() {
         let work = || sha1_many(&pieces[..count], black_box(&mut [[0; 20]; 16][..count]));
         row(&format!("SHA-1, sha1_many of {count}"), rate(count * PIECE, work));
     }
-    row("SHA-256, sha2 crate", rate(PIECE, || drop(black_box(sha2::Sha256::digest(pieces[0])))));
+    row("SHA-256, sha2 crate", rate(PIECE, || _ = black_box(sha2::Sha256::digest(pieces[0]))));
     for count in [1, 4, 16] {
         let inputs: Vec<PieceInput> =
             pieces[..count].iter().map(|data| PieceInput { data, leaves: 32 }).collect();

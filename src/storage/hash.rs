@@ -170,9 +170,8 @@ mod tests {
     use super::*;
     use sha2::Sha256;
 
-    const LENGTHS: [usize; 14] = [
-        0, 1, 63, 64, 65, 16383, 16384, 16385, 32768, 49152, 50000, 65536, 98304, 131_072,
-    ];
+    const LENGTHS: [usize; 14] =
+        [0, 1, 63, 64, 65, 16383, 16384, 16385, 32768, 49152, 50000, 65536, 98304, 131_072];
 
     fn noise(length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];

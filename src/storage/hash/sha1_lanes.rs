@@ -53,16 +53,16 @@ impl Kernel {
 
     /// The cheapest kernel for `messages` at once; `None` when one after the other is cheaper.
     ///
-    /// A kernel costs the same however few of its lanes are used. Measured in GB/s on one core
-    /// (see `benches/hash.rs`): 16 lanes of AVX-512 5.3, 8 of AVX2 2.6, one message by the SHA
-    /// instructions 1.8, without them 0.6. So lanes pay from about a third of their width with
-    /// the instructions, from two messages on without.
+    /// A kernel costs the same however few of its lanes are used. GB/s on one core, by
+    /// `benches/hash.rs`: 16 lanes of AVX-512 6.0 and 8 of AVX2 2.9, against one message at a
+    /// time 1.6 with the SHA instructions (4.1, 2.5 and 0.5 on an older core without them).
+    /// So the wide kernel pays for more than eight messages, the narrow one from five on, or
+    /// from two without the SHA instructions.
     pub fn best(messages: usize) -> Option<Self> {
-        let enough = |kernel: &&Self| match (has_sha_instructions(), kernel) {
-            (true, Self::Avx512) => messages > 6,
-            (true, Self::Avx2) => messages > 5,
-            (false, Self::Avx512) => messages > 4,
-            (false, Self::Avx2) => messages > 1,
+        let least = if has_sha_instructions() { 5 } else { 2 };
+        let enough = |kernel: &&Self| match kernel {
+            Self::Avx512 => messages > 8,
+            Self::Avx2 => messages >= least,
         };
         Self::available().iter().rev().find(enough).copied()
     }

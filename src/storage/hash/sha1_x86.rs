@@ -16,8 +16,7 @@ use super::sha1_lanes::{Runs, State};
 const BLOCK: usize = 64;
 
 /// Round constants (FIPS 180-4, 4.2.1).
-const K: [i32; 4] =
-    [0x5a82_7999, 0x6ed9_eba1, 0x8f1b_bcdc_u32 as i32, 0xca62_c1d6_u32 as i32];
+const K: [i32; 4] = [0x5a82_7999, 0x6ed9_eba1, 0x8f1b_bcdc_u32 as i32, 0xca62_c1d6_u32 as i32];
 
 /// Feeds the runs into eight lanes.
 ///

@@ -109,11 +109,19 @@ fn hash_leaves<'a>(leaves: &mut [Vec<Sha256Hash>], chunk: impl Fn(usize) -> &'a 
     }
 }
 
-fn collect(group: &[Work], sha1: Vec<Option<Sha1Hash>>, leaves: Vec<Vec<Sha256Hash>>) -> Vec<Found> {
+fn collect(
+    group: &[Work],
+    sha1: Vec<Option<Sha1Hash>>,
+    leaves: Vec<Vec<Sha256Hash>>,
+) -> Vec<Found> {
     let mut trees: Vec<Tree> = group
         .iter()
         .zip(leaves)
-        .map(|(work, hashes)| Tree { hashes, width: work.leaves.max(1), padding: ZERO_HASH })
+        .map(|(work, hashes)| Tree {
+            hashes,
+            width: if work.tree.is_some() { work.leaves } else { 1 },
+            padding: ZERO_HASH,
+        })
         .collect();
     roots(&mut trees);
     let found = |((work, tree), sha1): ((&Work, Tree), _)| Found {
