@@ -1,1 +1,270 @@
-//! Pieces on disk.
+//! Pieces on disk: write a block, send a block, is this piece right.
+//!
+//! [`Storage::create_or_resume`] is a leecher's door: files get the suffix `.part` and their
+//! space before the first byte comes, are written through a memory map ([`Io::Mmap`]) or by
+//! position ([`Io::Pread`]), and get their names when their last piece is right.
+//! [`Storage::open_existing`] is a seeder's: it never writes.
+//!
+//! ```text
+//! a block comes:    write      one copy into the map, under the picker's claim
+//! a piece is full:  check      many pieces at once in SIMD lanes, while still in cache
+//! it is right:      piece_is_verified -> the files that this completed
+//! a block is asked: read       by position, never through the map
+//! ```
+//! Never: a byte outside the output folder, a symbolic link followed, a file replaced, a piece
+//! called right whose hash was not seen. A failing disk is a [`StorageError`] that names the file.
+//!
+//! Everything takes `&self` and may be shared between threads. Two writes to one place at a time
+//! are the caller's fault: blocks are claimed first. With more than 512 files those behind the
+//! 512th are opened for each use, written by position and not locked.
+
+/// Hashing a file or folder into a new torrent.
+pub mod create;
+mod disk;
+mod error;
+/// Hashing many buffers at once.
+pub mod hash;
+/// Which bytes of which file a run of a piece is.
+pub mod layout;
+mod mapped;
+mod open;
+mod path;
+mod plan;
+mod positioned;
+#[cfg(test)]
+mod scratch;
+mod space;
+mod stored;
+#[cfg(test)]
+mod suite;
+mod verify;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use disk::Io;
+pub use error::StorageError;
+pub use plan::{PlannedFile, StoragePlan};
+pub use stored::PART_SUFFIX;
+
+use crate::bitfield::Bitfield;
+use crate::geometry::{BLOCK_LEN, Geometry};
+use crate::ids::{PieceIndex, Sha256Hash, Span};
+use crate::metainfo::PieceHash;
+use layout::{Layout, Part, Place};
+use open::Files;
+use path::Folder;
+use stored::Stored;
+
+/// Bytes read at a time for [`Storage::leaf_hashes`]: enough blocks to fill the lanes twice.
+const LEAVES_AT_ONCE: u32 = 32 * BLOCK_LEN;
+
+/// The files of one torrent.
+#[derive(Debug)]
+pub struct Storage {
+    folder: Folder,
+    geometry: Geometry,
+    layout: Layout,
+    hashes: Vec<PieceHash>,
+    /// One per entry of the plan; none for empty files, pads and links.
+    files: Files,
+    paths: Vec<Vec<String>>,
+    /// `None` when opened to be read only.
+    io: Option<Io>,
+    /// One bit per piece known to be right.
+    verified: Vec<AtomicU64>,
+}
+
+impl Storage {
+    /// Opens a torrent to be downloaded, or to be gone on with: makes the folders and files that
+    /// are missing and reserves their space. Nothing counts as right yet: see
+    /// [`Storage::verify_all`], which costs nothing where all files are new.
+    ///
+    /// # Errors
+    /// `Full` before anything is written; `Exists` when another file has a name of ours; `Busy`
+    /// when another program writes the same files.
+    pub fn create_or_resume(plan: StoragePlan, io: Io) -> Result<Self, StorageError> {
+        let layout = plan.layout()?;
+        let folder = Folder::create(&plan.root)?;
+        let files = open::create_or_resume(&folder, &plan, &layout, io)?;
+        Ok(Self::of(plan, folder, layout, files, Some(io)))
+    }
+
+    /// Opens a torrent to be served: every file must be there, under its name and of its size.
+    /// Nothing is written, ever, and nothing counts as right yet.
+    pub fn open_existing(plan: StoragePlan) -> Result<Self, StorageError> {
+        let layout = plan.layout()?;
+        let folder = Folder::open(&plan.root)?;
+        let files = open::existing(&folder, &plan, &layout)?;
+        Ok(Self::of(plan, folder, layout, files, None))
+    }
+
+    fn of(plan: StoragePlan, folder: Folder, layout: Layout, files: Files, io: Option<Io>) -> Self {
+        let words = plan.geometry.pieces().div_ceil(64);
+        Self {
+            folder,
+            layout,
+            files,
+            io,
+            paths: plan.files.into_iter().map(|file| file.path).collect(),
+            geometry: plan.geometry,
+            hashes: plan.hashes,
+            verified: (0..words).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// Writes some bytes of a piece, on which the caller holds the claim.
+    ///
+    /// A piece that was right no longer is, and a file that had its name is `.part` again: that
+    /// only happens when a file was damaged and is being repaired.
+    pub fn write(&self, piece: PieceIndex, offset: u32, bytes: &[u8]) -> Result<(), StorageError> {
+        let span = self.span(piece, offset, bytes.len())?;
+        let io = self.io.ok_or(StorageError::Inconsistent("opened to be read, not written"))?;
+        self.piece_is_lost(piece);
+        let mut rest = bytes;
+        for part in self.layout.parts(span) {
+            let (now, later) = rest.split_at(part.length);
+            if let Some(file) = self.file(part) {
+                file.write(&self.folder, io, part.offset, now)?;
+            }
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Reads some bytes of a piece, by position. Pads are zeros.
+    ///
+    /// # Errors
+    /// `Changed` when a file is shorter than it was.
+    pub fn read(
+        &self,
+        piece: PieceIndex,
+        offset: u32,
+        bytes: &mut [u8],
+    ) -> Result<(), StorageError> {
+        let span = self.span(piece, offset, bytes.len())?;
+        let mut rest = bytes;
+        for part in self.layout.parts(span) {
+            let (now, later) = rest.split_at_mut(part.length);
+            match self.file(part) {
+                Some(file) => file.read(&self.folder, part.offset, now)?,
+                None => now.fill(0),
+            }
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// SHA-256 of every block of a piece, to find the bad one by.
+    pub fn leaf_hashes(&self, piece: PieceIndex) -> Result<Vec<Sha256Hash>, StorageError> {
+        let length = self.geometry.length_of(piece);
+        let mut bytes = vec![0; length.min(LEAVES_AT_ONCE) as usize];
+        let mut leaves = Vec::new();
+        for offset in (0..length).step_by(LEAVES_AT_ONCE as usize) {
+            let bytes = &mut bytes[..LEAVES_AT_ONCE.min(length - offset) as usize];
+            self.read(piece, offset, bytes)?;
+            leaves.extend(hash::leaf_hashes(bytes));
+        }
+        Ok(leaves)
+    }
+
+    /// Takes note that a piece's hash matched; the files that this made whole get their names
+    /// and are returned. Saying it twice does no harm.
+    pub fn piece_is_verified(&self, piece: PieceIndex) -> Result<Vec<PathBuf>, StorageError> {
+        if piece.0 >= self.geometry.pieces() {
+            return Ok(Vec::new());
+        }
+        let (word, bit) = self.bit(piece);
+        if word.fetch_or(bit, Ordering::AcqRel) & bit != 0 {
+            return Ok(Vec::new());
+        }
+        let mut completed = Vec::new();
+        for file in self.files_of(piece) {
+            if file.gained_piece() {
+                completed.extend(file.finish(&self.folder)?);
+            }
+        }
+        Ok(completed)
+    }
+
+    /// Takes note that a piece is no longer right: its file was changed or cut.
+    pub fn piece_is_lost(&self, piece: PieceIndex) {
+        if piece.0 >= self.geometry.pieces() {
+            return;
+        }
+        let (word, bit) = self.bit(piece);
+        let known = word.load(Ordering::Acquire) & bit != 0;
+        if known && word.fetch_and(!bit, Ordering::AcqRel) & bit != 0 {
+            self.files_of(piece).for_each(Stored::lost_piece);
+        }
+    }
+
+    /// The pieces known to be right.
+    pub fn verified(&self) -> Bitfield {
+        let mut right = Bitfield::new(self.geometry.pieces());
+        for piece in (0..self.geometry.pieces()).map(PieceIndex) {
+            let (word, bit) = self.bit(piece);
+            if word.load(Ordering::Acquire) & bit != 0 {
+                right.set(piece);
+            }
+        }
+        right
+    }
+
+    /// Makes everything written so far durable, file by file, as long as `go_on` says so; true
+    /// when all of it is. Only then may a restart believe it without looking.
+    ///
+    /// # Errors
+    /// After an error nothing is known about what the disk holds: check it again.
+    pub fn sync(&self, go_on: &dyn Fn() -> bool) -> Result<bool, StorageError> {
+        for file in self.files.iter().flatten() {
+            if !file.sync(&self.folder, go_on)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Where an entry of the plan is on disk now, with `.part` while it is not whole.
+    pub fn path_of(&self, entry: usize) -> Option<PathBuf> {
+        let path = self.paths.get(entry)?;
+        let stored = self.files[entry].as_ref();
+        Some(stored.map_or_else(|| self.folder.shown(path), |file| file.shown_now(&self.folder)))
+    }
+
+    /// Bytes of content in all.
+    pub fn total(&self) -> u64 {
+        self.geometry.total()
+    }
+
+    /// Where pieces begin and end.
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    fn span(&self, piece: PieceIndex, offset: u32, length: usize) -> Result<Span, StorageError> {
+        let out = StorageError::OutOfRange { piece: piece.0, offset, length };
+        let Ok(length) = u32::try_from(length) else { return Err(out) };
+        let span = Span { piece, offset, length };
+        if self.geometry.contains(span) { Ok(span) } else { Err(out) }
+    }
+
+    fn whole(&self, piece: PieceIndex) -> Span {
+        Span { piece, offset: 0, length: self.geometry.length_of(piece) }
+    }
+
+    fn file(&self, part: Part) -> Option<&Stored> {
+        match part.place {
+            Place::File(entry) => self.files[entry].as_ref(),
+            Place::Zeros => None,
+        }
+    }
+
+    fn files_of(&self, piece: PieceIndex) -> impl Iterator<Item = &Stored> {
+        self.layout.parts(self.whole(piece)).filter_map(|part| self.file(part))
+    }
+
+    fn bit(&self, piece: PieceIndex) -> (&AtomicU64, u64) {
+        (&self.verified[piece.at() / 64], 1 << (piece.0 % 64))
+    }
+}

@@ -1,0 +1,308 @@
+//! The SHA-1 kernels for x86-64: AVX2 (8 lanes) and AVX-512 (16 lanes).
+//!
+//! Both are the same text, `rounds!`, over different registers. A block is loaded as one row per
+//! lane and transposed, so that register `t` holds word `t` of every lane:
+//!
+//! ```text
+//! lane 0 | w0 w1 w2 ... |          w0 | lane 0, lane 1, lane 2 ... |
+//! lane 1 | w0 w1 w2 ... |   --->   w1 | lane 0, lane 1, lane 2 ... |
+//! ```
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::*;
+
+use super::sha1_lanes::{Runs, State};
+
+const BLOCK: usize = 64;
+
+/// Round constants (FIPS 180-4, 4.2.1).
+const K: [i32; 4] = [0x5a82_7999, 0x6ed9_eba1, 0x8f1b_bcdc_u32 as i32, 0xca62_c1d6_u32 as i32];
+
+/// Feeds the runs into eight lanes.
+///
+/// # Panics
+/// When the processor lacks AVX2 or the runs are not equally long multiples of 64 bytes.
+pub(super) fn avx2(state: &mut State, runs: &Runs) {
+    assert!(std::is_x86_feature_detected!("avx2"));
+    check(runs);
+    // SAFETY: AVX2 was just detected, and the runs are what the kernel asks for.
+    unsafe { avx2_blocks(state, runs) }
+}
+
+/// Feeds the runs into sixteen lanes.
+///
+/// # Panics
+/// When the processor lacks AVX-512 F or BW or the runs are not equally long multiples of 64
+/// bytes.
+pub(super) fn avx512(state: &mut State, runs: &Runs) {
+    assert!(std::is_x86_feature_detected!("avx512f"));
+    assert!(std::is_x86_feature_detected!("avx512bw"));
+    check(runs);
+    // SAFETY: AVX-512 F and BW were just detected, and the runs are what the kernel asks for.
+    unsafe { avx512_blocks(state, runs) }
+}
+
+fn check(runs: &Runs) {
+    let length = runs[0].len();
+    assert!(length.is_multiple_of(BLOCK) && runs.iter().all(|run| run.len() == length));
+}
+
+/// The eighty rounds over `$w`, the sixteen transposed words of a block, and the addition of the
+/// result to `$state`. `$ops` names the module of vector operations.
+macro_rules! rounds {
+    ($ops:ident, $state:ident, $w:ident) => {{
+        let [mut a, mut b, mut c, mut d, mut e] = $state;
+        macro_rules! step {
+            ($t:expr, $f:ident) => {{
+                const T: usize = $t;
+                if T >= 16 {
+                    let mixed = $ops::xor4(
+                        $w[(T - 3) % 16],
+                        $w[(T - 8) % 16],
+                        $w[(T - 14) % 16],
+                        $w[T % 16],
+                    );
+                    $w[T % 16] = $ops::rol::<1, 31>(mixed);
+                }
+                let kw = $ops::add($w[T % 16], $ops::all(K[T / 20]));
+                let next = $ops::add(
+                    $ops::add($ops::rol::<5, 27>(a), $ops::add(e, kw)),
+                    $ops::$f(b, c, d),
+                );
+                e = d;
+                d = c;
+                c = $ops::rol::<30, 2>(b);
+                b = a;
+                a = next;
+            }};
+        }
+        macro_rules! five {
+            ($t:expr, $f:ident) => {
+                step!($t, $f);
+                step!($t + 1, $f);
+                step!($t + 2, $f);
+                step!($t + 3, $f);
+                step!($t + 4, $f);
+            };
+        }
+        macro_rules! twenty {
+            ($t:expr, $f:ident) => {
+                five!($t, $f);
+                five!($t + 5, $f);
+                five!($t + 10, $f);
+                five!($t + 15, $f);
+            };
+        }
+        twenty!(0, choose);
+        twenty!(20, parity);
+        twenty!(40, majority);
+        twenty!(60, parity);
+        $state = [
+            $ops::add($state[0], a),
+            $ops::add($state[1], b),
+            $ops::add($state[2], c),
+            $ops::add($state[3], d),
+            $ops::add($state[4], e),
+        ];
+    }};
+}
+
+/// # Safety
+/// The processor has AVX2; all runs have the same length, a multiple of 64.
+#[target_feature(enable = "avx2")]
+unsafe fn avx2_blocks(state: &mut State, runs: &Runs) {
+    // SAFETY: each row of the state has 16 words, of which the first 8 are used.
+    let mut h = [0, 1, 2, 3, 4].map(|i| unsafe { _mm256_loadu_si256(state[i].as_ptr().cast()) });
+    for offset in (0..runs[0].len()).step_by(BLOCK) {
+        let row = |lane: usize, half: usize| {
+            // SAFETY: every run has a whole block at `offset`, and a half is 32 bytes.
+            unsafe { _mm256_loadu_si256(runs[lane].as_ptr().add(offset + half * 32).cast()) }
+        };
+        let low = ops8::transpose(std::array::from_fn(|lane| row(lane, 0)));
+        let high = ops8::transpose(std::array::from_fn(|lane| row(lane, 1)));
+        let mut w: [__m256i; 16] =
+            std::array::from_fn(|t| if t < 8 { low[t] } else { high[t - 8] });
+        rounds!(ops8, h, w);
+    }
+    for (row, words) in state.iter_mut().zip(h) {
+        // SAFETY: a row has room for 16 words, the first 8 are written.
+        unsafe { _mm256_storeu_si256(row.as_mut_ptr().cast(), words) }
+    }
+}
+
+/// # Safety
+/// The processor has AVX-512 F and BW; all runs have the same length, a multiple of 64.
+#[target_feature(enable = "avx512f,avx512bw")]
+unsafe fn avx512_blocks(state: &mut State, runs: &Runs) {
+    // SAFETY: each row of the state has 16 words.
+    let mut h = [0, 1, 2, 3, 4].map(|i| unsafe { _mm512_loadu_si512(state[i].as_ptr().cast()) });
+    for offset in (0..runs[0].len()).step_by(BLOCK) {
+        let row = |lane: usize| {
+            // SAFETY: every run has a whole block of 64 bytes at `offset`.
+            unsafe { _mm512_loadu_si512(runs[lane].as_ptr().add(offset).cast()) }
+        };
+        let mut w = ops16::transpose(std::array::from_fn(row));
+        rounds!(ops16, h, w);
+    }
+    for (row, words) in state.iter_mut().zip(h) {
+        // SAFETY: a row has room for 16 words.
+        unsafe { _mm512_storeu_si512(row.as_mut_ptr().cast(), words) }
+    }
+}
+
+/// Vector operations on eight 32-bit words.
+mod ops8 {
+    use std::arch::x86_64::*;
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub fn all(word: i32) -> __m256i {
+        _mm256_set1_epi32(word)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub fn add(x: __m256i, y: __m256i) -> __m256i {
+        _mm256_add_epi32(x, y)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub fn rol<const LEFT: i32, const RIGHT: i32>(x: __m256i) -> __m256i {
+        _mm256_or_si256(_mm256_slli_epi32::<LEFT>(x), _mm256_srli_epi32::<RIGHT>(x))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub fn xor4(x: __m256i, y: __m256i, z: __m256i, v: __m256i) -> __m256i {
+        _mm256_xor_si256(_mm256_xor_si256(x, y), _mm256_xor_si256(z, v))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub fn choose(x: __m256i, y: __m256i, z: __m256i) -> __m256i {
+        _mm256_xor_si256(z, _mm256_and_si256(x, _mm256_xor_si256(y, z)))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub fn parity(x: __m256i, y: __m256i, z: __m256i) -> __m256i {
+        _mm256_xor_si256(_mm256_xor_si256(x, y), z)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub fn majority(x: __m256i, y: __m256i, z: __m256i) -> __m256i {
+        _mm256_or_si256(_mm256_and_si256(x, y), _mm256_and_si256(z, _mm256_or_si256(x, y)))
+    }
+
+    /// Eight rows of eight big-endian words become eight columns of native ones.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub fn transpose(rows: [__m256i; 8]) -> [__m256i; 8] {
+        let order = _mm256_set_epi8(
+            12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11, 4,
+            5, 6, 7, 0, 1, 2, 3,
+        );
+        let r = rows.map(|row| _mm256_shuffle_epi8(row, order));
+        // Pairs of rows, interleaved by words, then by double words within 128-bit halves.
+        let words: [__m256i; 8] = std::array::from_fn(|i| {
+            let (x, y) = (r[i & !1], r[i | 1]);
+            if i % 2 == 0 { _mm256_unpacklo_epi32(x, y) } else { _mm256_unpackhi_epi32(x, y) }
+        });
+        let quads: [__m256i; 8] = std::array::from_fn(|i| {
+            let base = i & 4;
+            let (x, y) = (words[base + (i & 2) / 2], words[base + (i & 2) / 2 + 2]);
+            if i % 2 == 0 { _mm256_unpacklo_epi64(x, y) } else { _mm256_unpackhi_epi64(x, y) }
+        });
+        std::array::from_fn(|i| {
+            let (x, y) = (quads[i % 4], quads[i % 4 + 4]);
+            if i < 4 {
+                _mm256_permute2x128_si256::<0x20>(x, y)
+            } else {
+                _mm256_permute2x128_si256::<0x31>(x, y)
+            }
+        })
+    }
+}
+
+/// Vector operations on sixteen 32-bit words.
+mod ops16 {
+    use std::arch::x86_64::*;
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub fn all(word: i32) -> __m512i {
+        _mm512_set1_epi32(word)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub fn add(x: __m512i, y: __m512i) -> __m512i {
+        _mm512_add_epi32(x, y)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub fn rol<const LEFT: i32, const RIGHT: i32>(x: __m512i) -> __m512i {
+        _mm512_rol_epi32::<LEFT>(x)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub fn xor4(x: __m512i, y: __m512i, z: __m512i, v: __m512i) -> __m512i {
+        _mm512_xor_si512(_mm512_ternarylogic_epi32::<0x96>(x, y, z), v)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub fn choose(x: __m512i, y: __m512i, z: __m512i) -> __m512i {
+        _mm512_ternarylogic_epi32::<0xca>(x, y, z)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub fn parity(x: __m512i, y: __m512i, z: __m512i) -> __m512i {
+        _mm512_ternarylogic_epi32::<0x96>(x, y, z)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub fn majority(x: __m512i, y: __m512i, z: __m512i) -> __m512i {
+        _mm512_ternarylogic_epi32::<0xe8>(x, y, z)
+    }
+
+    /// Sixteen rows of sixteen big-endian words become sixteen columns of native ones.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    pub fn transpose(rows: [__m512i; 16]) -> [__m512i; 16] {
+        let order = _mm512_broadcast_i32x4(_mm_set_epi8(
+            12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3,
+        ));
+        let r = rows.map(|row| _mm512_shuffle_epi8(row, order));
+        let words: [__m512i; 16] = std::array::from_fn(|i| {
+            let (x, y) = (r[i & !1], r[i | 1]);
+            if i % 2 == 0 { _mm512_unpacklo_epi32(x, y) } else { _mm512_unpackhi_epi32(x, y) }
+        });
+        // quads[4g + j]: words j, j+4, j+8, j+12 of rows 4g..4g+4, one 128-bit lane each.
+        let quads: [__m512i; 16] = std::array::from_fn(|i| {
+            let base = i & !3;
+            let (x, y) = (words[base + (i & 2) / 2], words[base + (i & 2) / 2 + 2]);
+            if i % 2 == 0 { _mm512_unpacklo_epi64(x, y) } else { _mm512_unpackhi_epi64(x, y) }
+        });
+        // A 4 x 4 transpose of 128-bit lanes for each j.
+        let mut columns = [_mm512_setzero_si512(); 16];
+        for j in 0..4 {
+            let [q0, q1, q2, q3] = [quads[j], quads[j + 4], quads[j + 8], quads[j + 12]];
+            let low = _mm512_shuffle_i32x4::<0x44>(q0, q1);
+            let high = _mm512_shuffle_i32x4::<0xee>(q0, q1);
+            let low2 = _mm512_shuffle_i32x4::<0x44>(q2, q3);
+            let high2 = _mm512_shuffle_i32x4::<0xee>(q2, q3);
+            columns[j] = _mm512_shuffle_i32x4::<0x88>(low, low2);
+            columns[j + 4] = _mm512_shuffle_i32x4::<0xdd>(low, low2);
+            columns[j + 8] = _mm512_shuffle_i32x4::<0x88>(high, high2);
+            columns[j + 12] = _mm512_shuffle_i32x4::<0xdd>(high, high2);
+        }
+        columns
+    }
+}

@@ -1,0 +1,187 @@
+//! Is this piece right? One question for a few pieces just written, and for all of them at start.
+//!
+//! Pieces that were just written are hashed where they lie, in the map and in the cache. All
+//! others are read by position, sixteen side by side ([`Buffer`]), so that memory does not grow
+//! with the torrent. Where a file of ours has a hole nothing was ever written: such pieces are
+//! missing, and not read.
+
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use parking_lot::Mutex;
+
+use super::hash::stream::{Buffer, Found, GROUP, Work};
+use super::hash::{PieceInput, piece_roots, sha1_many};
+use super::layout::Place;
+use super::{Storage, StorageError};
+use crate::bitfield::Bitfield;
+use crate::ids::PieceIndex;
+use crate::metainfo::PieceHash;
+
+impl Storage {
+    /// Whether each of `pieces` hashes to what it must; all of them go through the lanes at once.
+    /// The caller holds the claim on them: nobody writes there meanwhile.
+    pub fn check(&self, pieces: &[PieceIndex]) -> Result<Vec<bool>, StorageError> {
+        if let Some(&out) = pieces.iter().find(|piece| piece.0 >= self.geometry.pieces()) {
+            return Err(StorageError::OutOfRange { piece: out.0, offset: 0, length: 0 });
+        }
+        let mut right = vec![false; pieces.len()];
+        let (mut views, mut unseen) = (Vec::new(), Vec::new());
+        for (n, &piece) in pieces.iter().enumerate() {
+            match self.view(piece)? {
+                Some(bytes) => views.push((n, bytes)),
+                None => unseen.push(n),
+            }
+        }
+        self.check_views(pieces, &views, &mut right);
+        let mut buffer = None;
+        for group in unseen.chunks(GROUP) {
+            let buffer = buffer.get_or_insert_with(Buffer::default);
+            let members: Vec<PieceIndex> = group.iter().map(|&n| pieces[n]).collect();
+            for (&n, verdict) in group.iter().zip(self.check_group(&members, buffer)?) {
+                right[n] = verdict;
+            }
+        }
+        Ok(right)
+    }
+
+    /// Checks all that is on disk, on `threads` threads, and takes note of what is right
+    /// ([`Storage::piece_is_verified`], so files found whole get their names). `progress` is
+    /// told bytes as they are done, from any thread; once `stop` is set, what was found so far
+    /// is returned.
+    pub fn verify_all(
+        &self,
+        threads: usize,
+        progress: &(dyn Fn(u64) + Sync),
+        stop: &AtomicBool,
+    ) -> Result<Bitfield, StorageError> {
+        let (present, absent) = self.pieces_with_data()?;
+        progress(absent);
+        let groups: Vec<&[PieceIndex]> = present.chunks(GROUP).collect();
+        let (next, failed) = (AtomicUsize::new(0), Mutex::new(None));
+        let work = || {
+            let mut buffer = Buffer::default();
+            while !stop.load(Ordering::Relaxed) && failed.lock().is_none() {
+                let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
+                match self.verify_group(group, &mut buffer) {
+                    Ok(bytes) => progress(bytes),
+                    Err(e) => _ = failed.lock().get_or_insert(e),
+                }
+            }
+        };
+        run_on(threads.min(groups.len()), "check", work)
+            .map_err(|e| StorageError::of(Path::new("."), "start a thread", e))?;
+        match failed.into_inner() {
+            Some(error) => Err(error),
+            None => Ok(self.verified()),
+        }
+    }
+
+    /// Hashes a group and takes note of the right ones; says how many bytes that was.
+    fn verify_group(&self, group: &[PieceIndex], buffer: &mut Buffer) -> Result<u64, StorageError> {
+        let verdicts = self.check_group(group, buffer)?;
+        for (&piece, _) in group.iter().zip(verdicts).filter(|(_, right)| *right) {
+            self.piece_is_verified(piece)?;
+        }
+        Ok(group.iter().map(|&piece| u64::from(self.geometry.length_of(piece))).sum())
+    }
+
+    /// The pieces that may have been written, and the bytes of those that cannot.
+    fn pieces_with_data(&self) -> Result<(Vec<PieceIndex>, u64), StorageError> {
+        let ranges = self.files.iter().map(|file| match file {
+            Some(file) => file.data_ranges(&self.folder),
+            None => Ok(Vec::new()),
+        });
+        let ranges: Vec<Vec<(u64, u64)>> = ranges.collect::<Result<_, _>>()?;
+        let has_data = |piece: &PieceIndex| {
+            self.layout.parts(self.whole(*piece)).all(|part| match part.place {
+                Place::Zeros => true,
+                Place::File(entry) => {
+                    let ranges = &ranges[entry];
+                    let first = ranges.partition_point(|&(_, end)| end <= part.offset);
+                    let end = part.offset + part.length as u64;
+                    ranges.get(first).is_some_and(|&(start, _)| start < end)
+                }
+            })
+        };
+        let all = (0..self.geometry.pieces()).map(PieceIndex);
+        let (present, absent): (Vec<_>, Vec<_>) = all.partition(has_data);
+        let absent = absent.iter().map(|&piece| u64::from(self.geometry.length_of(piece))).sum();
+        Ok((present, absent))
+    }
+
+    /// A piece's bytes in memory, if it lies in one mapped file.
+    fn view(&self, piece: PieceIndex) -> Result<Option<&[u8]>, StorageError> {
+        let mut parts = self.layout.parts(self.whole(piece));
+        match (parts.next(), parts.next()) {
+            (Some(part), None) => match self.file(part) {
+                Some(file) => file.view(&self.folder, part.offset, part.length),
+                None => Ok(None),
+            },
+            _ => Ok(None),
+        }
+    }
+
+    fn check_views(&self, pieces: &[PieceIndex], views: &[(usize, &[u8])], right: &mut [bool]) {
+        let (mut v1, mut v2) = (Vec::new(), Vec::new());
+        for &(n, data) in views {
+            match self.hashes[pieces[n].at()] {
+                PieceHash::V1(hash) => v1.push((n, data, hash)),
+                PieceHash::V2 { root, leaves } => v2.push((n, PieceInput { data, leaves }, root)),
+            }
+        }
+        let messages: Vec<&[u8]> = v1.iter().map(|&(_, data, _)| data).collect();
+        let mut digests = vec![[0; 20]; messages.len()];
+        sha1_many(&messages, &mut digests);
+        for ((n, _, wanted), digest) in v1.into_iter().zip(digests) {
+            right[n] = digest == wanted;
+        }
+        let inputs: Vec<PieceInput> = v2.iter().map(|&(_, input, _)| input).collect();
+        let mut roots = vec![[0; 32]; inputs.len()];
+        piece_roots(&inputs, &mut roots);
+        for ((n, _, wanted), root) in v2.into_iter().zip(roots) {
+            right[n] = root == wanted;
+        }
+    }
+
+    fn check_group(
+        &self,
+        pieces: &[PieceIndex],
+        buffer: &mut Buffer,
+    ) -> Result<Vec<bool>, StorageError> {
+        let group: Vec<Work> = pieces
+            .iter()
+            .map(|&piece| {
+                let length = Some(self.geometry.length_of(piece));
+                match self.hashes[piece.at()] {
+                    PieceHash::V1(_) => Work { sha1: length, ..Work::default() },
+                    PieceHash::V2 { leaves, .. } => Work { sha1: None, tree: length, leaves },
+                }
+            })
+            .collect();
+        let found = buffer.hash(&group, |n, offset, bytes| self.read(pieces[n], offset, bytes))?;
+        let right = |(&piece, found): (&PieceIndex, Found)| match self.hashes[piece.at()] {
+            PieceHash::V1(hash) => found.sha1 == Some(hash),
+            PieceHash::V2 { root, .. } => found.root == Some(root),
+        };
+        Ok(pieces.iter().zip(found).map(right).collect())
+    }
+}
+
+/// Runs one job on several named threads until all have ended. A thread that cannot be started
+/// is done without, as long as there is one.
+pub(super) fn run_on(threads: usize, name: &str, job: impl Fn() + Sync) -> io::Result<()> {
+    thread::scope(|scope| {
+        for n in 0..threads {
+            let builder = thread::Builder::new().name(format!("{name}-{n}"));
+            match builder.spawn_scoped(scope, &job) {
+                Err(e) if n == 0 => return Err(e),
+                Err(e) => log::warn!("{name}: {n} threads instead of {threads}: {e}"),
+                Ok(_) => {}
+            }
+        }
+        Ok(())
+    })
+}
