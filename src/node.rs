@@ -1,1 +1,513 @@
 //! A peer: its threads and what they share.
+//!
+//! [`Node::start`] is the list of a node's threads; [`Node::add`] gives it a torrent to fetch or
+//! to serve, [`Node::stop`] ends it within three seconds. What happens is told on
+//! [`Node::events`]; how things stand is asked with [`Node::status`].
+//!
+//! | thread | how many | blocks on |
+//! |---|---|---|
+//! | `listener` | 1 | accept |
+//! | `peer-<addr>` | 1 per connection | socket read |
+//! | `upload-<n>` | 4 | the job channel |
+//! | `writable` | 1 | poll over the sockets that took no more |
+//! | `verify` | 1 | finished pieces |
+//! | `coordinator` | 1 | trackers, nudges, a tick |
+//! | `heartbeat` | 1 | native UDP |
+//! | `announce` | 1 | torrents that a tracker lacks |
+
+/// How a connection begins.
+pub mod connection;
+/// What nobody's message asks for.
+pub mod coordinator;
+/// Leaf hashes of a piece.
+pub mod leaves;
+/// Takes connections.
+pub mod listener;
+/// The metainfo from a peer.
+pub mod metadata;
+/// What is to be sent to one peer.
+pub mod outbox;
+/// What the threads share.
+pub mod shared;
+/// What std's sockets do not offer.
+pub mod socket;
+/// Trackers, from a peer's side.
+pub mod trackers;
+/// The upload pool's work.
+pub mod uploads;
+/// Hashes finished pieces.
+pub mod verifier;
+/// Reads one connection.
+pub mod worker;
+
+pub use shared::Torrent;
+
+use crate::bitfield::Bitfield;
+use crate::clock::Clock;
+use crate::ids::{InfoHashV2, PeerId, PieceIndex};
+use crate::logic::limiter::Limiter;
+use crate::logic::picker::Policy;
+use crate::logic::rate::Rate;
+use crate::logic::swarm::{Params, PeerStatus, Swarm};
+use crate::metainfo::Metainfo;
+use crate::storage::{Storage, StorageError};
+use crate::threadpool::ThreadPool;
+use coordinator::Wires;
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+use parking_lot::Mutex;
+use shared::{Connection, Peers, Shared, Written};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::thread::Builder;
+use std::time::{Duration, Instant};
+use trackers::{Heartbeat, HeartbeatConfig, TorrentReport, TrackerEvent};
+
+/// Upload threads of a node, whatever the number of its upload slots.
+const UPLOAD_THREADS: usize = 4;
+
+/// News that may wait to be heard; one second of a fast download's pieces.
+const EVENTS: usize = 4096;
+
+/// The most connections a node can have: the upload channel has room for each.
+const MOST_PEERS: usize = 4000;
+
+/// Over how long the choker measures what a peer gives.
+const RATE_WINDOW: Duration = Duration::from_secs(20);
+
+/// How long writing to the disk may go on when the node stops.
+const SYNC: Duration = Duration::from_secs(2);
+
+/// What a node is started with.
+#[derive(Debug, Clone)]
+pub struct NodeOptions {
+    /// Where to listen and where outgoing connections start; `None` is everywhere.
+    pub bind: Option<IpAddr>,
+    /// The ports to try in turn; 0 is any.
+    pub ports: Vec<u16>,
+    /// Trackers that speak the native dialect.
+    pub trackers: Vec<SocketAddr>,
+    /// The most connections.
+    pub max_peers: usize,
+    /// How many peers of a torrent are served at once.
+    pub upload_slots: usize,
+    /// Bytes per second sent at most.
+    pub up_limit: Option<u64>,
+    /// Bytes per second received at most.
+    pub down_limit: Option<u64>,
+    /// How pieces are chosen.
+    pub picker: Policy,
+    /// Strategy timers run so many times faster.
+    pub time_scale: f64,
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// All ports that were to be tried are taken.
+    #[error("port {ports} on {address} is in use: choose another with --port, or 0 for any")]
+    PortInUse {
+        /// The ports that were tried.
+        ports: String,
+        /// The address.
+        address: IpAddr,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The system has no thread, poller or socket for us.
+    #[error("cannot start: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// What happens in a node, for people.
+pub enum Event {
+    /// A connection was made.
+    Connected {
+        /// About this torrent.
+        torrent: Arc<Torrent>,
+        /// The peer.
+        address: SocketAddr,
+    },
+    /// A connection ended.
+    Disconnected {
+        /// About this torrent.
+        torrent: Arc<Torrent>,
+        /// The peer.
+        address: SocketAddr,
+        /// In words.
+        why: String,
+    },
+    /// A piece was verified.
+    Piece {
+        /// Of this torrent.
+        torrent: Arc<Torrent>,
+        /// The piece.
+        piece: PieceIndex,
+    },
+    /// A piece did not match its hash.
+    VerifyFailed {
+        /// Of this torrent.
+        torrent: Arc<Torrent>,
+        /// The piece.
+        piece: PieceIndex,
+    },
+    /// A peer that sent wrong bytes was banned.
+    Banned {
+        /// For this torrent.
+        torrent: Arc<Torrent>,
+        /// The peer.
+        address: SocketAddr,
+        /// The piece.
+        piece: PieceIndex,
+    },
+    /// Everything is here and verified.
+    Complete {
+        /// This torrent.
+        torrent: Arc<Torrent>,
+    },
+    /// The disk failed.
+    Failed {
+        /// This torrent.
+        torrent: Arc<Torrent>,
+        /// How.
+        error: StorageError,
+    },
+    /// A tracker knows the torrent.
+    Registered {
+        /// This torrent.
+        torrent: Arc<Torrent>,
+        /// The tracker.
+        tracker: SocketAddr,
+    },
+    /// A tracker does not answer.
+    TrackerLost {
+        /// The tracker.
+        tracker: SocketAddr,
+        /// In words.
+        why: String,
+    },
+    /// A tracker answers (again).
+    TrackerFound {
+        /// The tracker.
+        tracker: SocketAddr,
+    },
+}
+
+/// How a torrent stands.
+#[derive(Debug, Clone)]
+pub struct TorrentStatus {
+    /// Its name for people.
+    pub name: String,
+    /// Its hash.
+    pub info_hash: InfoHashV2,
+    /// Bytes of content.
+    pub total: u64,
+    /// Bytes not verified yet.
+    pub left: u64,
+    /// Payload bytes received in this run.
+    pub fetched: u64,
+    /// Content bytes sent in this run.
+    pub uploaded: u64,
+    /// Bytes per second received.
+    pub down: u64,
+    /// Bytes per second sent.
+    pub up: u64,
+    /// Peers whose blocks were verified.
+    pub sources: usize,
+    /// Connected peers.
+    pub peers: Vec<PeerStatus>,
+    /// Whether the disk failed.
+    pub failed: bool,
+}
+
+/// A running peer.
+pub struct Node {
+    shared: Arc<Shared>,
+    options: NodeOptions,
+    listener: Arc<TcpListener>,
+    heartbeat: Heartbeat,
+    events: Receiver<Event>,
+    /// Dropped to stop: see [`Shared::stopped`].
+    stop: Option<Sender<()>>,
+    uploads: ThreadPool<Arc<Connection>>,
+    /// Each thread holds a sender; when all are gone, `ended` is closed.
+    running: Option<Sender<()>>,
+    ended: Receiver<()>,
+}
+
+impl Node {
+    /// Listens and starts the threads.
+    pub fn start(options: NodeOptions) -> Result<Self, NodeError> {
+        let listener = Arc::new(listen(&options)?);
+        let port = listener.local_addr()?.port();
+        let clock = Clock::start(options.time_scale);
+        let slot = Arc::new(OnceLock::new());
+        let uploads = start_uploads(slot.clone())?;
+        let (written, finished) = bounded::<Written>(verifier::WAITING);
+        let (events_in, events) = bounded(EVENTS);
+        let (nudge, nudged) = bounded(1); // one nudge is as good as many
+        let (stop, stopped) = bounded::<()>(0); // never sent on
+        let (tracker_events, from_trackers) = bounded(EVENTS);
+        let (publish, to_publish) = bounded(64); // a tracker asks again for what is dropped
+        let (running, ended) = bounded::<()>(0); // never sent on
+        let shared = Arc::new(Shared {
+            peer_id: PeerId::generate(&mut fastrand::Rng::new()),
+            port,
+            bind: options.bind,
+            clock,
+            max_peers: options.max_peers.min(MOST_PEERS),
+            torrents: Mutex::default(),
+            uploads: Mutex::new(uploads.sender()),
+            parked: socket::Parked::new()?,
+            up_limit: Mutex::new(Limiter::new(options.up_limit)),
+            down_limit: Mutex::new(Limiter::new(options.down_limit)),
+            written,
+            events: events_in,
+            nudge,
+            stopped,
+            stopping: AtomicBool::new(false),
+            connections: AtomicUsize::new(0),
+            handshakes: AtomicUsize::new(0),
+            next_key: AtomicU64::new(1),
+        });
+        slot.get_or_init(|| Arc::downgrade(&shared));
+        let heartbeat = start_heartbeat(&shared, &options, tracker_events)?;
+        let node = Self {
+            shared,
+            listener,
+            heartbeat,
+            events,
+            stop: Some(stop),
+            uploads,
+            running: Some(running),
+            ended,
+            options,
+        };
+        node.spawn("writable", |shared| uploads::watch_parked(&shared))?;
+        node.spawn("verify", move |shared| verifier::run(&shared, &finished))?;
+        let wires = Wires { trackers: from_trackers, nudged, publish };
+        node.spawn("coordinator", move |shared| coordinator::run(&shared, &wires))?;
+        node.spawn("announce", move |shared| publish_all(&shared, &to_publish))?;
+        let listener = node.listener.clone();
+        node.spawn("listener", move |shared| listener::run(&shared, &listener))?;
+        Ok(node)
+    }
+
+    fn spawn(&self, name: &str, body: impl FnOnce(Arc<Shared>) + Send + 'static) -> io::Result<()> {
+        let (shared, running) = (self.shared.clone(), self.running.clone());
+        Builder::new().name(name.to_owned()).spawn(move || {
+            body(shared);
+            drop(running);
+        })?;
+        Ok(())
+    }
+
+    /// Where the node listens.
+    pub fn port(&self) -> u16 {
+        self.shared.port
+    }
+
+    /// Who it is.
+    pub fn peer_id(&self) -> PeerId {
+        self.shared.peer_id
+    }
+
+    /// What happens.
+    pub fn events(&self) -> &Receiver<Event> {
+        &self.events
+    }
+
+    /// Gives the node a torrent of which `have` is verified. It is served at once, and fetched
+    /// if something is missing.
+    pub fn add(
+        &self,
+        name: String,
+        meta: Metainfo,
+        info_hash: InfoHashV2,
+        storage: Storage,
+        have: Bitfield,
+    ) -> Arc<Torrent> {
+        let geometry = meta.geometry();
+        let clock = &self.shared.clock;
+        let params = Params {
+            policy: self.options.picker,
+            upload_slots: self.options.upload_slots,
+            rate_window: clock.scaled(RATE_WINDOW),
+            seed: fastrand::u64(..),
+        };
+        let completed = have.is_full();
+        let torrent = Arc::new(Torrent {
+            name,
+            info_hash,
+            picker: Mutex::new(Swarm::new(geometry.clone(), have, params)),
+            meta,
+            geometry,
+            storage,
+            peers: Mutex::new(Peers::default()),
+            completed: AtomicBool::new(completed),
+            failed: AtomicBool::new(false),
+            removed: AtomicBool::new(false),
+            uploaded: AtomicU64::new(0),
+            up: Mutex::new(Rate::over(Duration::from_secs(2))),
+            added: clock.now(),
+        });
+        self.shared.torrents.lock().insert(info_hash, torrent.clone());
+        self.heartbeat.nudge();
+        torrent
+    }
+
+    /// Adds an address to call about a torrent.
+    pub fn add_peer(&self, torrent: &Torrent, address: SocketAddr) {
+        torrent.peers.lock().dialer.on_found(self.shared.clock.now(), address);
+        let _ = self.shared.nudge.try_send(()); // one nudge is as good as two
+    }
+
+    /// Tells the trackers at once how the torrents stand.
+    pub fn announce(&self) {
+        self.heartbeat.nudge();
+    }
+
+    /// How a torrent stands.
+    pub fn status(&self, torrent: &Torrent) -> TorrentStatus {
+        let now = self.shared.clock.now();
+        let up = torrent.up.lock().per_second(now);
+        let picker = torrent.picker.lock();
+        TorrentStatus {
+            name: torrent.name.clone(),
+            info_hash: torrent.info_hash,
+            total: torrent.geometry.total(),
+            left: picker.left(),
+            fetched: picker.fetched(),
+            uploaded: torrent.uploaded.load(Ordering::Relaxed),
+            down: picker.down_rate(now),
+            up,
+            sources: picker.sources(),
+            peers: picker.peers(now),
+            failed: torrent.failed.load(Ordering::Acquire),
+        }
+    }
+
+    /// Stops: no new connections, `stopped` to the trackers, sockets shut, data made durable as
+    /// far as two seconds allow. Takes three seconds at most.
+    pub fn stop(mut self) {
+        let deadline = Instant::now() + SYNC;
+        let torrents: Vec<Arc<Torrent>> = self.shared.torrents.lock().values().cloned().collect();
+        for torrent in &torrents {
+            torrent.picker.lock().stop_requesting();
+        }
+        self.shared.stopping.store(true, Ordering::Release);
+        (self.stop, self.running) = (None, None);
+        socket::stop_listening(&self.listener);
+        for connection in torrents.iter().flat_map(|torrent| torrent.connections()) {
+            connection.shut();
+        }
+        self.shared.parked.wake();
+        self.heartbeat.stop(Duration::from_secs(1));
+        for torrent in torrents.iter().filter(|t| !t.completed.load(Ordering::Acquire)) {
+            match torrent.storage.sync(&|| Instant::now() < deadline) {
+                Ok(true) => {}
+                Ok(false) => log::info!("{}: not all is durable yet", torrent.name),
+                Err(error) => log::warn!("{error}"),
+            }
+        }
+        self.shared.uploads.lock().take();
+        self.uploads.close();
+        // A thread that is still in a system call is left to the end of the process.
+        let _ = self.ended.recv_deadline(deadline);
+    }
+}
+
+/// The upload pool. Its threads use what is shared, which in turn holds the pool's channel: the
+/// slot is filled once both exist.
+fn start_uploads(slot: Arc<OnceLock<Weak<Shared>>>) -> io::Result<ThreadPool<Arc<Connection>>> {
+    ThreadPool::new("upload", UPLOAD_THREADS, MOST_PEERS * 2, move |connection| {
+        if let Some(shared) = slot.get().and_then(Weak::upgrade) {
+            uploads::serve(&shared, &connection);
+        }
+    })
+}
+
+fn start_heartbeat(
+    shared: &Arc<Shared>,
+    options: &NodeOptions,
+    events: Sender<TrackerEvent>,
+) -> io::Result<Heartbeat> {
+    let config = HeartbeatConfig {
+        trackers: options.trackers.clone(),
+        bind: options.bind,
+        port: shared.port,
+        peer_id: shared.peer_id,
+        clock: shared.clock,
+    };
+    let source = shared.clone();
+    Heartbeat::start(config, Box::new(move || reports(&source)), events)
+}
+
+fn reports(shared: &Shared) -> Vec<TorrentReport> {
+    let now = shared.clock.now();
+    let torrents: Vec<Arc<Torrent>> = shared.torrents.lock().values().cloned().collect();
+    let report = |torrent: &Arc<Torrent>| {
+        let up_rate = torrent.up.lock().per_second(now);
+        let connections = torrent.peers.lock().connections.len();
+        let picker = torrent.picker.lock();
+        TorrentReport {
+            info_hash: torrent.info_hash,
+            name: torrent.meta.name.clone(),
+            size: torrent.geometry.total(),
+            pieces: torrent.geometry.pieces(),
+            left: picker.left(),
+            uploaded: torrent.uploaded.load(Ordering::Relaxed),
+            downloaded: picker.fetched(),
+            down_rate: picker.down_rate(now),
+            up_rate,
+            have: picker.have().clone(),
+            wants_peers: !picker.is_complete() && connections == 0,
+            seeding: picker.is_complete(),
+        }
+    };
+    torrents.iter().map(report).collect()
+}
+
+/// The `announce` thread: gives trackers the torrents they lack.
+fn publish_all(shared: &Shared, wanted: &Receiver<(SocketAddr, Arc<Torrent>)>) {
+    loop {
+        let (tracker, torrent) = select! {
+            recv(wanted) -> next => match next {
+                Ok(next) => next,
+                Err(_) => return,
+            },
+            recv(shared.stopped) -> _ => return,
+        };
+        let bytes = torrent.meta.to_torrent();
+        match trackers::publish(tracker, shared.bind, &torrent.name, &bytes) {
+            Ok(()) => log::debug!("{tracker} has {} now", torrent.name),
+            Err(error) => log::warn!("publishing {}: {error}", torrent.name),
+        }
+    }
+}
+
+/// Listens on the first port that is free.
+fn listen(options: &NodeOptions) -> Result<TcpListener, NodeError> {
+    let ip = options.bind.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    for &port in &options.ports {
+        let address = SocketAddr::new(ip, port);
+        match socket::listen(address) {
+            Ok(listener) => return Ok(listener),
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse => {}
+            Err(source) => return Err(NodeError::Listen { address, source }),
+        }
+    }
+    let ports = match options.ports[..] {
+        [first, .., last] => format!("{first} to {last}"),
+        [only] => only.to_string(),
+        [] => "(none)".to_owned(),
+    };
+    Err(NodeError::PortInUse { ports, address: ip })
+}

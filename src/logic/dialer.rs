@@ -7,7 +7,7 @@
 
 use crate::clock::Moment;
 use crate::ids::PeerId;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -42,12 +42,14 @@ struct Candidate {
 #[derive(Debug, Clone, Default)]
 pub struct Dialer {
     candidates: HashMap<SocketAddr, Candidate>,
+    banned: HashSet<IpAddr>,
 }
 
 impl Dialer {
     /// Someone named an address.
     pub fn on_found(&mut self, now: Moment, address: SocketAddr) {
-        if can_be_dialled(address) && self.candidates.len() < CANDIDATES {
+        let fits = can_be_dialled(address) && !self.banned.contains(&address.ip());
+        if fits && self.candidates.len() < CANDIDATES {
             let new = Candidate { state: State::Idle(now), failures: 0, listed: false };
             self.candidates.entry(address).or_insert(new);
         }
@@ -56,7 +58,7 @@ impl Dialer {
     /// A tracker listed these addresses, which therefore lived a moment ago: one that had
     /// vanished from the list and is back is called at once.
     pub fn on_listed(&mut self, now: Moment, addresses: &[SocketAddr]) {
-        let listed: std::collections::HashSet<_> = addresses.iter().collect();
+        let listed: HashSet<_> = addresses.iter().collect();
         for &address in addresses {
             self.on_found(now, address);
         }
@@ -96,9 +98,19 @@ impl Dialer {
         self.candidates.insert(address, never);
     }
 
+    /// The peer there sent wrong bytes: never again, nor any other on its machine. Our own machine
+    /// has many peers, so there only the one port is meant.
+    pub fn on_banned(&mut self, address: SocketAddr) {
+        self.on_never(address);
+        if !address.ip().is_loopback() {
+            self.banned.insert(address.ip());
+        }
+    }
+
     /// Whether an address is banned or our own.
     pub fn is_never(&self, address: SocketAddr) -> bool {
-        self.candidates.get(&address).is_some_and(|c| c.state == State::Never)
+        let known = self.candidates.get(&address).is_some_and(|c| c.state == State::Never);
+        known || self.banned.contains(&address.ip())
     }
 
     /// At most `free` addresses to call now; they count as busy until told otherwise.
@@ -199,6 +211,15 @@ mod tests {
         d.on_connected(address(1));
         assert_eq!(d.next_dials(at(9), 9), []);
         assert!(d.is_never(address(1)));
+    }
+
+    #[test]
+    fn a_ban_covers_a_machine_but_on_our_own_only_the_port() {
+        let mut d = Dialer::default();
+        d.on_banned("10.0.0.1:5".parse().unwrap());
+        assert!(d.is_never("10.0.0.1:6".parse().unwrap()));
+        d.on_banned(address(5));
+        assert!(d.is_never(address(5)) && !d.is_never(address(6)));
     }
 
     #[test]

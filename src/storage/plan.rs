@@ -7,7 +7,7 @@ use super::error::StorageError;
 use super::layout::{Layout, Order};
 use crate::geometry::Geometry;
 use crate::ids::PieceIndex;
-use crate::metainfo::{FileKind, PieceHash};
+use crate::metainfo::{FileKind, Metainfo, PieceHash};
 
 /// A torrent's files, pieces and hashes, and the folder they go to.
 #[derive(Debug, Clone)]
@@ -37,6 +37,34 @@ pub struct PlannedFile {
 }
 
 impl StoragePlan {
+    /// The plan of a torrent whose files go below `root`.
+    ///
+    /// # Errors
+    /// `Inconsistent` when the torrent came without its piece layers.
+    pub fn of(meta: &Metainfo, root: PathBuf) -> Result<Self, StorageError> {
+        let geometry = meta.geometry();
+        let hashes: Option<Vec<PieceHash>> =
+            (0..geometry.pieces()).map(|piece| meta.piece_hash(PieceIndex(piece))).collect();
+        let hashes = hashes.ok_or(StorageError::Inconsistent("the torrent has no piece layers"))?;
+        let files = meta.files.iter().map(|file| PlannedFile {
+            path: file.path.clone(),
+            length: file.length,
+            kind: file.kind,
+        });
+        let aligned = meta.info_hash_v2.is_some();
+        let order = if aligned { Order::Aligned } else { Order::Contiguous };
+        Ok(Self { root, files: files.collect(), order, geometry, hashes })
+    }
+
+    /// Gives the data files the names they have on disk, which may be names that a torrent must
+    /// not give to others.
+    #[must_use]
+    pub fn with_names(mut self, names: impl IntoIterator<Item = Vec<String>>) -> Self {
+        let data = self.files.iter_mut().filter(|file| file.kind == FileKind::Data);
+        data.zip(names).for_each(|(file, name)| file.path = name);
+        self
+    }
+
     /// Lays the files out, after checking that all parts of the plan speak of the same torrent.
     pub(super) fn layout(&self) -> Result<Layout, StorageError> {
         let wrong = |why| Err(StorageError::Inconsistent(why));

@@ -1,0 +1,185 @@
+//! The coordinator: one thread that does what nobody's message asks for.
+//!
+//! It waits on what trackers say, on nudges, and on a tick; calls peers that the dialer names;
+//! lets the swarms give up on late requests; and holds the choker's rounds.
+
+use crate::clock::Moment;
+use crate::logic::choker;
+use crate::node::connection::{self, Refused};
+use crate::node::listener::STACK;
+use crate::node::shared::{Shared, Torrent};
+use crate::node::trackers::TrackerEvent;
+use crate::node::{Event, worker};
+use crate::protocol::native::Message;
+use crossbeam_channel::{Receiver, Sender, select};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::Builder;
+use std::time::Duration;
+
+/// How often it looks at its timers when nothing happens.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Dials that may be under way at once.
+const HALF_OPEN: usize = 8;
+
+/// How often a silent connection is asked whether it is there, and who else is.
+const PING: Duration = Duration::from_secs(60);
+
+/// What the coordinator listens to and talks to.
+pub struct Wires {
+    /// What trackers say.
+    pub trackers: Receiver<TrackerEvent>,
+    /// Someone wants a turn now.
+    pub nudged: Receiver<()>,
+    /// Work for the `announce` thread: a tracker lacks this torrent.
+    pub publish: Sender<(SocketAddr, Arc<Torrent>)>,
+}
+
+/// Runs until the node stops.
+pub fn run(shared: &Arc<Shared>, wires: &Wires) {
+    let mut coordinator = Coordinator {
+        shared,
+        wires,
+        dialling: Arc::new(AtomicUsize::new(0)),
+        next_round: shared.clock.now() + shared.clock.scaled(choker::ROUND),
+        next_ping: shared.clock.now() + PING,
+    };
+    while !shared.is_stopping() {
+        select! {
+            recv(wires.trackers) -> event => match event {
+                Ok(event) => coordinator.on_tracker(event),
+                Err(_) => return,
+            },
+            recv(wires.nudged) -> _ => {}
+            recv(shared.stopped) -> _ => return,
+            default(TICK) => {}
+        }
+        coordinator.turn();
+    }
+}
+
+struct Coordinator<'a> {
+    shared: &'a Arc<Shared>,
+    wires: &'a Wires,
+    dialling: Arc<AtomicUsize>,
+    next_round: Moment,
+    next_ping: Moment,
+}
+
+impl Coordinator<'_> {
+    fn torrent(&self, event_of: crate::ids::InfoHashV2) -> Option<Arc<Torrent>> {
+        self.shared.torrents.lock().get(&event_of).cloned()
+    }
+
+    fn on_tracker(&self, event: TrackerEvent) {
+        match event {
+            TrackerEvent::Peers { info_hash, peers, .. } => {
+                let Some(torrent) = self.torrent(info_hash) else { return };
+                let now = self.shared.clock.now();
+                let native = peers.iter().filter(|peer| peer.native);
+                let addresses: Vec<SocketAddr> = native.map(|peer| peer.addr).collect();
+                torrent.peers.lock().dialer.on_listed(now, &addresses);
+            }
+            TrackerEvent::NeedsPublish { tracker, info_hash } => {
+                if let Some(torrent) = self.torrent(info_hash) {
+                    // When many are due the tracker will ask again.
+                    let _ = self.wires.publish.try_send((tracker, torrent));
+                }
+            }
+            TrackerEvent::Registered { tracker, info_hash } => {
+                if let Some(torrent) = self.torrent(info_hash) {
+                    self.shared.tell(Event::Registered { torrent, tracker });
+                }
+            }
+            TrackerEvent::Unreachable { tracker, why } => {
+                log::warn!("{why}");
+                self.shared.tell(Event::TrackerLost { tracker, why });
+            }
+            TrackerEvent::Reachable { tracker } => {
+                self.shared.tell(Event::TrackerFound { tracker });
+            }
+        }
+    }
+
+    fn turn(&mut self) {
+        let now = self.shared.clock.now();
+        let torrents: Vec<Arc<Torrent>> = self.shared.torrents.lock().values().cloned().collect();
+        let round = now >= self.next_round;
+        if round {
+            self.next_round = now + self.shared.clock.scaled(choker::ROUND);
+        }
+        let ping = now >= self.next_ping;
+        if ping {
+            self.next_ping = now + PING;
+        }
+        for torrent in &torrents {
+            let mut actions = Vec::new();
+            {
+                let mut picker = torrent.picker.lock();
+                picker.on_tick(now, &mut actions);
+                if round {
+                    picker.on_round(now, &mut actions);
+                }
+            }
+            self.shared.perform(torrent, &mut actions);
+            if ping {
+                self.ping(torrent, now);
+            }
+            self.dial(torrent, now);
+        }
+    }
+
+    fn ping(&self, torrent: &Torrent, now: Moment) {
+        let wants_peers = !torrent.completed.load(Ordering::Acquire) && !torrent.meta.private;
+        for connection in torrent.connections() {
+            self.shared.say(&connection, &Message::Ping(now.elapsed().as_micros() as u64));
+            if wants_peers {
+                self.shared.say(&connection, &Message::Peers);
+            }
+        }
+    }
+
+    /// Calls whom the dialer names. A seeder does not call: those who want something call it.
+    fn dial(&self, torrent: &Arc<Torrent>, now: Moment) {
+        if torrent.completed.load(Ordering::Acquire) || torrent.failed.load(Ordering::Acquire) {
+            return;
+        }
+        let under_way = self.dialling.load(Ordering::Acquire);
+        let connected = self.shared.connections.load(Ordering::Acquire);
+        let room = self.shared.max_peers.saturating_sub(connected + under_way);
+        let free = room.min(HALF_OPEN.saturating_sub(under_way));
+        let due = torrent.peers.lock().dialer.next_dials(now, free);
+        for address in due {
+            self.dialling.fetch_add(1, Ordering::AcqRel);
+            let (shared, torrent) = (self.shared.clone(), torrent.clone());
+            let dialling = self.dialling.clone();
+            let thread = Builder::new().name(format!("peer-{address}")).stack_size(STACK);
+            let spawned = thread.spawn(move || call(&shared, &torrent, address, &dialling));
+            if let Err(error) = spawned {
+                log::warn!("{address}: no thread for it: {error}");
+                self.dialling.fetch_sub(1, Ordering::AcqRel);
+            }
+        }
+    }
+}
+
+/// A dialling thread, which becomes the connection's worker when the peer answers.
+fn call(shared: &Shared, torrent: &Arc<Torrent>, address: SocketAddr, dialling: &AtomicUsize) {
+    let answered = connection::dial(shared, torrent, address);
+    dialling.fetch_sub(1, Ordering::AcqRel);
+    match answered {
+        Ok((connection, buffer)) => worker::run(shared, &connection, buffer),
+        Err(refused) => {
+            log::debug!("{address}: no connection: {refused}");
+            let mut peers = torrent.peers.lock();
+            match refused {
+                Refused::Ourselves => peers.dialer.on_never(address),
+                Refused::Duplicate => {}
+                _ => peers.dialer.on_failed(shared.clock.now(), address),
+            }
+        }
+    }
+    let _ = shared.nudge.try_send(()); // a dial slot is free
+}

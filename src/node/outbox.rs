@@ -1,0 +1,237 @@
+//! What is to be sent to one peer: two lanes, control before data.
+//!
+//! Anyone may push; what becomes non-empty is scheduled once on the upload pool, and only the
+//! pool thread that took it writes to the socket, whole frames in order. A frame once begun is
+//! finished: its offset is remembered here when the socket takes no more, so that a slow reader
+//! holds no thread and no buffer, only these few bytes.
+
+use crate::geometry::BLOCK_LEN;
+use crate::ids::Span;
+use crate::protocol::native::{MAX_CHUNK, Message, put_chunk_head};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+
+/// Requests that may wait; more are refused. A pipeline of 8 MiB in 16 KiB blocks is 512.
+pub const MAX_REQUESTS: usize = 512;
+
+/// Control bytes that may wait: a peer that reads none of them for so long is gone.
+const MAX_CONTROL: usize = 1024 * 1024;
+
+/// A frame that is being sent.
+#[derive(Debug)]
+pub enum Frame {
+    /// Control messages, several frames in one buffer.
+    Control {
+        /// The frames.
+        bytes: Vec<u8>,
+        /// How many bytes of them are sent.
+        sent: usize,
+    },
+    /// Bytes of a piece; they are read from the file when they are sent.
+    Chunk {
+        /// The frame's head.
+        head: Vec<u8>,
+        /// What follows it.
+        span: Span,
+        /// How many bytes of head and span are sent.
+        sent: usize,
+    },
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    control: Vec<u8>,
+    data: VecDeque<Span>,
+    /// A pool thread has it, or it waits for one, or for its socket.
+    scheduled: bool,
+    /// No more is taken; the connection ends when all is sent.
+    ending: bool,
+}
+
+/// What the pusher must do after a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Pushed {
+    /// It became non-empty: schedule it.
+    Schedule,
+    /// Someone is at it already.
+    Noted,
+    /// There is no room: the request is refused, or the peer reads nothing.
+    Full,
+}
+
+/// What a pool thread finds.
+#[derive(Debug)]
+pub enum Next {
+    /// Send this.
+    Frame(Frame),
+    /// Nothing waits; it is not scheduled any more.
+    Idle,
+    /// Everything is sent and nothing more will come.
+    Ended,
+}
+
+/// One connection's outgoing messages.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    queue: Mutex<Queue>,
+    /// What the pool thread that holds the schedule is sending.
+    pub(super) sending: Mutex<Option<Frame>>,
+}
+
+impl Outbox {
+    /// A message for the control lane.
+    pub fn say(&self, message: &Message) -> Pushed {
+        let mut queue = self.queue.lock();
+        if queue.ending {
+            return Pushed::Noted;
+        }
+        if queue.control.len() > MAX_CONTROL {
+            return Pushed::Full;
+        }
+        message.put(&mut queue.control);
+        queue.schedule()
+    }
+
+    /// Bytes of a piece for the data lane.
+    pub fn upload(&self, span: Span) -> Pushed {
+        let mut queue = self.queue.lock();
+        if queue.ending {
+            return Pushed::Noted;
+        }
+        if queue.data.len() >= MAX_REQUESTS {
+            return Pushed::Full;
+        }
+        queue.data.push_back(span);
+        queue.schedule()
+    }
+
+    /// Takes a request back out, if none of it has been sent.
+    pub fn unqueue(&self, span: Span) {
+        self.queue.lock().data.retain(|&waiting| waiting != span);
+    }
+
+    /// Takes all requests back out.
+    pub fn unqueue_all(&self) {
+        self.queue.lock().data.clear();
+    }
+
+    /// A last message; then the connection ends.
+    pub fn end_with(&self, message: &Message) -> Pushed {
+        let mut queue = self.queue.lock();
+        queue.data.clear();
+        if !queue.ending {
+            message.put(&mut queue.control);
+        }
+        queue.ending = true;
+        queue.schedule()
+    }
+
+    /// The next frame, cut from what waits: all control messages at once, else at most
+    /// `longest` bytes of the first request.
+    pub fn next(&self, longest: u32) -> Next {
+        let mut queue = self.queue.lock();
+        if !queue.control.is_empty() {
+            let bytes = std::mem::take(&mut queue.control);
+            return Next::Frame(Frame::Control { bytes, sent: 0 });
+        }
+        if let Some(request) = queue.data.front_mut() {
+            let longest = longest.clamp(BLOCK_LEN, MAX_CHUNK) / BLOCK_LEN * BLOCK_LEN;
+            let length = request.length.min(longest);
+            let span = Span { length, ..*request };
+            request.offset += length;
+            request.length -= length;
+            if request.length == 0 {
+                queue.data.pop_front();
+            }
+            let mut head = Vec::with_capacity(48);
+            put_chunk_head(&mut head, span);
+            return Next::Frame(Frame::Chunk { head, span, sent: 0 });
+        }
+        queue.scheduled = false;
+        if queue.ending { Next::Ended } else { Next::Idle }
+    }
+
+    /// Whether anything but the frame in hand waits.
+    pub fn is_waiting(&self) -> bool {
+        let queue = self.queue.lock();
+        !queue.control.is_empty() || !queue.data.is_empty()
+    }
+}
+
+impl Queue {
+    fn schedule(&mut self) -> Pushed {
+        if std::mem::replace(&mut self.scheduled, true) { Pushed::Noted } else { Pushed::Schedule }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::PieceIndex;
+
+    fn span(offset: u32, length: u32) -> Span {
+        Span { piece: PieceIndex(1), offset, length }
+    }
+
+    #[test]
+    fn it_is_scheduled_once_until_it_is_empty_again() {
+        let outbox = Outbox::default();
+        assert_eq!(outbox.say(&Message::Choke), Pushed::Schedule);
+        assert_eq!(outbox.say(&Message::Unchoke), Pushed::Noted);
+        let both = [Message::Choke.to_bytes(), Message::Unchoke.to_bytes()].concat();
+        assert!(
+            matches!(outbox.next(1), Next::Frame(Frame::Control { bytes, .. }) if bytes == both)
+        );
+        assert_eq!(outbox.say(&Message::Bye), Pushed::Noted, "the thread is still at it");
+        assert!(matches!(outbox.next(1), Next::Frame(_)));
+        assert!(matches!(outbox.next(1), Next::Idle));
+        assert_eq!(outbox.say(&Message::Bye), Pushed::Schedule);
+    }
+
+    #[test]
+    fn control_goes_before_data_and_a_long_request_is_cut_into_frames() {
+        let outbox = Outbox::default();
+        assert_eq!(outbox.upload(span(0, 300_000)), Pushed::Schedule);
+        let chunk = |next: Next| match next {
+            Next::Frame(Frame::Chunk { span, .. }) => span,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(chunk(outbox.next(MAX_CHUNK)), span(0, 131_072));
+        assert_eq!(outbox.say(&Message::Have(PieceIndex(2))), Pushed::Noted);
+        assert!(matches!(outbox.next(MAX_CHUNK), Next::Frame(Frame::Control { .. })));
+        assert_eq!(chunk(outbox.next(MAX_CHUNK)), span(131_072, 131_072));
+        assert_eq!(chunk(outbox.next(MAX_CHUNK)), span(262_144, 37_856));
+        assert!(matches!(outbox.next(MAX_CHUNK), Next::Idle));
+    }
+
+    #[test]
+    fn a_cancelled_request_is_not_sent_and_too_many_are_refused() {
+        let outbox = Outbox::default();
+        for n in 0..MAX_REQUESTS as u32 {
+            assert_ne!(outbox.upload(span(n * 16384, 16384)), Pushed::Full);
+        }
+        assert_eq!(outbox.upload(span(0, 16384)), Pushed::Full);
+        outbox.unqueue(span(0, 16384));
+        assert_ne!(outbox.upload(span(0, 1)), Pushed::Full);
+        outbox.unqueue_all();
+        assert!(matches!(outbox.next(1), Next::Idle));
+    }
+
+    #[test]
+    fn a_peer_that_never_reads_fills_no_memory() {
+        let outbox = Outbox::default();
+        let told = (0..1_000_000).find(|_| outbox.say(&Message::Choke) == Pushed::Full);
+        assert!(told.is_some());
+    }
+
+    #[test]
+    fn after_the_last_message_it_ends() {
+        let outbox = Outbox::default();
+        assert_eq!(outbox.upload(span(0, 16384)), Pushed::Schedule);
+        assert_eq!(outbox.end_with(&Message::Bye), Pushed::Noted);
+        assert_eq!(outbox.say(&Message::Choke), Pushed::Noted);
+        assert!(matches!(outbox.next(1), Next::Frame(Frame::Control { .. })));
+        assert!(matches!(outbox.next(1), Next::Ended));
+    }
+}

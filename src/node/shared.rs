@@ -1,0 +1,281 @@
+//! What the threads of a node share.
+//!
+//! | lock | guards | never held across |
+//! |---|---|---|
+//! | `Torrent::peers` | the connections and the dialer of a torrent | I/O |
+//! | `Torrent::picker` | the torrent's [`Swarm`]: bitmap, picker, choker, sessions | I/O |
+//!
+//! The order is `peers`, then `picker`; an outbox may be pushed to under either. Decisions are
+//! taken under `picker` as a list of [`Action`]s and carried out after it is released.
+
+use crate::bitfield::Bitfield;
+use crate::clock::{Clock, Moment};
+use crate::geometry::Geometry;
+use crate::ids::{InfoHashV2, PeerId, PieceIndex, Span};
+use crate::logic::PeerKey;
+use crate::logic::dialer::Dialer;
+use crate::logic::limiter::Limiter;
+use crate::logic::rate::Rate;
+use crate::logic::swarm::{Action, Swarm};
+use crate::metainfo::Metainfo;
+use crate::node::Event;
+use crate::node::outbox::{Outbox, Pushed};
+use crate::node::socket::Parked;
+use crate::protocol::native::{ErrorMessage, Message};
+use crate::storage::Storage;
+use crossbeam_channel::{Receiver, Sender};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// A piece whose blocks are all stored, for the verifier.
+pub type Written = (Arc<Torrent>, PieceIndex);
+
+/// What all threads of a node may use.
+pub struct Shared {
+    /// Who we are.
+    pub peer_id: PeerId,
+    /// Where we listen.
+    pub port: u16,
+    /// Where outgoing connections start.
+    pub bind: Option<IpAddr>,
+    /// The time.
+    pub clock: Clock,
+    /// The most connections in all.
+    pub max_peers: usize,
+    /// The torrents, by info-hash.
+    pub torrents: Mutex<HashMap<InfoHashV2, Arc<Torrent>>>,
+    /// Connections that have something to send, each at most once.
+    pub uploads: Mutex<Option<Sender<Arc<Connection>>>>,
+    /// Connections that must wait to send.
+    pub parked: Parked,
+    /// Bytes per second that may be sent, all torrents together.
+    pub up_limit: Mutex<Limiter>,
+    /// Bytes per second that may be received.
+    pub down_limit: Mutex<Limiter>,
+    /// Pieces for the verifier.
+    pub written: Sender<Written>,
+    /// What happens, for people. Full: news that repeats itself is dropped.
+    pub events: Sender<Event>,
+    /// Asks the coordinator for a turn now.
+    pub nudge: Sender<()>,
+    /// Never sends; it is closed when the node stops, which wakes whoever waits on it.
+    pub stopped: Receiver<()>,
+    /// Set before `stopped` is closed.
+    pub stopping: AtomicBool,
+    /// Connections that exist.
+    pub connections: AtomicUsize,
+    /// Connections that have not said who they are.
+    pub handshakes: AtomicUsize,
+    /// The next [`PeerKey`].
+    pub next_key: AtomicU64,
+}
+
+impl Shared {
+    /// Whether the node is on its way out.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Hands a connection to the upload pool. Its outbox says when: once until it is empty, so
+    /// that the channel, which has room for every connection, is never full.
+    pub fn schedule(&self, connection: &Arc<Connection>) {
+        let uploads = self.uploads.lock().clone();
+        if uploads.is_none_or(|uploads| uploads.send(connection.clone()).is_err()) {
+            connection.shut(); // the node stops
+        }
+    }
+
+    /// Waits, unless the node stops first; true if it stops.
+    pub fn wait(&self, pause: Duration) -> bool {
+        use crossbeam_channel::RecvTimeoutError::Timeout;
+        self.is_stopping() || self.stopped.recv_timeout(pause) != Err(Timeout)
+    }
+
+    /// Tells people what happened; news is dropped when they do not listen.
+    pub fn tell(&self, event: Event) {
+        if self.events.try_send(event).is_err() {
+            log::debug!("an event was dropped: nobody listens fast enough");
+        }
+    }
+
+    /// Carries out what the swarm of a torrent decided. No lock may be held.
+    pub fn perform(&self, torrent: &Arc<Torrent>, actions: &mut Vec<Action>) {
+        for action in actions.drain(..) {
+            match action {
+                Action::Say(peer, message) => {
+                    torrent.with(peer, |connection| self.say(connection, &message));
+                }
+                Action::Upload(peer, span) => {
+                    torrent.with(peer, |connection| self.upload(connection, span));
+                }
+                Action::Unqueue(peer, span) => torrent.with(peer, |c| c.outbox.unqueue(span)),
+                Action::UnqueueAll(peer) => torrent.with(peer, |c| c.outbox.unqueue_all()),
+                Action::Verify(piece) => {
+                    // It is closed only when the node stops.
+                    let _ = self.written.send((torrent.clone(), piece));
+                }
+                Action::Disconnect(peer, parting) => torrent.with(peer, |connection| {
+                    log::info!("{}: closed: {parting}", connection.who.address);
+                    self.end(connection, &Message::Bye);
+                }),
+                Action::Ban(address, piece) => {
+                    log::warn!("{address}: banned: {piece} does not match its hash");
+                    torrent.peers.lock().dialer.on_banned(address);
+                    self.tell(Event::Banned { torrent: torrent.clone(), address, piece });
+                }
+                Action::Complete => {
+                    torrent.completed.store(true, Ordering::Release);
+                    self.tell(Event::Complete { torrent: torrent.clone() });
+                }
+            }
+        }
+    }
+
+    /// Puts a message into a connection's outbox.
+    pub fn say(&self, connection: &Arc<Connection>, message: &Message) {
+        match connection.outbox.say(message) {
+            Pushed::Schedule => self.schedule(connection),
+            Pushed::Noted => {}
+            Pushed::Full => {
+                log::info!(
+                    "{}: closed: it reads nothing of what it is told",
+                    connection.who.address
+                );
+                connection.shut();
+            }
+        }
+    }
+
+    /// Says a last message, then closes.
+    pub fn end(&self, connection: &Arc<Connection>, message: &Message) {
+        if connection.outbox.end_with(message) == Pushed::Schedule {
+            self.schedule(connection);
+        }
+    }
+
+    /// Says what rule was broken, then closes.
+    pub fn end_with_error(&self, connection: &Arc<Connection>, code: u32, reason: &str) {
+        let error = ErrorMessage { code, message: reason.to_owned() };
+        self.end(connection, &Message::Error(error));
+    }
+
+    fn upload(&self, connection: &Arc<Connection>, span: Span) {
+        match connection.outbox.upload(span) {
+            Pushed::Schedule => self.schedule(connection),
+            Pushed::Noted => {}
+            Pushed::Full => self.say(connection, &Message::Reject(span)),
+        }
+    }
+}
+
+/// The connections of one torrent, and the addresses it may call.
+#[derive(Default)]
+pub struct Peers {
+    /// The live connections.
+    pub connections: HashMap<PeerKey, Arc<Connection>>,
+    /// Whom to call.
+    pub dialer: Dialer,
+}
+
+/// One torrent of a node.
+pub struct Torrent {
+    /// What it is called for people: the name it was asked for by.
+    pub name: String,
+    /// What it is.
+    pub meta: Metainfo,
+    /// Its name on the wire.
+    pub info_hash: InfoHashV2,
+    /// Its pieces' places.
+    pub geometry: Geometry,
+    /// Its files.
+    pub storage: Storage,
+    /// Connections and dialer.
+    pub peers: Mutex<Peers>,
+    /// Bitmap, picker, choker, sessions.
+    pub picker: Mutex<Swarm>,
+    /// Whether everything is here.
+    pub completed: AtomicBool,
+    /// Whether the disk failed: nothing more is asked for.
+    pub failed: AtomicBool,
+    /// Set when it is taken out of its node.
+    pub removed: AtomicBool,
+    /// Bytes of content sent.
+    pub uploaded: AtomicU64,
+    /// How fast content is sent.
+    pub up: Mutex<Rate>,
+    /// When it was added.
+    pub added: Moment,
+}
+
+impl Torrent {
+    /// Bytes of content were sent.
+    pub fn on_uploaded(&self, now: Moment, bytes: u64) {
+        self.uploaded.fetch_add(bytes, Ordering::Relaxed);
+        self.up.lock().add(now, bytes);
+    }
+
+    /// A copy of the verified bitmap.
+    pub fn have(&self) -> Bitfield {
+        self.picker.lock().have().clone()
+    }
+
+    /// Does something with a connection, if it is still there.
+    pub fn with(&self, peer: PeerKey, act: impl FnOnce(&Arc<Connection>)) {
+        let connection = self.peers.lock().connections.get(&peer).cloned();
+        if let Some(connection) = connection {
+            act(&connection);
+        }
+    }
+
+    /// All live connections.
+    pub fn connections(&self) -> Vec<Arc<Connection>> {
+        self.peers.lock().connections.values().cloned().collect()
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Who {
+    /// What it calls itself.
+    pub peer_id: PeerId,
+    /// Where it listens; else where it called from.
+    pub address: SocketAddr,
+    /// Whether it listens there.
+    pub listens: bool,
+    /// Whether we dialled.
+    pub dialled: bool,
+}
+
+/// One TCP connection with a peer whose HELLO or STATE has been seen.
+pub struct Connection {
+    /// Its number.
+    pub key: PeerKey,
+    /// Who is at the other end.
+    pub who: Who,
+    /// The socket; the worker reads it, a pool thread writes it.
+    pub stream: TcpStream,
+    /// What is to be sent.
+    pub outbox: Outbox,
+    /// The torrent it is about.
+    pub torrent: Arc<Torrent>,
+    /// Bytes of content sent on it.
+    pub uploaded: AtomicU64,
+}
+
+impl Connection {
+    /// Ends it at once; wakes its worker.
+    pub fn shut(&self) {
+        // It fails only when the other end was faster.
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Connection({}, {})", self.key, self.who.address)
+    }
+}

@@ -1,0 +1,146 @@
+//! The few calls that std's sockets do not offer: dial from an address, send without waiting,
+//! wait until a socket takes more.
+
+use crate::node::shared::Connection;
+use parking_lot::Mutex;
+use polling::{Event, Events, Poller};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// Listens on an address; port 0 is any free one.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Calls a peer, from `bind` if given.
+pub fn dial(address: SocketAddr, bind: Option<IpAddr>, timeout: Duration) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if let Some(ip) = bind.filter(|ip| ip.is_ipv4() == address.is_ipv4() && !ip.is_unspecified()) {
+        socket.bind(&SocketAddr::new(ip, 0).into())?;
+    }
+    socket.connect_timeout(&address.into(), timeout)?;
+    Ok(socket.into())
+}
+
+/// Wakes the thread that is in `accept`; no more connections are taken.
+pub fn stop_listening(listener: &TcpListener) {
+    // An error here means that nothing listens any more, which is what is wanted.
+    let _ = SockRef::from(listener).shutdown(std::net::Shutdown::Both);
+}
+
+/// Sends what the socket takes at once; `Ok(0)` means that it takes nothing now.
+pub fn send_now(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    match SockRef::from(stream).send_with_flags(bytes, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) {
+        Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        other => other,
+    }
+}
+
+/// Why a connection is parked.
+#[derive(Debug, Clone, Copy)]
+pub enum Until {
+    /// Its socket takes more, at the latest then: who reads nothing for so long is let go.
+    Writable(Instant),
+    /// The upload limit allows more.
+    Allowed(Instant),
+}
+
+/// Connections that cannot be sent to now: the `writable` thread waits for them.
+#[derive(Debug)]
+pub struct Parked {
+    poller: Poller,
+    stalled: Mutex<HashMap<usize, (Arc<Connection>, Until)>>,
+}
+
+impl Parked {
+    /// Nobody waits.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { poller: Poller::new()?, stalled: Mutex::new(HashMap::new()) })
+    }
+
+    /// Parks a connection; it comes back from [`Parked::wait`].
+    pub fn park(&self, connection: Arc<Connection>, until: Until) {
+        let key = connection.key.0 as usize;
+        self.stalled.lock().insert(key, (connection.clone(), until));
+        let armed = match until {
+            Until::Writable(_) => self.arm(&connection, key),
+            Until::Allowed(_) => self.poller.notify(),
+        };
+        if armed.is_err() {
+            connection.shut();
+        }
+    }
+
+    /// Wakes the waiting thread.
+    pub fn wake(&self) {
+        // A poller that cannot be notified is already awake.
+        let _ = self.poller.notify();
+    }
+
+    /// Waits until some can be sent to, or their time is up; at most `longest`.
+    /// Those past their deadline are shut; they too come back, to find that out.
+    pub fn wait(&self, events: &mut Events, longest: Duration) -> io::Result<Vec<Arc<Connection>>> {
+        events.clear();
+        let next = self.stalled.lock().values().map(|(_, until)| until.instant()).min();
+        let pause = next.map_or(longest, |at| at.saturating_duration_since(Instant::now()));
+        self.poller.wait(events, Some(pause.min(longest)))?;
+        let mut ready: Vec<usize> = events.iter().map(|event| event.key).collect();
+        let now = Instant::now();
+        let mut stalled = self.stalled.lock();
+        let due = stalled.iter().filter(|(_, (_, until))| until.instant() <= now);
+        ready.extend(due.map(|(&key, _)| key));
+        let mut awake = Vec::new();
+        for key in ready {
+            let Some((connection, until)) = stalled.remove(&key) else { continue };
+            if let Until::Writable(deadline) = until {
+                self.disarm(&connection);
+                if deadline <= now {
+                    connection.shut();
+                }
+            }
+            awake.push(connection);
+        }
+        Ok(awake)
+    }
+
+    #[allow(unsafe_code)]
+    fn arm(&self, connection: &Arc<Connection>, key: usize) -> io::Result<()> {
+        // SAFETY: the socket must outlive its registration. It belongs to a connection that
+        // `stalled` keeps alive, and is taken out of the poller before it is taken out of there.
+        unsafe { self.poller.add(&connection.stream, Event::writable(key)) }
+    }
+
+    fn disarm(&self, connection: &Connection) {
+        // It can only fail for a socket that is not registered.
+        let _ = self.poller.delete(&connection.stream);
+    }
+}
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        for (connection, until) in self.stalled.get_mut().values() {
+            if matches!(until, Until::Writable(_)) {
+                let _ = self.poller.delete(&connection.stream);
+            }
+        }
+    }
+}
+
+impl Until {
+    fn instant(self) -> Instant {
+        match self {
+            Self::Writable(at) | Self::Allowed(at) => at,
+        }
+    }
+}

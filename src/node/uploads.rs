@@ -1,0 +1,161 @@
+//! The upload pool's work: from an outbox to its socket.
+//!
+//! A pool thread takes one connection, sends a few frames and puts it back at the end of the
+//! line. It never waits for a socket: what the socket does not take now is parked on the
+//! `writable` thread, which brings the connection back when there is room, or shuts it when
+//! nothing moved for 30 s. Content is read with `pread`, one frame at a time, into the thread's
+//! own buffer; the rest of a half-sent frame is read again later.
+
+use crate::node::outbox::{Frame, Next};
+use crate::node::shared::{Connection, Shared};
+use crate::node::socket::{Until, send_now};
+use crate::protocol::native::MAX_CHUNK;
+use std::cell::RefCell;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Frames that a connection may send before another has its turn.
+const TURN: usize = 16;
+
+/// A peer that takes nothing for so long is let go.
+const STALLED: Duration = Duration::from_secs(30);
+
+/// With an upload limit, frames are cut so that one is at most this share of a second.
+const FRAMES_PER_SECOND: u64 = 20;
+
+/// Room for a frame's head and its chunk.
+const LONGEST_FRAME: usize = MAX_CHUNK as usize + 256;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What became of a frame.
+enum Sent {
+    Whole,
+    /// The socket takes no more now.
+    Part,
+}
+
+/// A pool thread's turn with one connection.
+pub fn serve(shared: &Shared, connection: &Arc<Connection>) {
+    match turn(shared, connection) {
+        Ok(Some(until)) => shared.parked.park(connection.clone(), until),
+        Ok(None) => {}
+        Err(error) => {
+            log::debug!("{}: sending failed: {error}", connection.who.address);
+            connection.shut();
+        }
+    }
+}
+
+/// Sends until nothing waits (`None`), or until it must wait for something.
+fn turn(shared: &Shared, connection: &Arc<Connection>) -> io::Result<Option<Until>> {
+    let mut sending = connection.outbox.sending.lock();
+    let mut frames = 0;
+    loop {
+        if sending.is_none() {
+            if frames >= TURN && connection.outbox.is_waiting() {
+                shared.schedule(connection);
+                return Ok(None);
+            }
+            *sending = match connection.outbox.next(shared.longest_frame()) {
+                Next::Frame(frame) => Some(frame),
+                Next::Idle => return Ok(None),
+                Next::Ended => {
+                    connection.shut();
+                    return Ok(None);
+                }
+            };
+        }
+        let frame = sending.as_mut().expect("it was filled above");
+        if let Some(delay) = delay_of(shared, frame) {
+            return Ok(Some(Until::Allowed(Instant::now() + delay)));
+        }
+        match send(connection, frame)? {
+            Sent::Part => return Ok(Some(Until::Writable(Instant::now() + STALLED))),
+            Sent::Whole => {
+                count(shared, connection, frame);
+                *sending = None;
+                frames += 1;
+            }
+        }
+    }
+}
+
+/// How long the upload limit makes a chunk wait before it is begun.
+fn delay_of(shared: &Shared, frame: &Frame) -> Option<Duration> {
+    let Frame::Chunk { sent: 0, .. } = frame else { return None };
+    let delay = shared.up_limit.lock().delay(shared.clock.now());
+    (delay > Duration::ZERO).then_some(delay)
+}
+
+fn count(shared: &Shared, connection: &Connection, frame: &Frame) {
+    if let Frame::Chunk { span, .. } = frame {
+        let bytes = u64::from(span.length);
+        shared.up_limit.lock().take(shared.clock.now(), bytes);
+        connection.uploaded.fetch_add(bytes, Ordering::Relaxed);
+        connection.torrent.on_uploaded(shared.clock.now(), bytes);
+    }
+}
+
+fn send(connection: &Connection, frame: &mut Frame) -> io::Result<Sent> {
+    match frame {
+        Frame::Control { bytes, sent } => {
+            while *sent < bytes.len() {
+                match send_now(&connection.stream, &bytes[*sent..])? {
+                    0 => return Ok(Sent::Part),
+                    count => *sent += count,
+                }
+            }
+            Ok(Sent::Whole)
+        }
+        Frame::Chunk { head, span, sent } => BUFFER.with_borrow_mut(|buffer| {
+            buffer.resize(LONGEST_FRAME, 0);
+            let head_left = &head[(*sent).min(head.len())..];
+            let skip = sent.saturating_sub(head.len());
+            let end = head_left.len() + span.length as usize - skip;
+            buffer[..head_left.len()].copy_from_slice(head_left);
+            connection
+                .torrent
+                .storage
+                .read(span.piece, span.offset + skip as u32, &mut buffer[head_left.len()..end])
+                .map_err(io::Error::other)?;
+            let mut rest = &buffer[..end];
+            while !rest.is_empty() {
+                match send_now(&connection.stream, rest)? {
+                    0 => return Ok(Sent::Part),
+                    count => {
+                        *sent += count;
+                        rest = &rest[count..];
+                    }
+                }
+            }
+            Ok(Sent::Whole)
+        }),
+    }
+}
+
+impl Shared {
+    /// The longest chunk frame: short ones under an upload limit, so that it is kept smoothly.
+    fn longest_frame(&self) -> u32 {
+        let rate = self.up_limit.lock().rate();
+        rate.map_or(u32::MAX, |rate| (rate / FRAMES_PER_SECOND).min(u64::from(u32::MAX)) as u32)
+    }
+}
+
+/// The `writable` thread: brings parked connections back to the pool.
+pub fn watch_parked(shared: &Shared) {
+    let mut events = polling::Events::new();
+    while !shared.is_stopping() {
+        match shared.parked.wait(&mut events, Duration::from_secs(60)) {
+            Ok(awake) => awake.iter().for_each(|connection| shared.schedule(connection)),
+            Err(error) => {
+                log::error!("waiting for sockets failed: {error}");
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The verifier: hashes pieces whose blocks are all stored, as many at once as wait.
+//!
+//! Hashing several pieces in one call fills the SIMD lanes, and doing it soon finds their bytes
+//! still in cache. A piece that matches is set in the bitmap and told to the peers; one that does
+//! not is wanted again, and its writers are brought to court.
+
+use crate::ids::PieceIndex;
+use crate::logic::swarm::Action;
+use crate::node::Event;
+use crate::node::leaves::range_of;
+use crate::node::shared::{Shared, Torrent, Written};
+use crate::storage::StorageError;
+use crossbeam_channel::{Receiver, select};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Pieces that may wait: enough to fill the lanes, few enough to be in cache. When it is full
+/// the workers wait, stop reading, and TCP slows the senders.
+pub const WAITING: usize = 16;
+
+/// Pieces hashed in one call.
+const AT_ONCE: usize = 4;
+
+/// Verifies until the node stops.
+pub fn run(shared: &Shared, written: &Receiver<Written>) {
+    loop {
+        let (torrent, piece) = select! {
+            recv(written) -> next => match next {
+                Ok(next) => next,
+                Err(_) => return,
+            },
+            recv(shared.stopped) -> _ => return,
+        };
+        let mut pieces = vec![piece];
+        let mut other = None;
+        while pieces.len() < AT_ONCE {
+            match written.try_recv() {
+                Ok((same, piece)) if Arc::ptr_eq(&same, &torrent) => pieces.push(piece),
+                Ok(different) => {
+                    other = Some(different);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        verify(shared, &torrent, &pieces);
+        if let Some((torrent, piece)) = other {
+            verify(shared, &torrent, &[piece]);
+        }
+    }
+}
+
+fn verify(shared: &Shared, torrent: &Arc<Torrent>, pieces: &[PieceIndex]) {
+    let verdicts = match torrent.storage.check(pieces) {
+        Ok(verdicts) => verdicts,
+        Err(error) => return shared.disk_failed(torrent, error),
+    };
+    for (&piece, right) in pieces.iter().zip(verdicts) {
+        let judged =
+            if right { on_right(shared, torrent, piece) } else { on_wrong(shared, torrent, piece) };
+        if let Err(error) = judged {
+            return shared.disk_failed(torrent, error);
+        }
+    }
+}
+
+fn on_right(
+    shared: &Shared,
+    torrent: &Arc<Torrent>,
+    piece: PieceIndex,
+) -> Result<(), StorageError> {
+    for path in torrent.storage.piece_is_verified(piece)? {
+        log::info!("complete: {}", path.display());
+    }
+    let mut actions = Vec::new();
+    torrent.picker.lock().on_verified(shared.clock.now(), piece, &mut actions);
+    shared.tell(Event::Piece { torrent: torrent.clone(), piece });
+    let complete = actions.contains(&Action::Complete);
+    shared.perform(torrent, &mut actions);
+    if complete {
+        let _ = shared.nudge.try_send(()); // the trackers are told at once
+    }
+    Ok(())
+}
+
+fn on_wrong(
+    shared: &Shared,
+    torrent: &Arc<Torrent>,
+    piece: PieceIndex,
+) -> Result<(), StorageError> {
+    let range = range_of(torrent, piece);
+    let found = if range.is_some() { torrent.storage.leaf_hashes(piece)? } else { Vec::new() };
+    let mut actions = Vec::new();
+    torrent.picker.lock().on_failed(shared.clock.now(), piece, found, range, &mut actions);
+    shared.tell(Event::VerifyFailed { torrent: torrent.clone(), piece });
+    shared.perform(torrent, &mut actions);
+    Ok(())
+}
+
+impl Shared {
+    /// The disk failed a torrent: it asks for nothing more, serves what it has, and people are
+    /// told once.
+    pub fn disk_failed(&self, torrent: &Arc<Torrent>, error: StorageError) {
+        torrent.picker.lock().stop_requesting();
+        if !torrent.failed.swap(true, Ordering::AcqRel) {
+            log::error!("{}: {error}", torrent.name);
+            self.tell(Event::Failed { torrent: torrent.clone(), error });
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! A download worker: one thread per connection that only reads.
+//!
+//! It reads large runs into the connection's own buffer, decodes frames in place and hands what
+//! they say to the torrent's swarm. Content is claimed block by block under the picker's lock,
+//! then copied once, from the buffer that is still in cache, into the file. A worker never
+//! writes to a socket, so two nodes that both have much to send cannot block each other.
+
+use crate::clock::Moment;
+use crate::ids::{PieceIndex, Span};
+use crate::logic::session::Fault;
+use crate::logic::swarm::Action;
+use crate::node::Event;
+use crate::node::connection::{Refused, is_timeout, leave};
+use crate::node::leaves::{answer_hashes, on_hashes};
+use crate::node::shared::{Connection, Shared};
+use crate::protocol::Malformed;
+use crate::protocol::frame::announced_length;
+use crate::protocol::native::{MAX_CHUNK, Message};
+use crate::protocol::reader::FrameBuffer;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A peer that says nothing at all for so long is gone; PINGs go out every minute.
+const SILENCE: Duration = Duration::from_secs(130);
+
+/// How often a waiting worker looks at its deadlines.
+const TICK: Duration = Duration::from_secs(5);
+
+/// A frame begun must be whole within this, and a second more for each 4 KiB of it.
+const FRAME: Duration = Duration::from_secs(10);
+
+/// How a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub enum End {
+    /// The other end closed it, or it broke.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// It never came about.
+    #[error("{0}")]
+    Refused(#[from] Refused),
+    /// What came was no message.
+    #[error("{0}")]
+    Malformed(#[from] Malformed),
+    /// The peer broke a rule.
+    #[error("{0}")]
+    Fault(#[from] Fault),
+    /// The peer said so.
+    #[error("the peer said BYE")]
+    Bye,
+    /// The peer said why.
+    #[error("the peer says: {0}")]
+    Told(String),
+    /// Nothing was heard for too long.
+    #[error("nothing heard for {} s", SILENCE.as_secs())]
+    Silent,
+    /// A frame was begun and not finished.
+    #[error("a frame was not finished in time")]
+    Stuck,
+    /// The node stops.
+    #[error("stopping")]
+    Stopping,
+}
+
+/// Reads until the connection ends, then takes it out of its torrent.
+pub fn run(shared: &Shared, connection: &Arc<Connection>, buffer: FrameBuffer) {
+    let torrent = &connection.torrent;
+    let address = connection.who.address;
+    shared.tell(Event::Connected { torrent: torrent.clone(), address });
+    let end = Worker::new(shared, connection).read(buffer).expect_err("it reads until it ends");
+    match &end {
+        End::Malformed(_) | End::Fault(_) => {
+            log::warn!("{address}: closed: {end}");
+            shared.end_with_error(connection, 400, &end.to_string());
+        }
+        _ => {
+            log::debug!("{address}: closed: {end}");
+            connection.shut();
+        }
+    }
+    leave(shared, connection);
+    shared.tell(Event::Disconnected { torrent: torrent.clone(), address, why: end.to_string() });
+}
+
+struct Worker<'a> {
+    shared: &'a Shared,
+    connection: &'a Arc<Connection>,
+    /// The list that every decision fills, emptied by carrying it out.
+    actions: Vec<Action>,
+    heard: Moment,
+    /// Since when a frame has been begun and not whole.
+    partial_since: Option<Moment>,
+}
+
+impl<'a> Worker<'a> {
+    fn new(shared: &'a Shared, connection: &'a Arc<Connection>) -> Self {
+        let heard = shared.clock.now();
+        Self { shared, connection, actions: Vec::new(), heard, partial_since: None }
+    }
+
+    fn read(&mut self, mut buffer: FrameBuffer) -> Result<(), End> {
+        let mut stream = &self.connection.stream;
+        stream.set_read_timeout(Some(TICK))?;
+        loop {
+            let mut whole = false;
+            while let Some(frame) = buffer.next_frame()? {
+                whole = true;
+                if let Some(message) = Message::read(&frame)? {
+                    self.on_message(&message)?;
+                }
+            }
+            self.check_frame(whole, buffer.pending())?;
+            if self.shared.is_stopping() {
+                return Err(End::Stopping);
+            }
+            match stream.read(buffer.room()) {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                Ok(count) => {
+                    self.heard = self.shared.clock.now();
+                    buffer.filled(count);
+                    self.keep_limit(count as u64)?;
+                }
+                Err(e) if is_timeout(&e) => {
+                    if self.shared.clock.now().since(self.heard) > SILENCE {
+                        return Err(End::Silent);
+                    }
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    /// A frame that drips in is not waited for forever.
+    fn check_frame(&mut self, whole: bool, pending: &[u8]) -> Result<(), End> {
+        if pending.is_empty() {
+            self.partial_since = None;
+            return Ok(());
+        }
+        let now = self.shared.clock.now();
+        let since = *self.partial_since.get_or_insert(now);
+        if whole {
+            self.partial_since = Some(now);
+        }
+        let length = announced_length(pending).ok().flatten().unwrap_or(0);
+        let patience = FRAME + Duration::from_secs(length as u64 / 4096);
+        if !whole && now.since(since) > patience { Err(End::Stuck) } else { Ok(()) }
+    }
+
+    /// Reads no faster than the download limit allows; TCP tells the sender.
+    fn keep_limit(&self, bytes: u64) -> Result<(), End> {
+        let pause = self.shared.down_limit.lock().take(self.shared.clock.now(), bytes);
+        if !pause.is_zero() && self.shared.wait(pause) {
+            return Err(End::Stopping);
+        }
+        Ok(())
+    }
+
+    fn on_message(&mut self, message: &Message) -> Result<(), End> {
+        let (shared, connection) = (self.shared, self.connection);
+        match message {
+            &Message::Chunk { piece, offset, data } => self.on_chunk(piece, offset, data)?,
+            Message::Ping(number) => shared.say(connection, &Message::Pong(*number)),
+            Message::GetCount => {
+                let count = connection.torrent.geometry.pieces();
+                shared.say(connection, &Message::ChunkCount(count));
+            }
+            &Message::GetMetainfo { offset, length } => self.on_get_metainfo(offset, length),
+            &Message::GetHashes(range) => answer_hashes(shared, connection, range),
+            &Message::Hashes(range, hashes) => on_hashes(shared, connection, range, hashes),
+            Message::Peers => shared.say(connection, &Message::PeerList(self.other_peers())),
+            Message::PeerList(found) => {
+                let now = shared.clock.now();
+                let mut peers = connection.torrent.peers.lock();
+                found.iter().for_each(|&address| peers.dialer.on_found(now, address));
+                drop(peers);
+                let _ = shared.nudge.try_send(()); // one nudge is as good as two
+            }
+            Message::Bye => return Err(End::Bye),
+            Message::Error(error) => return Err(End::Told(error.message.clone())),
+            _ => {
+                let now = shared.clock.now();
+                let mut picker = connection.torrent.picker.lock();
+                let heard = picker.on_message(now, connection.key, message, &mut self.actions);
+                drop(picker);
+                shared.perform(&connection.torrent, &mut self.actions);
+                heard?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Claims, copies, and says that it is written: the picker is locked twice per frame.
+    fn on_chunk(&mut self, piece: PieceIndex, offset: u32, data: &[u8]) -> Result<(), End> {
+        let (shared, connection) = (self.shared, self.connection);
+        let torrent = &connection.torrent;
+        let now = shared.clock.now();
+        let chunk = Span { piece, offset, length: data.len() as u32 };
+        let claim = torrent.picker.lock().claim(now, connection.key, chunk, &mut self.actions);
+        let granted = claim.inspect_err(|_| self.actions.clear())?;
+        let written = granted.iter().try_for_each(|span| {
+            let start = (span.offset - offset) as usize;
+            let bytes = &data[start..start + span.length as usize];
+            torrent.storage.write(span.piece, span.offset, bytes)
+        });
+        let mut picker = torrent.picker.lock();
+        match written {
+            Ok(()) => picker.on_written(now, connection.key, &granted, &mut self.actions),
+            Err(_) => picker.on_not_written(&granted),
+        }
+        drop(picker);
+        shared.perform(torrent, &mut self.actions);
+        if let Err(error) = written {
+            shared.disk_failed(torrent, error);
+        }
+        Ok(())
+    }
+
+    fn on_get_metainfo(&self, offset: u32, length: u32) {
+        let (shared, connection) = (self.shared, self.connection);
+        let bytes = connection.torrent.meta.exchange_bytes();
+        let start = (offset as usize).min(bytes.len());
+        let end = start.saturating_add(length.min(MAX_CHUNK) as usize).min(bytes.len());
+        let (total, info) = (bytes.len() as u32, connection.torrent.meta.info.len() as u32);
+        let data = &bytes[start..end];
+        shared.say(connection, &Message::Metainfo { offset, total, info, data });
+    }
+
+    fn other_peers(&self) -> Vec<std::net::SocketAddr> {
+        let torrent = &self.connection.torrent;
+        if torrent.meta.private {
+            return Vec::new();
+        }
+        let connections = torrent.connections();
+        let others = connections.iter().filter(|c| c.key != self.connection.key);
+        others.filter(|c| c.who.listens).map(|c| c.who.address).take(50).collect()
+    }
+}

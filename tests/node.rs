@@ -1,0 +1,199 @@
+//! Nodes in one process, without a tracker: content moves, whoever serves it and however often
+//! the downloader stops.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use swarmlet::bitfield::Bitfield;
+use swarmlet::logic::picker::Policy;
+use swarmlet::metainfo::Metainfo;
+use swarmlet::metainfo::build::{BuildOptions, build};
+use swarmlet::node::{Event, Node, NodeOptions, Torrent};
+use swarmlet::storage::create::{HashOptions, hash_path};
+use swarmlet::storage::{Io, Storage, StoragePlan};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A folder that goes with the test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path =
+            std::env::temp_dir().join(format!("swarmlet-node-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str, length: usize, seed: u64) -> PathBuf {
+        let mut bytes = vec![0; length];
+        fastrand::Rng::with_seed(seed).fill(&mut bytes);
+        let path = self.0.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn node() -> Node {
+    let options = NodeOptions {
+        bind: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        ports: vec![0],
+        trackers: Vec::new(),
+        max_peers: 50,
+        upload_slots: 4,
+        up_limit: None,
+        down_limit: None,
+        picker: Policy::Rarest,
+        time_scale: 1.0,
+    };
+    Node::start(options).unwrap()
+}
+
+fn metainfo(path: &Path) -> Metainfo {
+    let options = HashOptions { piece_length: Some(65536), ..HashOptions::default() };
+    let draft = hash_path(path, &options, &mut |_, _| {}).unwrap();
+    build(&draft, &BuildOptions::default()).unwrap()
+}
+
+fn seed(node: &Node, meta: &Metainfo, path: &Path) -> Arc<Torrent> {
+    let plan = StoragePlan::of(meta, path.parent().unwrap().to_owned()).unwrap();
+    let storage = Storage::open_existing(plan).unwrap();
+    let have = Bitfield::full(meta.geometry().pieces());
+    node.add(meta.name.clone(), meta.clone(), meta.info_hash_v2.unwrap(), storage, have)
+}
+
+fn leech(node: &Node, meta: &Metainfo, folder: &Path, io: Io) -> Arc<Torrent> {
+    let plan = StoragePlan::of(meta, folder.to_owned()).unwrap();
+    let storage = Storage::create_or_resume(plan, io).unwrap();
+    let have = storage.verify_all(2, &|_| {}, &AtomicBool::new(false)).unwrap();
+    node.add(meta.name.clone(), meta.clone(), meta.info_hash_v2.unwrap(), storage, have)
+}
+
+fn address(node: &Node) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, node.port()))
+}
+
+/// Waits for an event that fits; panics with all that happened if it does not come.
+fn wait_for(node: &Node, wanted: impl Fn(&Event) -> bool) -> Event {
+    let end = std::time::Instant::now() + DEADLINE;
+    loop {
+        match node.events().recv_deadline(end) {
+            Ok(event) if wanted(&event) => return event,
+            Ok(_) => {}
+            Err(_) => panic!("the event did not come within {DEADLINE:?}"),
+        }
+    }
+}
+
+fn wait_complete(node: &Node) {
+    wait_for(node, |event| matches!(event, Event::Complete { .. }));
+}
+
+fn check_transfer(name: &str, io: Io) {
+    let scratch = Scratch::new(name);
+    let path = scratch.file("src/big.bin", 3 * 1024 * 1024 + 12345, 1);
+    let meta = metainfo(&path);
+    let (ann, ben) = (node(), node());
+    seed(&ann, &meta, &path);
+    let torrent = leech(&ben, &meta, &scratch.0.join("out"), io);
+    ben.add_peer(&torrent, address(&ann));
+    wait_complete(&ben);
+    let status = ben.status(&torrent);
+    assert_eq!((status.left, status.sources), (0, 1));
+    assert_eq!(status.fetched, 3 * 1024 * 1024 + 12345, "no byte is fetched twice");
+    assert_eq!(std::fs::read(scratch.0.join("out/big.bin")).unwrap(), std::fs::read(path).unwrap());
+    ben.stop();
+    ann.stop();
+}
+
+#[test]
+fn a_file_moves_through_mapped_files() {
+    check_transfer("mapped", Io::Mmap);
+}
+
+#[test]
+fn a_file_moves_through_positioned_writes() {
+    check_transfer("positioned", Io::Pread);
+}
+
+#[test]
+fn a_finished_leecher_serves_the_next_one() {
+    let scratch = Scratch::new("chain");
+    scratch.file("src/folder/a/x.bin", 700_000, 2);
+    scratch.file("src/folder/a.b", 1, 3);
+    scratch.file("src/folder/empty", 0, 4);
+    let path = scratch.0.join("src/folder");
+    let meta = metainfo(&path);
+    let (ann, ben, eve) = (node(), node(), node());
+    seed(&ann, &meta, &path);
+    let first = leech(&ben, &meta, &scratch.0.join("ben"), Io::Mmap);
+    ben.add_peer(&first, address(&ann));
+    wait_complete(&ben);
+    ann.stop();
+    let second = leech(&eve, &meta, &scratch.0.join("eve"), Io::Mmap);
+    eve.add_peer(&second, address(&ben));
+    wait_complete(&eve);
+    for file in ["a/x.bin", "a.b", "empty"] {
+        let (was, is) = (path.join(file), scratch.0.join("eve/folder").join(file));
+        assert_eq!(std::fs::read(was).unwrap(), std::fs::read(is).unwrap(), "{file}");
+    }
+    eve.stop();
+    ben.stop();
+}
+
+#[test]
+fn a_stopped_download_fetches_only_what_is_missing() {
+    let scratch = Scratch::new("resume");
+    let path = scratch.file("src/big.bin", 4 * 1024 * 1024, 5);
+    let meta = metainfo(&path);
+    let (ann, ben) = (node(), node());
+    seed(&ann, &meta, &path);
+    let out = scratch.0.join("out");
+    // Half of it is there already.
+    std::fs::create_dir_all(&out).unwrap();
+    let mut half = std::fs::read(&path).unwrap();
+    half[2 * 1024 * 1024..].fill(0);
+    std::fs::write(out.join("big.bin.part"), half).unwrap();
+    let torrent = leech(&ben, &meta, &out, Io::Mmap);
+    assert_eq!(ben.status(&torrent).left, 2 * 1024 * 1024);
+    ben.add_peer(&torrent, address(&ann));
+    wait_complete(&ben);
+    assert_eq!(ben.status(&torrent).fetched, 2 * 1024 * 1024);
+    ben.stop();
+    ann.stop();
+}
+
+#[test]
+fn a_seeder_with_a_flipped_byte_is_banned_and_the_result_is_right() {
+    let scratch = Scratch::new("liar");
+    let good = scratch.file("good/big.bin", 2 * 1024 * 1024, 6);
+    let meta = metainfo(&good);
+    let mut bytes = std::fs::read(&good).unwrap();
+    bytes[1_000_000] ^= 1;
+    let bad = scratch.0.join("bad/big.bin");
+    std::fs::create_dir_all(bad.parent().unwrap()).unwrap();
+    std::fs::write(&bad, bytes).unwrap();
+    let (ann, eve, ben) = (node(), node(), node());
+    seed(&eve, &meta, &bad);
+    let torrent = leech(&ben, &meta, &scratch.0.join("out"), Io::Mmap);
+    ben.add_peer(&torrent, address(&eve));
+    let banned = wait_for(&ben, |event| matches!(event, Event::Banned { .. }));
+    assert!(matches!(banned, Event::Banned { address: a, .. } if a == address(&eve)));
+    seed(&ann, &meta, &good);
+    ben.add_peer(&torrent, address(&ann));
+    wait_complete(&ben);
+    let got = std::fs::read(scratch.0.join("out/big.bin")).unwrap();
+    assert!(got == std::fs::read(&good).unwrap());
+    for node in [ann, eve, ben] {
+        node.stop();
+    }
+}
