@@ -69,7 +69,7 @@ pub fn tracker(env: &Env) -> Exit {
 
 /// The `lab` program.
 pub fn lab(env: &Env) -> Exit {
-    end("lab", env, env.words().and_then(|words| args::lab(&words)), |command, _| match command {})
+    end("lab", env, env.words().and_then(|words| args::lab(&words)), |command, _| match *command {})
 }
 
 /// Runs what was parsed, and turns how it went into words and a code.
@@ -77,11 +77,11 @@ fn end<T>(
     program: &str,
     env: &Env,
     parsed: Result<Parsed<T>, CliError>,
-    run: impl FnOnce(T, &Env) -> Result<(), CliError>,
+    run: impl FnOnce(&T, &Env) -> Result<(), CliError>,
 ) -> Exit {
     let went = match parsed {
         Ok(Parsed::Text(text)) => print(env, &text),
-        Ok(Parsed::Command(command)) => run(command, env),
+        Ok(Parsed::Command(command)) => run(&command, env),
         Err(error) => Err(error),
     };
     match went {
@@ -115,7 +115,7 @@ fn print(env: &Env, text: &str) -> Result<(), CliError> {
     }
 }
 
-fn run_peer(command: PeerCommand, _env: &Env) -> Result<(), CliError> {
+fn run_peer(command: &PeerCommand, _env: &Env) -> Result<(), CliError> {
     match command {
         PeerCommand::Node(_) => Err(not_yet("peer --seed and --leech")),
         PeerCommand::Create(_) => Err(not_yet("peer create")),
@@ -126,7 +126,7 @@ fn run_peer(command: PeerCommand, _env: &Env) -> Result<(), CliError> {
     }
 }
 
-fn run_tracker(args: TrackerArgs, env: &Env) -> Result<(), CliError> {
+fn run_tracker(args: &TrackerArgs, env: &Env) -> Result<(), CliError> {
     logging::init(&args.log(), env.rust_log.as_deref(), &env.screen)?;
     let _config = args.config();
     Err(not_yet("tracker"))

@@ -124,7 +124,7 @@ impl Default for PeerConfig {
             max_peers: 200,
             upload_slots: 4,
             upload_threads: 4,
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
             retry_interval: Duration::from_secs(2),
             seed_time: None,
             seed_ratio: None,

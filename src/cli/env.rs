@@ -77,7 +77,8 @@ impl Env {
         let word = |arg: &OsString| {
             arg.to_str().map(str::to_string).ok_or_else(|| {
                 CliError::usage(format!(
-                    "the word {arg:?} is not UTF-8: rename the file or go to its folder"
+                    "the word {} is not UTF-8: rename the file or share its folder",
+                    arg.display()
                 ))
             })
         };

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Make a .torrent from a file or a folder.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[derive(FromArgs, ArgsInfo, Debug, PartialEq)]
 #[argh(help_triggers("--help"), example = "peer create big.zip -t 127.0.0.1:6969")]
 pub struct CreateArgs {
