@@ -1,4 +1,15 @@
-//! Command lines, progress, exit codes.
+//! Command lines, progress, exit codes: the bodies of the programs' `main`.
+//!
+//! ```text
+//! Env -> args (argv, units) -> a command -> config -> node | tracker | show | create ...
+//!                                             |
+//!        stdout: data (json)   stderr: progress, log, one sentence per error   exit code
+//! ```
+//! [`peer`], [`tracker`] and [`lab`] take the environment as a value and return an [`Exit`]; they
+//! never end the process themselves. Nothing imports this module but the programs.
+
+/// The words of a command line, put into one form.
+pub mod argv;
 
 /// `peer create`: from a file or folder to a .torrent.
 pub mod create;
@@ -8,3 +19,270 @@ pub mod magnet;
 
 /// `peer show`: what a .torrent says.
 pub mod show;
+
+/// `peer --seed` and `--leech`: what to serve and fetch becomes torrents of a node.
+pub mod prepare;
+
+/// `peer --seed` and `--leech`: the running node, for people and programs.
+pub mod run;
+
+/// "Did you mean".
+pub mod nearest;
+
+/// Flags and words of every program.
+pub mod args;
+
+/// What `--leech` can name.
+pub mod what;
+
+/// Rates, sizes and durations.
+pub mod units;
+
+/// What `--help` prints.
+pub mod help;
+
+/// Exit codes and errors.
+pub mod exit;
+
+/// The environment as a value.
+pub mod env;
+
+/// Colour and the terminal.
+pub mod style;
+
+/// stderr, with progress lines at its end.
+pub mod screen;
+
+/// Progress for people.
+pub mod progress;
+
+/// Events for programs.
+pub mod json;
+
+/// The log.
+pub mod logging;
+
+/// Ctrl-C and SIGTERM.
+pub mod signals;
+
+use args::{Parsed, PeerCommand, TrackerArgs};
+use env::Env;
+use exit::{CliError, Exit, cause};
+use json::{Event, Events};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+
+/// The `peer` program.
+pub fn peer(env: &Env) -> Exit {
+    end("peer", env, env.words().and_then(|words| args::peer(&words)), run_peer)
+}
+
+/// The `tracker` program.
+pub fn tracker(env: &Env) -> Exit {
+    end("tracker", env, env.words().and_then(|words| args::tracker(&words)), run_tracker)
+}
+
+/// The `lab` program.
+pub fn lab(env: &Env) -> Exit {
+    end("lab", env, env.words().and_then(|words| args::lab(&words)), |command, _| match *command {})
+}
+
+/// Runs what was parsed, and turns how it went into words and a code.
+fn end<T>(
+    program: &str,
+    env: &Env,
+    parsed: Result<Parsed<T>, CliError>,
+    run: impl FnOnce(&T, &Env) -> Result<(), CliError>,
+) -> Exit {
+    let went = match parsed {
+        Ok(Parsed::Text(text)) => print(env, &text),
+        Ok(Parsed::Command(command)) => run(&command, env),
+        Err(error) => Err(error),
+    };
+    match went {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            report(program, env, &error);
+            error.exit
+        }
+    }
+}
+
+/// Says on stderr why the program ends, and under `--json` on stdout too.
+fn report(program: &str, env: &Env, error: &CliError) {
+    let style = env.style(style::ColorChoice::Auto);
+    let program = style.error(&format!("{program}:"));
+    let message = style::printable(&error.message);
+    // The program ends with its code, whether or not anybody can be told why.
+    let _ = env.screen.line(&format!("{program} {message}"));
+    let _ = env.events(env.wants_json()).emit(env.clock.now(), &Event::from(error));
+}
+
+/// Writes text that was asked for. A reader that has seen enough (`| head`) is no error.
+fn print(env: &Env, text: &str) -> Result<(), CliError> {
+    let mut out = env.out.clone();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(why) if why.kind() != io::ErrorKind::BrokenPipe => {
+            let why = cause(&why);
+            Err(CliError::new(Exit::Disk, format!("cannot write to stdout ({why}): is it full?")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn run_peer(command: &PeerCommand, _env: &Env) -> Result<(), CliError> {
+    match command {
+        PeerCommand::Node(_) => Err(not_yet("peer --seed and --leech")),
+        PeerCommand::Create(_) => Err(not_yet("peer create")),
+        PeerCommand::Show(_) => Err(not_yet("peer show")),
+        PeerCommand::Magnet(_) => Err(not_yet("peer magnet")),
+        PeerCommand::List(_) => Err(not_yet("peer list")),
+        PeerCommand::Verify(_) => Err(not_yet("peer verify")),
+    }
+}
+
+fn run_tracker(args: &TrackerArgs, env: &Env) -> Result<(), CliError> {
+    logging::init(&args.log(), env.rust_log.as_deref(), &env.screen)?;
+    let _config = args.config();
+    Err(not_yet("tracker"))
+}
+
+/// Says where the tracker listens: people and scripts read the port from here.
+pub fn on_tracker_listening(
+    env: &Env,
+    events: &mut Events,
+    quiet: bool,
+    at: SocketAddr,
+) -> io::Result<()> {
+    if !quiet {
+        env.screen.line(&format!("tracker listening on {at}"))?;
+    }
+    let start =
+        Event::Start { name: None, info_hash_v1: None, info_hash_v2: None, port: at.port() };
+    events.emit(env.clock.now(), &start)
+}
+
+fn not_yet(what: &str) -> CliError {
+    CliError::usage(format!("{what} is not available yet"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use env::Output;
+    use parking_lot::Mutex;
+    use screen::Screen;
+    use std::ffi::OsString;
+    use std::sync::Arc;
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Shared {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().clone()).expect("text")
+        }
+    }
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn env(words: &[&str]) -> (Env, Shared, Shared) {
+        let (out, err) = (Shared::default(), Shared::default());
+        let env = Env {
+            args: words.iter().map(OsString::from).collect(),
+            out: Output::new(Box::new(out.clone())),
+            screen: Screen::new(Box::new(err.clone())),
+            terminal: None,
+            no_color: false,
+            rust_log: None,
+            clock: Clock::start(1.0),
+        };
+        (env, out, err)
+    }
+
+    fn check(program: fn(&Env) -> Exit, line: &str, exit: Exit, stdout: &str, stderr: &str) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (env, out, err) = env(&words);
+        assert_eq!(program(&env), exit, "{line}");
+        assert_eq!(err.text(), stderr, "{line}");
+        assert_eq!(out.text(), stdout, "{line}");
+    }
+
+    #[test]
+    fn what_was_asked_for_goes_to_stdout_and_mistakes_to_stderr() {
+        let version = env!("CARGO_PKG_VERSION");
+        check(peer, "--help", Exit::Done, help::PEER, "");
+        check(peer, "-V", Exit::Done, &format!("peer {version} (swarmlet)\n"), "");
+        check(tracker, "-h", Exit::Done, help::TRACKER, "");
+        check(tracker, "-V", Exit::Done, &format!("tracker {version} (swarmlet)\n"), "");
+        check(lab, "--help", Exit::Done, help::LAB, "");
+        check(
+            peer,
+            "--leach x",
+            Exit::Usage,
+            "",
+            "peer: unknown flag --leach: did you mean --leech?\n",
+        );
+        check(
+            tracker,
+            "--port 1",
+            Exit::Usage,
+            "",
+            "tracker: unknown flag --port: --help lists the flags\n",
+        );
+        check(
+            lab,
+            "run x",
+            Exit::Usage,
+            "",
+            "lab: lab run is not available in this version: lab --help lists what is\n",
+        );
+    }
+
+    #[test]
+    fn under_json_an_error_is_an_event_too() {
+        let (env, out, err) = env(&["--json", "--bogus"]);
+        assert_eq!(peer(&env), Exit::Usage);
+        assert_eq!(err.text(), "peer: unknown flag --bogus: --help lists the flags\n");
+        let line: serde_json::Value = serde_json::from_str(&out.text()).expect("one JSON object");
+        assert_eq!(line["event"], "error");
+        assert_eq!(line["exit"], 2);
+        assert_eq!(line["message"], "unknown flag --bogus: --help lists the flags");
+        assert!(line["time"].is_number());
+    }
+
+    #[test]
+    fn the_tracker_says_where_it_listens() {
+        let (env, out, err) = env(&[]);
+        let at = SocketAddr::from(([127, 0, 0, 1], 7000));
+        on_tracker_listening(&env, &mut env.events(true), false, at).expect("a buffer takes all");
+        assert_eq!(err.text(), "tracker listening on 127.0.0.1:7000\n");
+        assert!(out.text().contains(r#""event":"start""#) && out.text().contains("\"port\":7000"));
+    }
+
+    #[test]
+    fn an_error_cannot_steer_the_terminal() {
+        let (env, _, err) = env(&["a\x1b[2Jb"]);
+        assert_eq!(peer(&env), Exit::Usage);
+        assert!(!err.text().contains('\x1b'), "{:?}", err.text());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_word_that_is_not_utf_8_is_a_usage_error() {
+        use std::os::unix::ffi::OsStringExt;
+        let (mut env, _, err) = env(&["--seed"]);
+        env.args.push(OsString::from_vec(vec![b'a', 0xff]));
+        assert_eq!(peer(&env), Exit::Usage);
+        assert!(err.text().contains("is not UTF-8"), "{}", err.text());
+    }
+}

@@ -1,1 +1,301 @@
-//! Every knob, with its default and its unit.
+//! Every knob, with its default and its unit: [`PeerConfig`] and [`TrackerConfig`].
+//!
+//! A field's comment is its manual: what it does, its default, its unit and what zero means.
+//! The command line fills these structs and the programs' bodies read them; nothing here reads a
+//! file, an environment variable or a socket. Values that a flag cannot set stand here too, so
+//! that no timeout or limit hides in the code that applies it.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The tracker's port, when none is given.
+pub const TRACKER_PORT: u16 = 6969;
+
+/// The peer's ports, when none is given (BEP 3 names this range).
+pub const PEER_PORTS: RangeInclusive<u16> = 6881..=6889;
+
+/// What a peer does and how much of everything it may use.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PeerConfig {
+    /// Trackers of the native dialect (`--tracker`), asked all at once.
+    /// Default: `127.0.0.1:6969`. Empty: no tracker, only [`PeerConfig::peers`].
+    pub trackers: Vec<TrackerAddr>,
+
+    /// Address to listen on, and the source of everything outgoing (`--bind`).
+    /// Default: any (`0.0.0.0`), or `127.0.0.1` when every tracker is on the loopback.
+    pub bind: IpAddr,
+
+    /// Port to listen on (`--port`). Default: the first free of 6881 to 6889; zero means any free
+    /// port. The port taken is printed.
+    pub port: PortChoice,
+
+    /// Folder that downloads go to, created when it is missing (`--download-dir`).
+    /// Default: `downloads` in the current folder.
+    pub download_dir: PathBuf,
+
+    /// Most bytes per second received, over all torrents (`--downlimit`).
+    /// Default: none; zero on the command line means none.
+    pub down_limit: Option<u64>,
+
+    /// Most bytes per second sent, over all torrents (`--uplimit`).
+    /// Default: none; zero on the command line means none.
+    pub up_limit: Option<u64>,
+
+    /// Most connections at once, over all torrents (`--max-peers`). Default: 200. Zero is refused.
+    pub max_peers: usize,
+
+    /// How many peers are served at once (`--upload-slots`). Default: 4. Zero: nobody is served.
+    pub upload_slots: usize,
+
+    /// Threads that send, whatever the number of slots. Default: 4.
+    pub upload_threads: usize,
+
+    /// How long to wait until a tracker answers and knows the name (`--timeout`). Once the metadata
+    /// is there a download waits for peers as long as it takes.
+    /// Default: 60 s. Zero: ask once and do not wait.
+    pub timeout: Duration,
+
+    /// How often the trackers are asked again while a name is being looked for. Default: 2 s.
+    pub retry_interval: Duration,
+
+    /// How long a finished download is served before the program ends (`--seed-time`).
+    /// Default: none, it is served until the program is stopped. Zero: not at all.
+    pub seed_time: Option<Duration>,
+
+    /// Bytes sent per byte of content after which a finished download is no longer served
+    /// (`--seed-ratio`). Default: none. Zero: it is not served at all.
+    pub seed_ratio: Option<f64>,
+
+    /// Bytes in a piece of a torrent made by `--seed`: a power of two, at least 16 KiB
+    /// (`--piece-length`). Default: none, it is 512 KiB and grows with the content above 1 GiB.
+    pub piece_length: Option<u32>,
+
+    /// How files are written (`--io`). Default: mmap.
+    pub io: IoMode,
+
+    /// Divides strategy timers (rechoke, snub, rate window, heartbeat), so that a lecture need not
+    /// wait for them (`--time-scale`). Rates and the deadlines of sockets and requests stay real.
+    /// Default: 1. Zero is refused.
+    pub time_scale: f64,
+
+    /// Which piece is asked for next (`--picker`). Default: rarest-first.
+    pub picker: PickerName,
+
+    /// Whom we serve (`--choker`). Default: tit-for-tat.
+    pub choker: ChokerName,
+
+    /// How long a connection may take to say who it is. Default: 10 s.
+    pub handshake_timeout: Duration,
+
+    /// How long an unchoked request may stay without an answer before its blocks are asked
+    /// elsewhere. Default: 10 s.
+    pub request_timeout: Duration,
+
+    /// How long a connection may be silent before it is closed; a ping is sent in good time before.
+    /// Default: 130 s.
+    pub idle_timeout: Duration,
+
+    /// Most incoming connections that have not yet said who they are; more are closed at once.
+    /// Default: 64.
+    pub max_pending_handshakes: usize,
+
+    /// Most outgoing connections being dialled at once. Default: 8.
+    pub max_half_open: usize,
+
+    /// Most connections from one address (`--max-per-ip`); loopback and private addresses are
+    /// exempt. Default: 8. Zero: no limit.
+    pub max_per_ip: usize,
+
+    /// Peers to dial without being told of them by a tracker (`--peer`). Default: none.
+    pub peers: Vec<SocketAddr>,
+}
+
+impl Default for PeerConfig {
+    fn default() -> Self {
+        Self {
+            trackers: vec![TrackerAddr::default()],
+            bind: Ipv4Addr::LOCALHOST.into(),
+            port: PortChoice::FirstFree(PEER_PORTS),
+            download_dir: "downloads".into(),
+            down_limit: None,
+            up_limit: None,
+            max_peers: 200,
+            upload_slots: 4,
+            upload_threads: 4,
+            timeout: Duration::from_mins(1),
+            retry_interval: Duration::from_secs(2),
+            seed_time: None,
+            seed_ratio: None,
+            piece_length: None,
+            io: IoMode::default(),
+            time_scale: 1.0,
+            picker: PickerName::default(),
+            choker: ChokerName::default(),
+            handshake_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(130),
+            max_pending_handshakes: 64,
+            max_half_open: 8,
+            max_per_ip: 8,
+            peers: Vec::new(),
+        }
+    }
+}
+
+/// The address to bind when none is given: the loopback when every tracker is there, else any.
+pub fn default_bind(trackers: &[TrackerAddr]) -> IpAddr {
+    if !trackers.is_empty() && trackers.iter().all(TrackerAddr::is_loopback) {
+        Ipv4Addr::LOCALHOST.into()
+    } else {
+        Ipv4Addr::UNSPECIFIED.into()
+    }
+}
+
+/// How a listening port is chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PortChoice {
+    /// The first of these that is free.
+    FirstFree(RangeInclusive<u16>),
+    /// This one, or an error.
+    Exact(u16),
+    /// Whichever the system gives.
+    Any,
+}
+
+/// How output files are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IoMode {
+    /// Through a memory map.
+    #[default]
+    Mmap,
+    /// With `pwrite`, and read back with `pread`.
+    Pread,
+}
+
+/// A strategy that orders the pieces to ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PickerName {
+    /// The piece that the fewest peers have comes first.
+    #[default]
+    RarestFirst,
+}
+
+/// A strategy that orders the peers to serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ChokerName {
+    /// Those who send to us most come first.
+    #[default]
+    TitForTat,
+}
+
+/// Where a tracker of the native dialect is: a name or an address, and a port.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrackerAddr {
+    /// A DNS name or an IP address, without brackets.
+    pub host: String,
+    /// The port: the same number for UDP and TCP.
+    pub port: u16,
+}
+
+impl TrackerAddr {
+    /// Whether the host is this machine's loopback, as far as can be told without asking DNS.
+    pub fn is_loopback(&self) -> bool {
+        self.host.eq_ignore_ascii_case("localhost")
+            || self.host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    }
+}
+
+impl Default for TrackerAddr {
+    fn default() -> Self {
+        Self { host: Ipv4Addr::LOCALHOST.to_string(), port: TRACKER_PORT }
+    }
+}
+
+impl std::fmt::Display for TrackerAddr {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// What a tracker does and how much it may hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackerConfig {
+    /// Address and port, the same for UDP and TCP (`--listen`).
+    /// Default: `127.0.0.1:6969`. Port zero: any free port, which is printed.
+    pub listen: SocketAddr,
+
+    /// How often a peer is to say that it is there (`--keepalive`). Default: 5 s. Zero is refused.
+    pub keepalive: Duration,
+
+    /// How long a silent peer stays on the list (`--expire`); at least the keepalive.
+    /// Default: 15 s, three heartbeats. Zero is refused.
+    pub expire: Duration,
+
+    /// How often a peer is to ask for more peers (`--interval`). Default: 30 s. Zero is refused.
+    pub interval: Duration,
+
+    /// Most torrents known at once (`--max-torrents`). Default: 1,000,000. Zero is refused.
+    pub max_torrents: usize,
+
+    /// Most registrations at once, over all torrents (`--max-peers`).
+    /// Default: 1,000,000. Zero is refused.
+    pub max_peers: usize,
+
+    /// Most registrations from one address (`--max-per-ip`); loopback and private addresses are
+    /// exempt. Default: 10,000. Zero: no limit.
+    pub max_per_ip: usize,
+}
+
+impl Default for TrackerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), TRACKER_PORT),
+            keepalive: Duration::from_secs(5),
+            expire: Duration::from_secs(15),
+            interval: Duration::from_secs(30),
+            max_torrents: 1_000_000,
+            max_peers: 1_000_000,
+            max_per_ip: 10_000,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(host: &str) -> TrackerAddr {
+        TrackerAddr { host: host.into(), port: TRACKER_PORT }
+    }
+
+    #[test]
+    fn a_peer_binds_to_the_loopback_only_when_every_tracker_is_there() {
+        let check = |hosts: &[&str], expected: Ipv4Addr| {
+            let trackers: Vec<_> = hosts.iter().map(|host| at(host)).collect();
+            assert_eq!(default_bind(&trackers), IpAddr::from(expected), "{hosts:?}");
+        };
+        check(&["127.0.0.1"], Ipv4Addr::LOCALHOST);
+        check(&["127.8.0.1", "localhost", "::1"], Ipv4Addr::LOCALHOST);
+        check(&["127.0.0.1", "10.0.0.1"], Ipv4Addr::UNSPECIFIED);
+        check(&["tracker.example"], Ipv4Addr::UNSPECIFIED);
+        check(&[], Ipv4Addr::UNSPECIFIED);
+    }
+
+    #[test]
+    fn a_tracker_address_prints_as_it_is_typed() {
+        assert_eq!(at("127.0.0.1").to_string(), "127.0.0.1:6969");
+        assert_eq!(at("::1").to_string(), "[::1]:6969");
+    }
+
+    #[test]
+    fn a_silent_peer_is_dropped_after_three_heartbeats() {
+        let config = TrackerConfig::default();
+        assert_eq!(config.expire, config.keepalive * 3);
+    }
+}

@@ -1,3 +1,8 @@
 //! The `lab` program.
 
-fn main() {}
+use std::process::ExitCode;
+use swarmlet::cli::{self, env::Env};
+
+fn main() -> ExitCode {
+    cli::lab(&Env::of_process()).into()
+}

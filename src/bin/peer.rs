@@ -1,3 +1,8 @@
 //! The `peer` program.
 
-fn main() {}
+use std::process::ExitCode;
+use swarmlet::cli::{self, env::Env};
+
+fn main() -> ExitCode {
+    cli::peer(&Env::of_process()).into()
+}

@@ -1,3 +1,8 @@
 //! The `tracker` program.
 
-fn main() {}
+use std::process::ExitCode;
+use swarmlet::cli::{self, env::Env};
+
+fn main() -> ExitCode {
+    cli::tracker(&Env::of_process()).into()
+}

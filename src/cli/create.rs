@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// What `created by` says.
-const CREATED_BY: &str = concat!("peer/", env!("CARGO_PKG_VERSION"));
+pub(super) const CREATED_BY: &str = concat!("peer/", env!("CARGO_PKG_VERSION"));
 
 /// Where the torrent goes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

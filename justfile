@@ -1,0 +1,26 @@
+# What the project's commands are; `just` alone lists them.
+
+default:
+    @just --list
+
+# Formatting, lints and documentation, with warnings denied.
+check:
+    cargo fmt --check
+    cargo clippy --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+
+# The tests.
+test:
+    cargo test
+
+# One tracker, one seeder and three leechers on this machine.
+demo *file:
+    scripts/demo.sh {{file}}
+
+# The benchmarks.
+bench:
+    cargo bench
+
+# Everything that must be green before a change is taken.
+ci:
+    .ci/run

@@ -1,0 +1,386 @@
+//! Flags and positional words of every program: words in, an argument struct out.
+//!
+//! The structs are argh's; [`parse`] puts the normaliser before it and turns its messages into our
+//! sentences. `config()` on the structs makes the settings of [`crate::config`].
+
+/// `peer --seed`, `peer --leech`: the flags of a running node.
+pub mod node;
+
+/// `peer create`, `peer show`, ...: commands that do one thing and end.
+pub mod commands;
+
+/// The flags of the tracker.
+pub mod tracker;
+
+pub use commands::{CreateArgs, ListArgs, MagnetArgs, ShowArgs, VerifyArgs};
+pub use node::NodeArgs;
+pub use tracker::TrackerArgs;
+
+use super::argv::{self, Asked, Flag};
+use super::exit::CliError;
+use super::help;
+use super::nearest::nearest;
+use super::units::Expected;
+use crate::config::{TRACKER_PORT, TrackerAddr};
+use argh::{ArgsInfo, FromArgs};
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+
+/// Flags of the design that later versions bring; until then they are refused by name.
+const PLANNED: [&str; 23] = [
+    "--select",
+    "--list",
+    "--sequential",
+    "--on-done",
+    "--resolve",
+    "--dns-prefs",
+    "--trace",
+    "--web",
+    "--config",
+    "--config-dir",
+    "--allow",
+    "--state",
+    "--zone",
+    "--delegate",
+    "--resolver",
+    "--dashboard",
+    "--share",
+    "--watch-dir",
+    "--web-home",
+    "--pid-file",
+    "--paused",
+    "--dump-settings",
+    "--pieces",
+];
+
+/// Commands of the design that later versions bring.
+const PLANNED_COMMANDS: [&str; 9] =
+    ["edit", "scrape", "trace", "completions", "man", "daemon", "console", "remote", "dig"];
+
+/// What a command line comes to.
+#[derive(Debug, PartialEq)]
+pub enum Parsed<T> {
+    /// Help or a version, to be printed on stdout.
+    Text(String),
+    /// A command to run.
+    Command(T),
+}
+
+impl<T> Parsed<T> {
+    fn map<U>(self, wrap: impl FnOnce(T) -> U) -> Parsed<U> {
+        match self {
+            Self::Text(text) => Parsed::Text(text),
+            Self::Command(command) => Parsed::Command(wrap(command)),
+        }
+    }
+}
+
+/// What `peer` is to do.
+#[derive(Debug, PartialEq)]
+pub enum PeerCommand {
+    /// Seed and leech until done or stopped.
+    Node(Box<NodeArgs>),
+    /// Make a .torrent.
+    Create(CreateArgs),
+    /// Say what a .torrent holds.
+    Show(ShowArgs),
+    /// Print the magnet link of a .torrent.
+    Magnet(MagnetArgs),
+    /// Say what a tracker knows.
+    List(ListArgs),
+    /// Check data against its hashes.
+    Verify(VerifyArgs),
+}
+
+/// The commands of `peer`, in the order in which help lists them.
+pub const PEER_COMMANDS: [&str; 5] = ["create", "show", "magnet", "list", "verify"];
+
+/// Reads the command line of `peer`, without the program's name.
+pub fn peer(words: &[String]) -> Result<Parsed<PeerCommand>, CliError> {
+    let Some((first, rest)) = words.split_first() else {
+        return Err(CliError::usage(
+            "nothing to do: give --seed PATH or --leech NAME (peer --help shows both)",
+        ));
+    };
+    match first.as_str() {
+        "create" => Ok(parse(&["peer", "create"], rest)?.map(PeerCommand::Create)),
+        "show" => Ok(parse(&["peer", "show"], rest)?.map(PeerCommand::Show)),
+        "magnet" => Ok(parse(&["peer", "magnet"], rest)?.map(PeerCommand::Magnet)),
+        "list" => Ok(parse(&["peer", "list"], rest)?.map(PeerCommand::List)),
+        "verify" => Ok(parse(&["peer", "verify"], rest)?.map(PeerCommand::Verify)),
+        "help" => peer_help(rest.first().map(String::as_str)).map(Parsed::Text),
+        flag if flag.starts_with('-') => {
+            let node: Parsed<NodeArgs> = parse(&["peer"], words)?;
+            node.checked(NodeArgs::check).map(|node| node.map(|n| PeerCommand::Node(Box::new(n))))
+        }
+        word => Err(unknown_command("peer", word, &PEER_COMMANDS)),
+    }
+}
+
+/// Reads the command line of `tracker`, without the program's name.
+pub fn tracker(words: &[String]) -> Result<Parsed<TrackerArgs>, CliError> {
+    match words.first().map(String::as_str) {
+        Some("help") => Ok(Parsed::Text(help::tracker_all())),
+        Some(word) if !word.starts_with('-') => Err(unknown_command("tracker", word, &["help"])),
+        _ => parse(&["tracker"], words)?.checked(TrackerArgs::check),
+    }
+}
+
+/// Reads the command line of `lab`: until it has commands there is nothing to run.
+pub fn lab(words: &[String]) -> Result<Parsed<Infallible>, CliError> {
+    match words.first().map(String::as_str) {
+        None | Some("-h" | "--help" | "help") => Ok(Parsed::Text(help::LAB.to_string())),
+        Some("-V" | "--version") => Ok(Parsed::Text(help::version("lab"))),
+        Some(word) => Err(CliError::usage(format!(
+            "lab {word} is not available in this version: lab --help lists what is"
+        ))),
+    }
+}
+
+impl<T> Parsed<T> {
+    fn checked(self, check: impl FnOnce(&T) -> Result<(), CliError>) -> Result<Self, CliError> {
+        if let Self::Command(command) = &self {
+            check(command)?;
+        }
+        Ok(self)
+    }
+}
+
+fn peer_help(topic: Option<&str>) -> Result<String, CliError> {
+    match topic {
+        None => Ok(help::PEER.to_string()),
+        Some("all") => Ok(help::peer_all()),
+        Some("create") => Ok(help::of_command::<CreateArgs>("peer create")),
+        Some("show") => Ok(help::of_command::<ShowArgs>("peer show")),
+        Some("magnet") => Ok(help::of_command::<MagnetArgs>("peer magnet")),
+        Some("list") => Ok(help::of_command::<ListArgs>("peer list")),
+        Some("verify") => Ok(help::of_command::<VerifyArgs>("peer verify")),
+        Some(word) => Err(unknown_command("peer", word, &PEER_COMMANDS)),
+    }
+}
+
+fn unknown_command(program: &str, word: &str, known: &[&str]) -> CliError {
+    if PLANNED_COMMANDS.contains(&word) {
+        return CliError::usage(format!(
+            "{program} {word} is not available in this version: {program} --help lists what is"
+        ));
+    }
+    CliError::usage(match nearest(word, known.iter().copied()) {
+        Some(command) => {
+            format!("unknown command {word}: did you mean {program} {command}?")
+        }
+        None if program == "peer" => format!(
+            "unknown command {word}: to fetch it write peer --leech {word}, to share it \
+             peer --seed {word}"
+        ),
+        None => format!("unknown command {word}: {program} --help lists the flags"),
+    })
+}
+
+/// Normalises and parses the words of one command; `names` is how it is called.
+fn parse<T: FromArgs + ArgsInfo>(names: &[&str], words: &[String]) -> Result<Parsed<T>, CliError> {
+    let flags = Flag::all_of(&T::get_args_info());
+    match argv::normalise(words, &flags, &PLANNED)? {
+        Asked::Version => Ok(Parsed::Text(help::version(names[0]))),
+        Asked::Help => Ok(Parsed::Text(match names {
+            ["peer"] => help::PEER.to_string(),
+            ["tracker"] => help::TRACKER.to_string(),
+            _ => help::of_command::<T>(&names.join(" ")),
+        })),
+        Asked::Run(words) => {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            T::from_args(names, &words)
+                .map(Parsed::Command)
+                .map_err(|early| CliError::usage(sentence(&names.join(" "), &early.output)))
+        }
+    }
+}
+
+/// argh's message as one of our sentences.
+fn sentence(command: &str, message: &str) -> String {
+    let message = message.trim_end();
+    if let Some((flag, rest)) =
+        message.strip_prefix("Error parsing option '").and_then(|text| text.split_once("' with "))
+        && let Some((value, why)) =
+            rest.strip_prefix("value '").and_then(|text| text.rsplit_once("': "))
+    {
+        return format!("{flag} {value:?} makes no sense: {why}");
+    }
+    if let Some(word) = message.strip_prefix("Unrecognized argument: ") {
+        return format!("unexpected word {word:?}: {command} --help shows what may stand there");
+    }
+    if let Some(names) = message.strip_prefix("Required positional arguments not provided:") {
+        let names = names.split_whitespace().map(str::to_uppercase).collect::<Vec<_>>().join(" ");
+        return format!("{command} needs {names}: {command} --help shows an example");
+    }
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Reads where a tracker is: `HOST`, `HOST:PORT`, `[V6]:PORT`.
+fn tracker_addr(text: &str) -> Result<TrackerAddr, String> {
+    const EXPECTED: &str = "expected HOST or HOST:PORT of a tracker, such as 127.0.0.1:6969";
+    if text.contains("://") {
+        let known = ["udp://", "http://", "https://"].iter().any(|scheme| text.starts_with(scheme));
+        let why = if known { "udp and http trackers come in a later version: " } else { "" };
+        return Err(format!("{why}{EXPECTED}"));
+    }
+    let (host, port) = if text.parse::<std::net::Ipv6Addr>().is_ok() {
+        (text, TRACKER_PORT)
+    } else {
+        match text.rsplit_once(':') {
+            Some((host, port)) => (host, port.parse().map_err(|_| EXPECTED)?),
+            None => (text, TRACKER_PORT),
+        }
+    };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host = bare.unwrap_or(host);
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c) || !c.is_ascii();
+    let is_host = !host.is_empty() && (host.chars().all(fits) || host.parse::<IpAddr>().is_ok());
+    if !is_host || port == 0 {
+        return Err(EXPECTED.into());
+    }
+    Ok(TrackerAddr { host: host.to_string(), port })
+}
+
+/// Reads a port; zero is any.
+fn port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| Expected("a port from 1 to 65535, or 0 for any").to_string())
+}
+
+/// Reads an address of this machine.
+fn address(text: &str) -> Result<IpAddr, String> {
+    let text = text.trim_matches(['[', ']']);
+    text.parse().map_err(|_| {
+        Expected("an IP address of this machine, such as 127.0.0.1 or 0.0.0.0").to_string()
+    })
+}
+
+/// Reads `ADDR:PORT`; a bare port listens on the loopback, a bare address on the usual port.
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    const EXPECTED: Expected =
+        Expected("ADDR:PORT to listen on, such as 0.0.0.0:6969; port 0 means any");
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    if let Ok(port) = text.parse() {
+        return Ok(SocketAddr::new(IpAddr::from([127, 0, 0, 1]), port));
+    }
+    let address: Result<IpAddr, _> = text.trim_matches(['[', ']']).parse();
+    address.map(|address| SocketAddr::new(address, TRACKER_PORT)).map_err(|_| EXPECTED.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(str::to_string).collect()
+    }
+
+    fn check_refused(line: &str, expected: &str) {
+        let error = peer(&words(line)).expect_err(line);
+        assert_eq!(error.message, expected, "{line}");
+        assert_eq!(error.exit.code(), 2, "{line}");
+    }
+
+    #[test]
+    fn a_mistake_names_the_flag_the_value_and_what_is_expected() {
+        check_refused(
+            "--seed a --port x",
+            r#"--port "x" makes no sense: expected a port from 1 to 65535, or 0 for any"#,
+        );
+        check_refused(
+            "--leech a -d 1MiB",
+            r#"--downlimit "1MiB" makes no sense: expected a rate: 500 (kB/s), 500k, 2M, or 0 for no limit"#,
+        );
+        check_refused(
+            "--seed a --piece-length 500k",
+            r#"--piece-length "500k" makes no sense: expected a power of two from 16KiB to 256MiB: 512KiB, 1MiB or plain bytes"#,
+        );
+        check_refused(
+            "--seed a --tracker udp://h:1/announce",
+            r#"--tracker "udp://h:1/announce" makes no sense: udp and http trackers come in a later version: expected HOST or HOST:PORT of a tracker, such as 127.0.0.1:6969"#,
+        );
+        check_refused(
+            "--leech a --picker rarest-frist",
+            r#"--picker "rarest-frist" makes no sense: expected rarest-first"#,
+        );
+        check_refused("--leach a", "unknown flag --leach: did you mean --leech?");
+        check_refused(
+            "--leech a --web 9091",
+            "--web is not available in this version: --help lists what is",
+        );
+        check_refused(
+            "--port 1 big.zip",
+            r#"unexpected word "big.zip": peer --help shows what may stand there"#,
+        );
+        check_refused("show", "peer show needs FILE: peer show --help shows an example");
+    }
+
+    #[test]
+    fn a_word_that_is_no_command_gets_advice() {
+        check_refused("shwo x", "unknown command shwo: did you mean peer show?");
+        check_refused(
+            "daemon",
+            "peer daemon is not available in this version: peer --help lists what is",
+        );
+        check_refused(
+            "big.zip",
+            "unknown command big.zip: to fetch it write peer --leech big.zip, to share it peer --seed big.zip",
+        );
+        check_refused(
+            "",
+            "nothing to do: give --seed PATH or --leech NAME (peer --help shows both)",
+        );
+        check_refused(
+            "-v",
+            "nothing to do: give --seed PATH or --leech NAME (peer --help shows both)",
+        );
+    }
+
+    #[test]
+    fn help_and_version_come_before_anything_else() {
+        let text = |line: &str| match peer(&words(line)) {
+            Ok(Parsed::Text(text)) => text,
+            other => panic!("{line}: {other:?}"),
+        };
+        assert_eq!(text("--help"), help::PEER);
+        assert_eq!(text("-h"), help::PEER);
+        assert_eq!(text("help"), help::PEER);
+        assert_eq!(text("--version"), text("create -V"));
+        assert!(text("help show").starts_with("Usage: peer show"));
+        assert!(text("create --help").starts_with("Usage: peer create"));
+    }
+
+    #[test]
+    fn a_tracker_is_a_host_and_perhaps_a_port() {
+        let check = |text: &str, expected: Option<&str>| {
+            let found = tracker_addr(text).ok().map(|tracker| tracker.to_string());
+            assert_eq!(found.as_deref(), expected, "{text}");
+        };
+        check("127.0.0.1:7000", Some("127.0.0.1:7000"));
+        check("tracker.example", Some("tracker.example:6969"));
+        check("[::1]:7000", Some("[::1]:7000"));
+        check("::1", Some("[::1]:6969"));
+        check("[::1]", None);
+        check("h:0", None);
+        check("h:port", None);
+        check("", None);
+        check(":6969", None);
+        check("a b", None);
+        check("http://h/announce", None);
+    }
+
+    #[test]
+    fn listening_takes_an_address_a_port_or_both() {
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(listen(text).ok().map(|at| at.to_string()).as_deref(), expected, "{text}");
+        };
+        check("0.0.0.0:7000", Some("0.0.0.0:7000"));
+        check("7000", Some("127.0.0.1:7000"));
+        check("0", Some("127.0.0.1:0"));
+        check("0.0.0.0", Some("0.0.0.0:6969"));
+        check("[::]:1", Some("[::]:1"));
+        check("localhost:1", None);
+    }
+}

@@ -1,0 +1,302 @@
+//! `peer --seed`, `peer --leech`: the flags of a running node.
+
+use super::super::exit::CliError;
+use super::super::logging::{LogArgs, level};
+use super::super::nearest::nearest;
+use super::super::style::ColorChoice;
+use super::super::units::{AtLeastOne, Count, Factor, PieceLength, RateLimit, Ratio, TimeSpan};
+use super::super::what::What;
+use super::{address, port, tracker_addr};
+use crate::config::{
+    ChokerName, IoMode, PeerConfig, PickerName, PortChoice, TrackerAddr, default_bind,
+};
+use argh::{ArgsInfo, FromArgs};
+use log::LevelFilter;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+
+/// Share and fetch files.
+#[derive(FromArgs, ArgsInfo, Debug, PartialEq)]
+#[argh(help_triggers("--help"))]
+pub struct NodeArgs {
+    /// a file or folder to share, one torrent each; PATH.torrent serves that torrent's data
+    #[argh(option, arg_name = "path")]
+    pub seed: Vec<PathBuf>,
+
+    /// what to fetch: name, name@hashprefix, file.torrent, magnet or info-hash
+    #[argh(option, arg_name = "what")]
+    pub leech: Vec<What>,
+
+    /// a tracker, HOST:PORT; repeatable (127.0.0.1:6969)
+    #[argh(option, short = 't', arg_name = "host:port", from_str_fn(tracker_addr))]
+    pub tracker: Vec<TrackerAddr>,
+
+    /// where downloads go (./downloads)
+    #[argh(option, short = 'w', arg_name = "dir")]
+    pub download_dir: Option<PathBuf>,
+
+    /// port to listen on, 0 = any (6881, then the next free up to 6889)
+    #[argh(option, short = 'p', arg_name = "n", from_str_fn(port))]
+    pub port: Option<u16>,
+
+    /// address to listen on and to dial from (any, or 127.0.0.1 when every tracker is there)
+    #[argh(option, arg_name = "addr", from_str_fn(address))]
+    pub bind: Option<IpAddr>,
+
+    /// most that is received: kB/s, or 500k, 2M; 0 = no limit (0)
+    #[argh(option, short = 'd', arg_name = "rate")]
+    pub downlimit: Option<RateLimit>,
+
+    /// most that is sent: kB/s, or 500k, 2M; 0 = no limit (0)
+    #[argh(option, short = 'u', arg_name = "rate")]
+    pub uplimit: Option<RateLimit>,
+
+    /// most connections at once (200)
+    #[argh(option, arg_name = "n")]
+    pub max_peers: Option<AtLeastOne>,
+
+    /// most connections from one address, 0 = no limit; loopback and private ones are exempt (8)
+    #[argh(option, arg_name = "n")]
+    pub max_per_ip: Option<Count>,
+
+    /// how many peers are served at once (4)
+    #[argh(option, arg_name = "n")]
+    pub upload_slots: Option<Count>,
+
+    /// how long to wait until a tracker knows the name (60s)
+    #[argh(option, arg_name = "time")]
+    pub timeout: Option<TimeSpan>,
+
+    /// how long to serve what is fetched, 0 = not at all (until stopped)
+    #[argh(option, arg_name = "time")]
+    pub seed_time: Option<TimeSpan>,
+
+    /// serve what is fetched until this many times its size was sent (until stopped)
+    #[argh(option, arg_name = "ratio")]
+    pub seed_ratio: Option<Ratio>,
+
+    /// piece length of what --seed makes (512KiB, growing above 1 GiB)
+    #[argh(option, arg_name = "size")]
+    pub piece_length: Option<PieceLength>,
+
+    /// a peer to dial, HOST:PORT, whatever the trackers say; repeatable
+    #[argh(option, arg_name = "host:port")]
+    pub peer: Vec<String>,
+
+    /// which piece comes next: rarest-first (rarest-first)
+    #[argh(option, arg_name = "name", from_str_fn(picker))]
+    pub picker: Option<PickerName>,
+
+    /// whom to serve: tit-for-tat (tit-for-tat)
+    #[argh(option, arg_name = "name", from_str_fn(choker))]
+    pub choker: Option<ChokerName>,
+
+    /// divide the strategies' timers by this, for lectures (1)
+    #[argh(option, arg_name = "x")]
+    pub time_scale: Option<Factor>,
+
+    /// how files are written: mmap or pread (mmap)
+    #[argh(option, arg_name = "how", from_str_fn(io_mode))]
+    pub io: Option<IoMode>,
+
+    /// events as JSON lines on stdout
+    #[argh(switch)]
+    pub json: bool,
+
+    /// no progress
+    #[argh(switch, short = 'q')]
+    pub quiet: bool,
+
+    /// more of the log; twice for all of it
+    #[argh(switch, short = 'v')]
+    pub verbose: u8,
+
+    /// error, warn, info, debug or trace (warn)
+    #[argh(option, arg_name = "level", from_str_fn(level))]
+    pub log_level: Option<LevelFilter>,
+
+    /// write the log to this file, with times
+    #[argh(option, arg_name = "file")]
+    pub logfile: Option<PathBuf>,
+
+    /// auto, always or never (auto)
+    #[argh(option, arg_name = "when", default = "ColorChoice::Auto")]
+    pub color: ColorChoice,
+}
+
+impl NodeArgs {
+    /// Whether there is anything to do, and no two flags contradict each other.
+    pub(super) fn check(&self) -> Result<(), CliError> {
+        if self.seed.is_empty() && self.leech.is_empty() {
+            return Err(CliError::usage(
+                "nothing to do: give --seed PATH or --leech NAME (peer --help shows both)",
+            ));
+        }
+        self.log().check()
+    }
+
+    /// The settings of the node; names of `--peer` are looked up here.
+    pub fn config(&self) -> Result<PeerConfig, CliError> {
+        let default = PeerConfig::default();
+        let trackers =
+            if self.tracker.is_empty() { default.trackers } else { self.tracker.clone() };
+        let limit = |given: Option<RateLimit>| given.and_then(|RateLimit(limit)| limit);
+        let count = |given: Option<Count>, usual| given.map_or(usual, |Count(n)| n);
+        Ok(PeerConfig {
+            bind: self.bind.unwrap_or_else(|| default_bind(&trackers)),
+            trackers,
+            port: match self.port {
+                None => default.port,
+                Some(0) => PortChoice::Any,
+                Some(port) => PortChoice::Exact(port),
+            },
+            download_dir: self.download_dir.clone().unwrap_or(default.download_dir),
+            down_limit: limit(self.downlimit),
+            up_limit: limit(self.uplimit),
+            max_peers: self.max_peers.map_or(default.max_peers, |AtLeastOne(n)| n),
+            max_per_ip: count(self.max_per_ip, default.max_per_ip),
+            upload_slots: count(self.upload_slots, default.upload_slots),
+            timeout: self.timeout.map_or(default.timeout, |TimeSpan(time)| time),
+            seed_time: self.seed_time.map(|TimeSpan(time)| time),
+            seed_ratio: self.seed_ratio.map(|Ratio(ratio)| ratio),
+            piece_length: self.piece_length.map(|PieceLength(bytes)| bytes),
+            io: self.io.unwrap_or_default(),
+            time_scale: self.time_scale.map_or(default.time_scale, |Factor(factor)| factor),
+            picker: self.picker.unwrap_or_default(),
+            choker: self.choker.unwrap_or_default(),
+            peers: self.peer.iter().map(|peer| dialled(peer)).collect::<Result<_, _>>()?,
+            ..default
+        })
+    }
+
+    /// What is to be logged, and where to.
+    pub fn log(&self) -> LogArgs {
+        LogArgs {
+            quiet: self.quiet,
+            verbose: self.verbose,
+            level: self.log_level,
+            file: self.logfile.clone(),
+        }
+    }
+}
+
+fn dialled(peer: &str) -> Result<SocketAddr, CliError> {
+    let expected = |why: &str| {
+        CliError::usage(format!(
+            "--peer {peer:?} makes no sense ({why}): expected HOST:PORT of a peer"
+        ))
+    };
+    let port = peer.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    if port.is_none_or(|port| port == 0) {
+        return Err(expected("no port"));
+    }
+    let mut found = peer.to_socket_addrs().map_err(|_| expected("no such host"))?;
+    found.next().ok_or_else(|| expected("no such host"))
+}
+
+fn picker(text: &str) -> Result<PickerName, String> {
+    named(text, &[("rarest-first", PickerName::RarestFirst)])
+}
+
+fn choker(text: &str) -> Result<ChokerName, String> {
+    named(text, &[("tit-for-tat", ChokerName::TitForTat)])
+}
+
+fn io_mode(text: &str) -> Result<IoMode, String> {
+    named(text, &[("mmap", IoMode::Mmap), ("pread", IoMode::Pread)])
+}
+
+/// One of a few names.
+fn named<T: Copy>(text: &str, all: &[(&str, T)]) -> Result<T, String> {
+    let names = || all.iter().map(|&(name, _)| name);
+    let found = all.iter().find(|&&(name, _)| name == text);
+    found.map(|&(_, value)| value).ok_or_else(|| {
+        let advice = match nearest(text, names()) {
+            Some(name) if all.len() > 1 => format!(": did you mean {name}?"),
+            _ => String::new(),
+        };
+        format!("expected {}{advice}", names().collect::<Vec<_>>().join(" or "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Parsed, PeerCommand, peer};
+    use super::*;
+    use std::time::Duration;
+
+    fn node(line: &str) -> NodeArgs {
+        let words: Vec<String> = line.split_whitespace().map(str::to_string).collect();
+        match peer(&words) {
+            Ok(Parsed::Command(PeerCommand::Node(args))) => *args,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn config(line: &str) -> PeerConfig {
+        node(line).config().expect(line)
+    }
+
+    #[test]
+    fn without_flags_the_settings_are_the_documented_ones() {
+        assert_eq!(config("--seed a"), PeerConfig::default());
+    }
+
+    #[test]
+    fn every_flag_reaches_its_setting() {
+        let given = config(
+            "--leech x -t 10.0.0.1 -t [::1]:7 -w out -p0 --bind 0.0.0.0 -d 500 -u2M \
+             --max-peers=9 --max-per-ip 0 --upload-slots 0 --timeout 500ms --seed-time 0 \
+             --seed-ratio 1.5 --piece-length 1MiB --peer 127.0.0.2:6881 --picker rarest-first \
+             --choker tit-for-tat --time-scale 60 --io pread",
+        );
+        let expected = PeerConfig {
+            trackers: vec![
+                TrackerAddr { host: "10.0.0.1".into(), port: 6969 },
+                TrackerAddr { host: "::1".into(), port: 7 },
+            ],
+            bind: IpAddr::from([0, 0, 0, 0]),
+            port: PortChoice::Any,
+            download_dir: "out".into(),
+            down_limit: Some(500_000),
+            up_limit: Some(2_000_000),
+            max_peers: 9,
+            max_per_ip: 0,
+            upload_slots: 0,
+            timeout: Duration::from_millis(500),
+            seed_time: Some(Duration::ZERO),
+            seed_ratio: Some(1.5),
+            piece_length: Some(1 << 20),
+            peers: vec![SocketAddr::from(([127, 0, 0, 2], 6881))],
+            time_scale: 60.0,
+            io: IoMode::Pread,
+            ..PeerConfig::default()
+        };
+        assert_eq!(given, expected);
+    }
+
+    #[test]
+    fn a_tracker_elsewhere_opens_the_node_to_the_network() {
+        assert_eq!(config("--seed a -t 10.0.0.1").bind, IpAddr::from([0, 0, 0, 0]));
+        assert_eq!(config("--seed a -t localhost").bind, IpAddr::from([127, 0, 0, 1]));
+        assert_eq!(config("--seed a -p 7000").port, PortChoice::Exact(7000));
+    }
+
+    #[test]
+    fn one_node_seeds_and_leeches_as_much_as_it_is_told() {
+        let args = node("--seed a b --leech c d --seed e");
+        assert_eq!(args.seed, ["a", "b", "e"].map(PathBuf::from));
+        assert_eq!(args.leech.len(), 2);
+    }
+
+    #[test]
+    fn a_peer_to_dial_needs_an_address_and_a_port() {
+        let check = |peer: &str, expected: &str| {
+            let error = node(&format!("--leech a --peer {peer}")).config().expect_err(peer);
+            assert_eq!(error.message, expected);
+        };
+        let end = "expected HOST:PORT of a peer";
+        check("127.0.0.1", &format!(r#"--peer "127.0.0.1" makes no sense (no port): {end}"#));
+        check("127.0.0.1:0", &format!(r#"--peer "127.0.0.1:0" makes no sense (no port): {end}"#));
+    }
+}

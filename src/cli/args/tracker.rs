@@ -1,0 +1,176 @@
+//! The flags of the tracker.
+
+use super::super::exit::CliError;
+use super::super::logging::{LogArgs, level};
+use super::super::style::ColorChoice;
+use super::super::units::{AtLeastOne, Count, TimeSpan};
+use super::listen;
+use crate::config::TrackerConfig;
+use argh::{ArgsInfo, FromArgs};
+use log::LevelFilter;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Tell peers of each other.
+#[derive(FromArgs, ArgsInfo, Debug, PartialEq)]
+#[argh(help_triggers("--help"))]
+pub struct TrackerArgs {
+    /// address and port for UDP and TCP; port 0 = any, which is printed (127.0.0.1:6969)
+    #[argh(option, arg_name = "addr:port", from_str_fn(listen))]
+    pub listen: Option<SocketAddr>,
+
+    /// how often a peer is to say that it is there (5s)
+    #[argh(option, arg_name = "time")]
+    pub keepalive: Option<TimeSpan>,
+
+    /// how long a silent peer stays listed (15s)
+    #[argh(option, arg_name = "time")]
+    pub expire: Option<TimeSpan>,
+
+    /// how often a peer is to ask for more peers (30s)
+    #[argh(option, arg_name = "time")]
+    pub interval: Option<TimeSpan>,
+
+    /// most torrents known at once (1000000)
+    #[argh(option, arg_name = "n")]
+    pub max_torrents: Option<AtLeastOne>,
+
+    /// most registrations at once, over all torrents (1000000)
+    #[argh(option, arg_name = "n")]
+    pub max_peers: Option<AtLeastOne>,
+
+    /// most registrations from one address, 0 = no limit; loopback and private ones are exempt
+    /// (10000)
+    #[argh(option, arg_name = "n")]
+    pub max_per_ip: Option<Count>,
+
+    /// events as JSON lines on stdout
+    #[argh(switch)]
+    pub json: bool,
+
+    /// say nothing but errors
+    #[argh(switch, short = 'q')]
+    pub quiet: bool,
+
+    /// more of the log; twice for all of it
+    #[argh(switch, short = 'v')]
+    pub verbose: u8,
+
+    /// error, warn, info, debug or trace (warn)
+    #[argh(option, arg_name = "level", from_str_fn(level))]
+    pub log_level: Option<LevelFilter>,
+
+    /// write the log to this file, with times
+    #[argh(option, arg_name = "file")]
+    pub logfile: Option<PathBuf>,
+
+    /// auto, always or never (auto)
+    #[argh(option, arg_name = "when", default = "ColorChoice::Auto")]
+    pub color: ColorChoice,
+}
+
+impl TrackerArgs {
+    pub(super) fn check(&self) -> Result<(), CliError> {
+        let config = self.config();
+        let times = [
+            ("--keepalive", config.keepalive),
+            ("--expire", config.expire),
+            ("--interval", config.interval),
+        ];
+        if let Some((flag, _)) = times.iter().find(|(_, time)| *time < Duration::from_millis(10)) {
+            return Err(CliError::usage(format!("{flag} is too short: expected at least 10ms")));
+        }
+        if config.expire < config.keepalive {
+            return Err(CliError::usage(format!(
+                "--expire {:?} is shorter than --keepalive {:?}: every peer would be dropped",
+                config.expire, config.keepalive
+            )));
+        }
+        self.log().check()
+    }
+
+    /// The settings of the tracker.
+    pub fn config(&self) -> TrackerConfig {
+        let default = TrackerConfig::default();
+        let time = |given: Option<TimeSpan>, usual| given.map_or(usual, |TimeSpan(time)| time);
+        let some = |given: Option<AtLeastOne>, usual| given.map_or(usual, |AtLeastOne(n)| n);
+        TrackerConfig {
+            listen: self.listen.unwrap_or(default.listen),
+            keepalive: time(self.keepalive, default.keepalive),
+            expire: time(self.expire, default.expire),
+            interval: time(self.interval, default.interval),
+            max_torrents: some(self.max_torrents, default.max_torrents),
+            max_peers: some(self.max_peers, default.max_peers),
+            max_per_ip: self.max_per_ip.map_or(default.max_per_ip, |Count(n)| n),
+        }
+    }
+
+    /// What is to be logged, and where to.
+    pub fn log(&self) -> LogArgs {
+        LogArgs {
+            quiet: self.quiet,
+            verbose: self.verbose,
+            level: self.log_level,
+            file: self.logfile.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Parsed, tracker};
+    use super::*;
+
+    fn parse(line: &str) -> Result<Parsed<TrackerArgs>, CliError> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_string).collect();
+        tracker(&words)
+    }
+
+    fn config(line: &str) -> TrackerConfig {
+        match parse(line) {
+            Ok(Parsed::Command(args)) => args.config(),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn without_flags_the_settings_are_the_documented_ones() {
+        assert_eq!(config(""), TrackerConfig::default());
+    }
+
+    #[test]
+    fn every_flag_reaches_its_setting() {
+        let given = config(
+            "--listen=0.0.0.0:0 --keepalive 100ms --expire 300ms --interval 1m --max-torrents 1 \
+             --max-peers 2 --max-per-ip 0",
+        );
+        let expected = TrackerConfig {
+            listen: SocketAddr::from(([0, 0, 0, 0], 0)),
+            keepalive: Duration::from_millis(100),
+            expire: Duration::from_millis(300),
+            interval: Duration::from_secs(60),
+            max_torrents: 1,
+            max_peers: 2,
+            max_per_ip: 0,
+        };
+        assert_eq!(given, expected);
+    }
+
+    #[test]
+    fn an_expiry_below_the_heartbeat_is_refused() {
+        let check = |line: &str, expected: &str| {
+            assert_eq!(parse(line).expect_err(line).message, expected);
+        };
+        check(
+            "--expire 1s",
+            "--expire 1s is shorter than --keepalive 5s: every peer would be dropped",
+        );
+        check("--interval 0", "--interval is too short: expected at least 10ms");
+        check("--lsten 1", "unknown flag --lsten: did you mean --listen?");
+        check(
+            "dig x",
+            "tracker dig is not available in this version: tracker --help lists what is",
+        );
+    }
+}

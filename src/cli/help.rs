@@ -1,0 +1,221 @@
+//! What `--help` prints: a first screen written by hand, and tables made from the flags.
+//!
+//! The first screen holds two examples and fits 24 lines of 80 columns; a test keeps it so, and
+//! checks that it names no flag that does not exist.
+
+use super::args::{CreateArgs, ListArgs, MagnetArgs, NodeArgs, ShowArgs, TrackerArgs, VerifyArgs};
+use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, Optionality, PositionalInfo};
+use std::fmt::Write;
+
+/// The first screen of `peer --help`.
+pub const PEER: &str = "\
+Share and fetch files together with other peers.
+
+  peer --seed big.zip        hash it, publish it, serve it until Ctrl-C
+  peer --leech big.zip       find it by its name, fetch it, then serve it too
+
+  --seed PATH ..             files or folders to share, one torrent each
+  --leech WHAT ..            name, name@hashprefix, file.torrent or info-hash
+  -t, --tracker HOST:PORT    tracker to ask, repeatable (127.0.0.1:6969)
+  -w, --download-dir DIR     where downloads go (./downloads)
+  -p, --port N               0 = any (6881, then the next free up to 6889)
+  -d, --downlimit RATE       kB/s, or 500k, 2M; 0 = no limit
+  -u, --uplimit RATE         likewise
+  --timeout TIME             until a tracker knows the name (60s)
+  --seed-time TIME           how long to serve what is fetched; 0 = not at all
+  --json                     events as JSON lines on stdout
+  -q, -v, -vv                no progress; more of the log; all of it
+
+Commands: create PATH, show FILE, magnet FILE, list, verify FILE
+  peer help all              every flag
+  peer help COMMAND          one command
+";
+
+/// The first screen of `tracker --help`.
+pub const TRACKER: &str = "\
+Tell peers of each other, and keep the catalogue of what they share.
+
+  tracker                          for peers on this machine: 127.0.0.1:6969
+  tracker --listen 0.0.0.0:6969    for peers on other machines too
+
+  --listen ADDR:PORT         UDP and TCP; port 0 = any, which is printed
+  --keepalive TIME           how often a peer says that it is there (5s)
+  --expire TIME              how long a silent peer stays listed (15s)
+  --interval TIME            how often a peer asks for more peers (30s)
+  --max-torrents N, --max-peers N, --max-per-ip N
+  --json                     events as JSON lines on stdout
+  -q, -v, -vv                errors only; more of the log; all of it
+
+  tracker help               every flag
+";
+
+/// The first screen of `lab --help`.
+pub const LAB: &str = "\
+Experiments with swarms.
+
+  lab --help
+  lab --version
+
+This version has no experiments yet; scripts/demo.sh runs a small swarm.
+";
+
+/// What the exit codes mean, for the long help.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done                      5  data does not match its hashes
+  1  anything else             6  bad torrent or magnet
+  2  usage                     7  stopped before the download was whole
+  3  nobody answered in time   8  disk or permission
+  4  not found, or ambiguous   9  port in use         130  second interrupt
+";
+
+/// `peer 0.1.0`.
+pub fn version(program: &str) -> String {
+    format!("{program} {} (swarmlet)\n", env!("CARGO_PKG_VERSION"))
+}
+
+/// `peer help all`: every flag and every command.
+pub fn peer_all() -> String {
+    let mut text = table_of("peer --seed PATH .. --leech WHAT ..", &NodeArgs::get_args_info());
+    for command in [
+        of_command::<CreateArgs>("peer create"),
+        of_command::<ShowArgs>("peer show"),
+        of_command::<MagnetArgs>("peer magnet"),
+        of_command::<ListArgs>("peer list"),
+        of_command::<VerifyArgs>("peer verify"),
+    ] {
+        text.push('\n');
+        text.push_str(&command);
+    }
+    text + "\n" + EXIT_CODES
+}
+
+/// `tracker help`: every flag.
+pub fn tracker_all() -> String {
+    table_of("tracker", &TrackerArgs::get_args_info()) + "\n" + EXIT_CODES
+}
+
+/// Usage, flags and examples of one command.
+pub fn of_command<T: ArgsInfo>(command: &str) -> String {
+    table_of(command, &T::get_args_info())
+}
+
+fn table_of(command: &str, info: &CommandInfoWithArgs) -> String {
+    let words: String = info.positionals.iter().map(positional).collect();
+    let mut text = format!("Usage: {command}{words} [flags]\n\n{}\n\n", info.description);
+    for word in info.positionals {
+        row(&mut text, &word.name.to_uppercase(), word.description);
+    }
+    for flag in info.flags.iter().filter(|flag| flag.long != "--help") {
+        row(&mut text, &spelling(flag), flag.description);
+    }
+    row(&mut text, "-h, --help", "this text");
+    row(&mut text, "-V, --version", "the version");
+    for example in info.examples {
+        let _ = write!(text, "\nExample: {example}\n");
+    }
+    text
+}
+
+fn positional(word: &PositionalInfo) -> String {
+    let name = word.name.to_uppercase();
+    match word.optionality {
+        Optionality::Required => format!(" {name}"),
+        _ => format!(" [{name}]"),
+    }
+}
+
+/// `-p, --port N`.
+fn spelling(flag: &FlagInfo) -> String {
+    let short = flag.short.map_or(String::new(), |letter| format!("-{letter}, "));
+    match flag.kind {
+        FlagInfoKind::Switch => format!("{short}{}", flag.long),
+        FlagInfoKind::Option { arg_name } => {
+            format!("{short}{} {}", flag.long, arg_name.to_uppercase())
+        }
+    }
+}
+
+/// Where the descriptions start.
+const INDENT: usize = 29;
+
+/// The width that help is written for.
+const WIDTH: usize = 80;
+
+/// One flag and what it does, wrapped at [`WIDTH`].
+fn row(text: &mut String, left: &str, right: &str) {
+    let mut line = format!("  {left:<width$}", width = INDENT - 3);
+    if line.len() > INDENT - 1 {
+        text.push_str(line.trim_end());
+        text.push('\n');
+        line = " ".repeat(INDENT - 1);
+    }
+    for word in right.split_whitespace() {
+        if line.chars().count() + 1 + word.chars().count() > WIDTH {
+            text.push_str(&line);
+            text.push('\n');
+            line = " ".repeat(INDENT - 1);
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    text.push_str(line.trim_end());
+    text.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_screen_fits_a_small_terminal_and_holds_two_examples() {
+        for (screen, program) in [(PEER, "  peer --"), (TRACKER, "  tracker  "), (LAB, "  lab --")]
+        {
+            assert!(screen.lines().count() <= 24, "{screen}");
+            assert!(screen.lines().all(|line| line.chars().count() <= WIDTH), "{screen}");
+            assert!(screen.contains(program), "{screen}");
+        }
+        assert_eq!(PEER.lines().filter(|line| line.starts_with("  peer --")).count(), 2);
+    }
+
+    #[test]
+    fn the_first_screen_names_no_flag_that_does_not_exist() {
+        let check = |screen: &str, info: &CommandInfoWithArgs| {
+            let named = screen.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+            for word in named.filter(|word| word.len() > 2 && word.starts_with("--")) {
+                assert!(info.flags.iter().any(|flag| flag.long == word), "{word}");
+            }
+        };
+        check(PEER, &NodeArgs::get_args_info());
+        check(TRACKER, &TrackerArgs::get_args_info());
+    }
+
+    #[test]
+    fn the_long_help_has_every_flag_and_every_exit_code_within_the_width() {
+        let text = peer_all();
+        for flag in NodeArgs::get_args_info().flags {
+            assert!(text.contains(flag.long), "{}", flag.long);
+        }
+        for exit in super::super::exit::Exit::ALL {
+            assert!(EXIT_CODES.contains(&format!("{}  ", exit.code())), "{exit:?}");
+        }
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+    }
+
+    #[test]
+    fn a_command_is_explained_by_usage_flags_and_an_example() {
+        let expected = "\
+Usage: peer show FILE [flags]
+
+Say what a .torrent holds.
+
+  FILE                       the .torrent
+  --json                     one JSON object
+  -h, --help                 this text
+  -V, --version              the version
+
+Example: peer show big.zip.torrent
+";
+        assert_eq!(of_command::<ShowArgs>("peer show"), expected);
+    }
+}

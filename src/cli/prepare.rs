@@ -1,0 +1,426 @@
+//! What `--seed` and `--leech` name becomes a torrent with its files, ready for the node.
+//!
+//! ```text
+//! --seed PATH          hash it -> metainfo -> files, all right
+//! --seed X.torrent     read it -> its data, checked
+//! --leech NAME         ask the trackers -> info-hash -> .torrent from a tracker, or from a peer
+//! --leech X.torrent    read it                               -> space reserved, what is there checked
+//! ```
+//! Each item is prepared on a thread of its own, which says how it goes on a channel; nobody
+//! waits for another's tracker or disk.
+
+use super::exit::{CliError, Exit};
+use super::progress::State;
+use super::show::{ShowError, read_torrent};
+use super::units;
+use super::what::What;
+use crate::bitfield::Bitfield;
+use crate::config::{IoMode, PeerConfig, TrackerAddr};
+use crate::ids::{InfoHashV2, PeerId};
+use crate::metainfo::build::{BuildOptions, build};
+use crate::metainfo::draft::Version;
+use crate::metainfo::magnet::Magnet;
+use crate::metainfo::{Metainfo, MetainfoError};
+use crate::node::metadata;
+use crate::node::trackers::{self, Candidate, TrackerError};
+use crate::storage::create::{HashOptions, hash_path};
+use crate::storage::{Io, Storage, StorageError, StoragePlan};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How many peers are asked for metainfo that the trackers lack.
+const METADATA_PEERS: u16 = 8;
+
+/// Something to serve or to fetch.
+#[derive(Debug, Clone)]
+pub enum Item {
+    /// A path to serve.
+    Seed(PathBuf),
+    /// Something to fetch.
+    Leech(What),
+}
+
+impl Item {
+    /// What to call it until its name is known.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Seed(path) => {
+                path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+            }
+            Self::Leech(What::Name { name, .. }) => name.clone(),
+            Self::Leech(What::Torrent(path)) => path.display().to_string(),
+            Self::Leech(What::Url(text) | What::Magnet(text)) => text.clone(),
+            Self::Leech(What::HashV2(hash)) => hash.to_string(),
+            Self::Leech(What::HashV1(hash)) => hash.to_string(),
+        }
+    }
+}
+
+/// A torrent that can be given to the node.
+pub struct Prepared {
+    /// Its name for people.
+    pub name: String,
+    /// What it is.
+    pub meta: Metainfo,
+    /// Its v2 hash.
+    pub info_hash: InfoHashV2,
+    /// Its files.
+    pub storage: Storage,
+    /// The pieces that are there and right.
+    pub have: Bitfield,
+    /// The file or folder, for people.
+    pub path: PathBuf,
+    /// Whether it is fetched, not only served.
+    pub is_download: bool,
+    /// Peers that a magnet named.
+    pub peers: Vec<SocketAddr>,
+}
+
+/// How preparing goes on.
+pub enum News {
+    /// What it is doing now.
+    State(State),
+    /// Done.
+    Ready(Box<Prepared>),
+    /// It cannot be done.
+    Failed(CliError),
+}
+
+/// What all items are prepared with.
+pub struct Context {
+    /// The settings.
+    pub config: PeerConfig,
+    /// The trackers, looked up.
+    pub trackers: Vec<SocketAddr>,
+    /// Where outgoing connections start.
+    pub bind: Option<IpAddr>,
+    /// Who we are.
+    pub peer_id: PeerId,
+    /// Set when the program stops.
+    pub stop: AtomicBool,
+    /// Closed when the program stops: whoever waits on it wakes.
+    pub stopped: Receiver<()>,
+}
+
+/// A tracker's host and port as an address.
+pub fn tracker_address(tracker: &TrackerAddr) -> Result<SocketAddr, CliError> {
+    let looked_up = (tracker.host.as_str(), tracker.port).to_socket_addrs();
+    looked_up.ok().and_then(|mut found| found.next()).ok_or_else(|| {
+        CliError::new(
+            Exit::NoAnswer,
+            format!("no tracker is called {tracker} (no such host): check --tracker"),
+        )
+    })
+}
+
+/// Prepares one item and says how it goes.
+pub fn prepare(context: &Context, item: &Item, news: &Sender<News>) {
+    let say = |state: State| {
+        // Nobody listens any more when the program is on its way out.
+        let _ = news.send(News::State(state));
+    };
+    let prepared = match item {
+        Item::Seed(path) => seed(context, path, &say),
+        Item::Leech(what) => leech(context, what, &say),
+    };
+    let _ = news.send(match prepared {
+        Ok(prepared) => News::Ready(Box::new(prepared)),
+        Err(error) => News::Failed(error),
+    });
+}
+
+fn seed(context: &Context, path: &Path, say: &dyn Fn(State)) -> Result<Prepared, CliError> {
+    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("torrent")) && path.is_file() {
+        return seed_torrent(context, path, say);
+    }
+    let options =
+        HashOptions { piece_length: context.config.piece_length, version: Version::Hybrid };
+    let mut progress = |done, total| say(State::Verifying { done, total });
+    let draft = hash_path(path, &options, &mut progress)?;
+    let build_options = BuildOptions {
+        native_trackers: context.trackers.iter().map(ToString::to_string).collect(),
+        created_by: Some(super::create::CREATED_BY.to_owned()),
+        ..BuildOptions::default()
+    };
+    let meta = build(&draft, &build_options).map_err(|error| bad_torrent(path, &error))?;
+    let root = std::path::absolute(path).map_err(|e| StorageError::of(path, "find", e))?;
+    let root = root.parent().unwrap_or(Path::new("/")).to_owned();
+    let names = draft.files.iter().map(|file| {
+        if draft.single_file {
+            vec![draft.name.clone()]
+        } else {
+            [std::slice::from_ref(&draft.name), &file.path].concat()
+        }
+    });
+    let plan = StoragePlan::of(&meta, root)?.with_names(names);
+    let storage = Storage::open_existing(plan)?;
+    let have = Bitfield::full(meta.geometry().pieces());
+    finish(meta, storage, have, path.to_owned(), false)
+}
+
+fn seed_torrent(context: &Context, file: &Path, say: &dyn Fn(State)) -> Result<Prepared, CliError> {
+    let meta = read_torrent(file)?;
+    let beside = file.parent().unwrap_or(Path::new("")).to_owned();
+    let mut opened = Err(StorageError::Missing { path: file.to_owned() });
+    let mut folder = PathBuf::new();
+    for candidate in [context.config.download_dir.clone(), beside] {
+        opened = Storage::open_existing(StoragePlan::of(&meta, candidate.clone())?);
+        folder = candidate;
+        if !matches!(opened, Err(StorageError::Missing { .. })) {
+            break;
+        }
+    }
+    let storage = opened?;
+    let have = verify(context, &storage, say)?;
+    let path = folder.join(&meta.name);
+    if !have.is_full() {
+        let (right, all) = (have.count(), have.pieces());
+        return Err(CliError::new(
+            Exit::BadData,
+            format!(
+                "{} does not match its hashes: {right} of {all} pieces are right; \
+                 peer --leech {} fetches the others",
+                path.display(),
+                file.display()
+            ),
+        ));
+    }
+    finish(meta, storage, have, path, false)
+}
+
+fn leech(context: &Context, what: &What, say: &dyn Fn(State)) -> Result<Prepared, CliError> {
+    let mut peers = Vec::new();
+    let meta = match what {
+        What::Torrent(path) => read_torrent(path)?,
+        What::Name { .. } | What::HashV2(_) => ask(context, what, &context.trackers, &[], say)?,
+        What::Magnet(link) => {
+            let magnet: Magnet = link.parse().map_err(|error| {
+                CliError::new(Exit::BadTorrent, format!("bad magnet link: {error}"))
+            })?;
+            let hash = magnet.info_hash_v2.ok_or_else(|| no_v2("this magnet link"))?;
+            let mut from = context.trackers.clone();
+            from.extend(magnet.native_trackers.iter().filter_map(|text| text.parse().ok()));
+            peers = magnet.peers.iter().filter_map(|peer| peer.parse().ok()).collect();
+            ask(context, &What::HashV2(hash), &from, &peers, say)?
+        }
+        What::HashV1(_) => return Err(no_v2("a v1 info-hash")),
+        What::Url(url) => {
+            return Err(CliError::usage(format!(
+                "{url}: a .torrent is not fetched from the web: save it and give the file"
+            )));
+        }
+    };
+    let folder = context.config.download_dir.clone();
+    let path = folder.join(&meta.name);
+    let io = match context.config.io {
+        IoMode::Mmap => Io::Mmap,
+        IoMode::Pread => Io::Pread,
+    };
+    let storage = Storage::create_or_resume(StoragePlan::of(&meta, folder)?, io)?;
+    let have = verify(context, &storage, say)?;
+    let mut prepared = finish(meta, storage, have, path, true)?;
+    prepared.peers = peers;
+    Ok(prepared)
+}
+
+fn finish(
+    meta: Metainfo,
+    storage: Storage,
+    have: Bitfield,
+    path: PathBuf,
+    is_download: bool,
+) -> Result<Prepared, CliError> {
+    let info_hash = meta.info_hash_v2.ok_or_else(|| no_v2(&meta.name))?;
+    let (name, peers) = (meta.name.clone(), Vec::new());
+    Ok(Prepared { name, meta, info_hash, storage, have, path, is_download, peers })
+}
+
+fn verify(
+    context: &Context,
+    storage: &Storage,
+    say: &dyn Fn(State),
+) -> Result<Bitfield, CliError> {
+    let total = storage.total();
+    let done = AtomicU64::new(0);
+    let (told_in, told) = crossbeam_channel::bounded::<()>(1); // one wake-up is as good as many
+    let progress = |bytes| {
+        done.fetch_add(bytes, Ordering::Relaxed);
+        let _ = told_in.try_send(());
+    };
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        let checking = std::thread::Builder::new()
+            .name("check".into())
+            .spawn_scoped(scope, || storage.verify_all(threads, &progress, &context.stop))
+            .map_err(|e| StorageError::of(Path::new("."), "start a thread", e))?;
+        while !checking.is_finished() {
+            let _ = told.recv_timeout(Duration::from_millis(20));
+            if total > 0 {
+                say(State::Verifying { done: done.load(Ordering::Relaxed), total });
+            }
+        }
+        Ok(checking.join().expect("checking does not panic")?)
+    })
+}
+
+/// Asks trackers, every two seconds, until one knows it or the time is up.
+fn ask(
+    context: &Context,
+    what: &What,
+    trackers: &[SocketAddr],
+    peers: &[SocketAddr],
+    say: &dyn Fn(State),
+) -> Result<Metainfo, CliError> {
+    let start = Instant::now();
+    let deadline = start + context.config.timeout;
+    loop {
+        let mut troubles = Vec::new();
+        for &tracker in trackers {
+            match ask_one(context, what, tracker) {
+                Ok(Some(meta)) => return Ok(meta),
+                Ok(None) => troubles.push(CliError::new(
+                    Exit::NotFound,
+                    format!("{} is not known at {tracker}", Item::Leech(what.clone()).label()),
+                )),
+                Err(error) if error.exit == Exit::NoAnswer => troubles.push(error),
+                Err(error) => return Err(error),
+            }
+        }
+        if let What::HashV2(hash) = *what
+            && let Some(meta) = from_peers(context, &[peers, &context.config.peers].concat(), hash)
+        {
+            return Ok(meta);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let pause = context.config.retry_interval.min(left);
+        let trouble = last_word(troubles, what, context.config.timeout);
+        if left.is_zero() {
+            return Err(trouble);
+        }
+        say(State::Looking { what: trouble.message, waited: start.elapsed() });
+        if context.stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+            return Err(CliError::new(Exit::Stopped, "stopped before anything was found"));
+        }
+    }
+}
+
+/// Of several troubles the one to report: that it is unknown says more than that nobody answered.
+fn last_word(troubles: Vec<CliError>, what: &What, timeout: Duration) -> CliError {
+    let waited = format!("after {}", units::took(timeout));
+    let mut sorted = troubles;
+    sorted.sort_by_key(|error| error.exit != Exit::NotFound);
+    match sorted.into_iter().next() {
+        Some(error) if error.exit == Exit::NotFound => CliError::new(
+            Exit::NotFound,
+            format!("{}, {waited}: is somebody seeding it? peer list shows what is there", error.message),
+        ),
+        Some(error) => error,
+        None => CliError::new(
+            Exit::NotFound,
+            format!("{}: no tracker and no peer to ask: give --tracker or --peer",
+                Item::Leech(what.clone()).label()),
+        ),
+    }
+}
+
+fn ask_one(
+    context: &Context,
+    what: &What,
+    tracker: SocketAddr,
+) -> Result<Option<Metainfo>, CliError> {
+    let hash = match what {
+        &What::HashV2(hash) => hash,
+        What::Name { name, hash_prefix } => match look_up(context, tracker, name, hash_prefix)? {
+            Some(candidate) => candidate.info_hash,
+            None => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    match trackers::fetch(tracker, context.bind, hash) {
+        Ok(bytes) => {
+            let meta = Metainfo::parse(&bytes);
+            if let Some(meta) = meta.ok().filter(|meta| meta.info_hash_v2 == Some(hash)) {
+                return Ok(Some(meta));
+            }
+            log::warn!("{tracker}: its .torrent of {hash} is not the one that was asked for");
+        }
+        Err(TrackerError::Refused { message, .. }) => log::info!("{tracker}: {message}"),
+        Err(error) => return Err(CliError::new(Exit::NoAnswer, error.to_string())),
+    }
+    // The tracker has no .torrent: whoever has the content has it too.
+    let listed = trackers::peers(tracker, context.bind, hash, 0, METADATA_PEERS);
+    let addresses: Vec<SocketAddr> =
+        listed.unwrap_or_default().iter().filter(|p| p.native).map(|p| p.addr).collect();
+    Ok(from_peers(context, &addresses, hash))
+}
+
+fn from_peers(context: &Context, peers: &[SocketAddr], hash: InfoHashV2) -> Option<Metainfo> {
+    peers.iter().find_map(|&peer| {
+        let fetched = metadata::fetch(peer, context.bind, context.peer_id, hash);
+        fetched.inspect_err(|error| log::info!("{peer}: no metainfo: {error}")).ok()
+    })
+}
+
+/// The one content that bears the name; an error if several do.
+fn look_up(
+    context: &Context,
+    tracker: SocketAddr,
+    name: &str,
+    prefix: &str,
+) -> Result<Option<Candidate>, CliError> {
+    let found = trackers::lookup(tracker, context.bind, name).map_err(|error| match error {
+        TrackerError::Refused { .. } => CliError::new(Exit::NotFound, error.to_string()),
+        _ => CliError::new(Exit::NoAnswer, error.to_string()),
+    })?;
+    let mut fits: Vec<Candidate> =
+        found.into_iter().filter(|c| c.info_hash.to_string().starts_with(prefix)).collect();
+    if fits.len() <= 1 {
+        return Ok(fits.pop());
+    }
+    let each = fits.iter().map(|c| {
+        let (size, hash) = (units::bytes(c.size), c.info_hash.to_string());
+        format!("\n  {name}@{}  {size}, {} seeding", &hash[..8], c.seeders)
+    });
+    let each: String = each.collect();
+    Err(CliError::new(
+        Exit::NotFound,
+        format!("{name} is the name of {} contents: say which one{each}", fits.len()),
+    ))
+}
+
+fn no_v2(what: &str) -> CliError {
+    CliError::new(
+        Exit::BadTorrent,
+        format!("{what} has no v2 hash, which the native dialect needs: make it hybrid or v2"),
+    )
+}
+
+fn bad_torrent(path: &Path, error: &MetainfoError) -> CliError {
+    CliError::new(
+        Exit::BadTorrent,
+        format!("no torrent can be made of {}: {error}", path.display()),
+    )
+}
+
+impl From<StorageError> for CliError {
+    fn from(error: StorageError) -> Self {
+        let exit = match error {
+            StorageError::Inconsistent(_) | StorageError::BadName { .. } => Exit::BadTorrent,
+            _ => Exit::Disk,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<ShowError> for CliError {
+    fn from(error: ShowError) -> Self {
+        let exit = match error {
+            ShowError::BadTorrent { .. } => Exit::BadTorrent,
+            ShowError::Unreadable { .. } | ShowError::Output(_) => Exit::Disk,
+        };
+        Self::new(exit, error.to_string())
+    }
+}

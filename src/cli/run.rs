@@ -1,0 +1,482 @@
+//! `peer --seed` and `--leech`: the running node, for people and programs.
+//!
+//! One loop: what the preparing threads say, what happens in the node, signals, and a tick that
+//! shows how things stand. It ends when there is nothing left to do, or when it is told to.
+
+use super::env::Env;
+use super::exit::{CliError, Exit};
+use super::json::{Event, Events};
+use super::prepare::{Context, Item, News, Prepared, prepare, tracker_address};
+use super::progress::{Finished, Progress, State, TorrentLine, done_line};
+use super::{args::NodeArgs, logging, signals};
+use crate::clock::Moment;
+use crate::config::{PeerConfig, PortChoice};
+use crate::ids::PeerId;
+use crate::node::{self, Node, NodeError, NodeOptions, Torrent, TorrentStatus};
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How often the state of things is looked at: `progress` comes at least ten times a second.
+const TICK: Duration = Duration::from_millis(80);
+
+/// When nothing happens this is often enough for people.
+const IDLE_TICK: Duration = Duration::from_millis(500);
+
+/// After so long without a byte the line says that it waits.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// Runs a node until its work is done or it is told to stop.
+pub fn run(args: &NodeArgs, env: &Env) -> Result<(), CliError> {
+    logging::init(&args.log(), env.rust_log.as_deref(), &env.screen)?;
+    let config = args.config()?;
+    let signals = signals::watch()
+        .map_err(|e| CliError::new(Exit::Failed, format!("cannot watch for signals: {e}")))?;
+    let trackers =
+        config.trackers.iter().map(tracker_address).collect::<Result<Vec<_>, CliError>>()?;
+    let node = Node::start(options(&config, trackers.clone()))?;
+    let (stop, stopped) = bounded::<()>(0); // never sent on
+    let context = Arc::new(Context {
+        bind: Some(config.bind).filter(|ip| !ip.is_unspecified()),
+        trackers,
+        peer_id: PeerId::generate(&mut fastrand::Rng::new()),
+        stop: AtomicBool::new(false),
+        stopped,
+        config,
+    });
+    let items = args.seed.iter().cloned().map(Item::Seed);
+    let items: Vec<Item> = items.chain(args.leech.iter().cloned().map(Item::Leech)).collect();
+    let mut program = Program {
+        env,
+        events: env.events(args.json),
+        progress: env.progress(args.quiet),
+        quiet: args.quiet,
+        node,
+        jobs: Vec::new(),
+        context,
+        failure: None,
+    };
+    let (news_in, news) = bounded(64); // states are told often and read at once
+    program.start(items, &news_in)?;
+    drop(news_in);
+    let told_to_stop = program.work(&news, &signals);
+    program.context.stop.store(true, Ordering::Release);
+    drop(stop);
+    program.end(told_to_stop)
+}
+
+fn options(config: &PeerConfig, trackers: Vec<std::net::SocketAddr>) -> NodeOptions {
+    NodeOptions {
+        bind: Some(config.bind),
+        ports: match &config.port {
+            PortChoice::FirstFree(range) => range.clone().collect(),
+            PortChoice::Exact(port) => vec![*port],
+            PortChoice::Any => vec![0],
+        },
+        trackers,
+        max_peers: config.max_peers,
+        max_per_ip: config.max_per_ip,
+        upload_slots: config.upload_slots,
+        up_limit: config.up_limit,
+        down_limit: config.down_limit,
+        picker: config.picker,
+        time_scale: config.time_scale,
+    }
+}
+
+impl From<NodeError> for CliError {
+    fn from(error: NodeError) -> Self {
+        let exit = match error {
+            NodeError::PortInUse { .. } => Exit::PortInUse,
+            NodeError::Listen { .. } | NodeError::Io(_) => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+/// One `--seed` or `--leech`, from its first word to its end.
+struct Job {
+    label: String,
+    stage: Stage,
+}
+
+enum Stage {
+    Preparing(State),
+    Running(Box<Running>),
+    /// Fetched, served as long as was asked, and done with.
+    Finished,
+    Failed,
+}
+
+struct Running {
+    torrent: Arc<Torrent>,
+    path: PathBuf,
+    is_download: bool,
+    since: Moment,
+    /// When it was whole.
+    whole_since: Option<Moment>,
+    last: TorrentStatus,
+    /// When its numbers last changed.
+    moved: Moment,
+    failed: Option<String>,
+}
+
+struct Program<'a> {
+    env: &'a Env,
+    events: Events,
+    progress: Progress,
+    quiet: bool,
+    node: Node,
+    jobs: Vec<Job>,
+    context: Arc<Context>,
+    /// The first thing that went wrong; the others go on.
+    failure: Option<CliError>,
+}
+
+type Numbered = (usize, News);
+
+impl Program<'_> {
+    fn start(&mut self, items: Vec<Item>, news: &Sender<Numbered>) -> Result<(), CliError> {
+        if !self.quiet {
+            let listening = format!("peer listening on port {}", self.node.port());
+            let _ = self.progress.say(&listening); // a closed stderr stops nobody
+        }
+        for (number, item) in items.into_iter().enumerate() {
+            let label = item.label();
+            let looking = State::Looking { what: "starting".into(), waited: Duration::ZERO };
+            self.jobs.push(Job { label, stage: Stage::Preparing(looking) });
+            let (context, news) = (self.context.clone(), news.clone());
+            std::thread::Builder::new()
+                .name(format!("prepare-{number}"))
+                .spawn(move || {
+                    let (own, told) = bounded(16); // passed on at once
+                    let forward = std::thread::Builder::new().name("news".into()).spawn(move || {
+                        while let Ok(word) = told.recv() {
+                            if news.send((number, word)).is_err() {
+                                return;
+                            }
+                        }
+                    });
+                    if forward.is_ok() {
+                        prepare(&context, &item, &own);
+                    }
+                })
+                .map_err(|e| CliError::new(Exit::Failed, format!("no thread to start: {e}")))?;
+        }
+        Ok(())
+    }
+
+    /// Works until nothing is left to do; true if it was told to stop.
+    fn work(&mut self, news: &Receiver<Numbered>, signals: &Receiver<signals::Stop>) -> bool {
+        let events = self.node.events().clone();
+        let never = crossbeam_channel::never();
+        let mut news = news;
+        loop {
+            let pause = if self.is_moving() { TICK } else { IDLE_TICK };
+            select! {
+                recv(news) -> word => match word {
+                    Ok((number, word)) => self.on_news(number, word),
+                    Err(_) => news = &never,
+                },
+                recv(events) -> event => if let Ok(event) = event { self.on_event(event) },
+                recv(signals) -> _ => return true,
+                default(pause) => {}
+            }
+            self.look();
+            if self.jobs.iter().all(|job| matches!(job.stage, Stage::Finished | Stage::Failed)) {
+                return false;
+            }
+        }
+    }
+
+    fn is_moving(&self) -> bool {
+        self.jobs.iter().any(|job| match &job.stage {
+            Stage::Running(running) => running.last.down > 0 || running.last.left > 0,
+            Stage::Preparing(State::Verifying { .. }) => true,
+            _ => false,
+        })
+    }
+
+    fn now(&self) -> Moment {
+        self.env.clock.now()
+    }
+
+    fn emit(&mut self, event: &Event) {
+        // Whoever read stdout may be gone; the transfer goes on.
+        let _ = self.events.emit(self.env.clock.now(), event);
+    }
+
+    fn on_news(&mut self, number: usize, word: News) {
+        match word {
+            News::State(state) => self.jobs[number].stage = Stage::Preparing(state),
+            News::Ready(prepared) => self.on_ready(number, *prepared),
+            News::Failed(error) => {
+                self.jobs[number].stage = Stage::Failed;
+                self.fail(error);
+            }
+        }
+    }
+
+    fn fail(&mut self, error: CliError) {
+        if self.failure.is_none() && self.jobs.len() == 1 {
+            self.failure = Some(error);
+            return;
+        }
+        let _ = self.progress.say(&format!("peer: {}", error.message));
+        self.failure.get_or_insert(error);
+    }
+
+    fn on_ready(&mut self, number: usize, prepared: Prepared) {
+        let Prepared { name, meta, info_hash, storage, have, path, is_download, peers } = prepared;
+        let (v1, v2) = (meta.info_hash_v1, meta.info_hash_v2);
+        self.emit(&Event::Start {
+            name: Some(name.clone()),
+            info_hash_v1: v1,
+            info_hash_v2: v2,
+            port: self.node.port(),
+        });
+        self.emit(&Event::Metadata {
+            name: name.clone(),
+            info_hash_v1: v1,
+            info_hash_v2: v2,
+            total: meta.total_size(),
+            piece_length: meta.piece_length,
+            pieces: meta.geometry().pieces(),
+            files: meta.data_files().count(),
+        });
+        let whole = have.is_full();
+        let torrent = self.node.add(name.clone(), meta, info_hash, storage, have);
+        for &peer in self.context.config.peers.iter().chain(&peers) {
+            self.node.add_peer(&torrent, peer);
+        }
+        let now = self.now();
+        self.jobs[number] = Job {
+            label: name,
+            stage: Stage::Running(Box::new(Running {
+                last: self.node.status(&torrent),
+                torrent: torrent.clone(),
+                path,
+                is_download,
+                since: now,
+                whole_since: None,
+                moved: now,
+                failed: None,
+            })),
+        };
+        if whole {
+            self.on_whole(&torrent);
+        }
+    }
+
+    fn running(&mut self, torrent: &Torrent) -> Option<&mut Running> {
+        self.jobs.iter_mut().find_map(|job| match &mut job.stage {
+            Stage::Running(running) if running.torrent.info_hash == torrent.info_hash => {
+                Some(running.as_mut())
+            }
+            _ => None,
+        })
+    }
+
+    fn on_event(&mut self, event: node::Event) {
+        match event {
+            node::Event::Connected { torrent, address } => {
+                self.on_peer(&torrent, address, true);
+            }
+            node::Event::Disconnected { torrent, address, .. } => {
+                self.on_peer(&torrent, address, false);
+            }
+            node::Event::Piece { torrent, piece } => self.emit(&Event::Piece {
+                info_hash_v2: Some(torrent.info_hash),
+                piece: piece.0,
+                length: torrent.geometry.length_of(piece),
+            }),
+            node::Event::VerifyFailed { torrent, piece } => {
+                let _ = self.progress.say(&format!(
+                    "{}: {piece} does not match its hash: it is fetched again",
+                    torrent.name
+                ));
+                self.emit(&Event::VerifyFailed {
+                    info_hash_v2: Some(torrent.info_hash),
+                    piece: piece.0,
+                });
+            }
+            node::Event::Banned { torrent, address, piece } => {
+                let reason = format!("it sent bytes of {piece} that do not match their hash");
+                let _ = self.progress.say(&format!("{}: {address} is banned: {reason}", torrent.name));
+                let info_hash_v2 = Some(torrent.info_hash);
+                self.emit(&Event::Banned { info_hash_v2, address, reason });
+            }
+            node::Event::Complete { torrent } => {
+                self.node.announce();
+                self.on_whole(&torrent);
+            }
+            node::Event::Failed { torrent, error } => {
+                let why = error.to_string();
+                if let Some(running) = self.running(&torrent) {
+                    running.failed = Some(why);
+                }
+                self.fail(error.into());
+            }
+            node::Event::TrackerLost { why, .. } => {
+                let _ = self.progress.say(&format!("peer: {why}"));
+            }
+            node::Event::TrackerFound { tracker } => log::info!("{tracker}: the tracker answers"),
+            node::Event::Registered { torrent, tracker } => {
+                log::info!("{tracker}: knows {}", torrent.name);
+            }
+        }
+    }
+
+    fn on_peer(&mut self, torrent: &Torrent, address: std::net::SocketAddr, connected: bool) {
+        self.emit(&Event::Peer { info_hash_v2: Some(torrent.info_hash), address, connected });
+    }
+
+    fn on_whole(&mut self, torrent: &Arc<Torrent>) {
+        let now = self.now();
+        let status = self.node.status(torrent);
+        let Some(running) = self.running(torrent) else { return };
+        if running.whole_since.replace(now).is_some() {
+            return;
+        }
+        running.last = status.clone();
+        let (is_download, path) = (running.is_download, running.path.clone());
+        let finished = Finished {
+            bytes: status.total,
+            fetched: status.fetched,
+            took: now.since(running.since),
+            sources: status.sources,
+            root: torrent.meta.root(),
+        };
+        let (name, info_hash_v2) = (torrent.name.clone(), Some(torrent.info_hash));
+        if is_download {
+            let _ = self.progress.say(&format!("{name}: {}", done_line(&finished)));
+            self.emit(&Event::Done {
+                info_hash_v2,
+                name: name.clone(),
+                path,
+                bytes: finished.bytes,
+                fetched: finished.fetched,
+                secs: super::json::secs(finished.took),
+                rate: finished.rate(),
+                sources: finished.sources,
+                root: finished.root,
+            });
+        }
+        self.emit(&Event::Seeding { info_hash_v2, name, bytes: status.total });
+    }
+
+    /// How things stand: `progress` for programs, lines for people, and what has had its time.
+    fn look(&mut self) {
+        let now = self.now();
+        for at in 0..self.jobs.len() {
+            self.look_at(now, at);
+        }
+        if self.progress.is_due(now) {
+            let lines: Vec<TorrentLine> =
+                self.jobs.iter().filter_map(|job| line_of(now, job)).collect();
+            let _ = self.progress.show(now, &lines); // a closed stderr stops nobody
+        }
+    }
+
+    fn look_at(&mut self, now: Moment, at: usize) {
+        let Stage::Running(running) = &mut self.jobs[at].stage else { return };
+        if now.since(running.moved) < TICK && running.whole_since.is_none() {
+            // It was looked at for the events in between.
+        }
+        let status = self.node.status(&running.torrent);
+        let moved = (status.fetched, status.uploaded, status.left)
+            != (running.last.fetched, running.last.uploaded, running.last.left);
+        let peers_changed = status.peers.len() != running.last.peers.len();
+        running.last = status;
+        if moved {
+            running.moved = now;
+        }
+        let (seed_time, seed_ratio) = {
+            let config = &self.context.config;
+            (config.seed_time, config.seed_ratio)
+        };
+        let total = running.last.total.max(1) as f64;
+        let ratio = running.last.uploaded as f64 / total;
+        let served = running.whole_since.filter(|_| running.is_download).is_some_and(|since| {
+            seed_time.is_some_and(|time| now.since(since) >= time)
+                || seed_ratio.is_some_and(|wanted| ratio >= wanted)
+        });
+        let over = served || running.failed.is_some();
+        let failed = running.failed.is_some();
+        let info_hash_v2 = Some(running.torrent.info_hash);
+        let last = &running.last;
+        let event = Event::Progress {
+            info_hash_v2,
+            bytes: last.total - last.left,
+            total: last.total,
+            down: last.down,
+            up: last.up,
+            peers: last.peers.len(),
+        };
+        if moved || peers_changed {
+            self.emit(&event);
+        }
+        if over {
+            self.jobs[at].stage = if failed { Stage::Failed } else { Stage::Finished };
+        }
+    }
+
+    fn end(mut self, told_to_stop: bool) -> Result<(), CliError> {
+        self.look();
+        let unfinished = self.jobs.iter().any(|job| match &job.stage {
+            Stage::Preparing(_) => true,
+            Stage::Running(running) => running.last.left > 0,
+            _ => false,
+        });
+        self.progress.finish();
+        self.node.stop();
+        match self.failure {
+            Some(error) => Err(error),
+            None if told_to_stop && unfinished => Err(CliError::new(
+                Exit::Stopped,
+                "stopped before everything was whole: the same command goes on where it stopped",
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+fn line_of(now: Moment, job: &Job) -> Option<TorrentLine> {
+    let running = match &job.stage {
+        Stage::Preparing(state) => return Some(TorrentLine::new(&job.label, state.clone())),
+        Stage::Running(running) => running,
+        Stage::Finished | Stage::Failed => return None,
+    };
+    let last = &running.last;
+    let done = last.total - last.left;
+    let waited = now.since(running.moved);
+    let what = match last.peers.len() {
+        0 => "no peer has it now",
+        _ if last.peers.iter().all(|peer| !peer.am_interested) => {
+            "no connected peer has the missing pieces"
+        }
+        _ => "all peers are busy with others",
+    };
+    let state = match &running.failed {
+        Some(why) => State::Halted { why: why.clone() },
+        None if last.left == 0 => State::Seeding,
+        None if last.down == 0 && waited >= QUIET => {
+            State::Waiting { what: what.to_owned(), waited }
+        }
+        None => State::Downloading,
+    };
+    Some(TorrentLine {
+        done,
+        total: last.total,
+        down: last.down,
+        up: last.up,
+        peers: last.peers.len(),
+        senders: last.peers.iter().filter(|peer| peer.gives > 0).count(),
+        receivers: last.peers.iter().filter(|p| !p.am_choking && p.peer_interested).count(),
+        ratio: last.uploaded as f64 / last.total.max(1) as f64,
+        eta: last.left.checked_div(last.down).map(Duration::from_secs),
+        ..TorrentLine::new(&job.label, state)
+    })
+}

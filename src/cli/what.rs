@@ -1,0 +1,104 @@
+//! What `--leech` can name: a word becomes a [`What`] by its shape alone.
+
+use crate::ids::{InfoHashV1, InfoHashV2};
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// What is to be fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// A name that the tracker's catalogue knows, and the first hexadecimal digits (lower case) of
+    /// the info-hash when several contents bear that name: `big.zip@3fa2`.
+    Name {
+        /// The name.
+        name: String,
+        /// Digits that the info-hash must start with; empty when none were given.
+        hash_prefix: String,
+    },
+    /// A .torrent file.
+    Torrent(PathBuf),
+    /// An http or https address of a .torrent file.
+    Url(String),
+    /// A magnet link.
+    Magnet(String),
+    /// A v2 info-hash.
+    HashV2(InfoHashV2),
+    /// A v1 info-hash.
+    HashV1(InfoHashV1),
+}
+
+/// The fewest digits after `@` that are taken for a hash and not for a part of the name.
+const MIN_PREFIX: usize = 4;
+
+impl FromStr for What {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        let lower = text.to_ascii_lowercase();
+        if lower.starts_with("magnet:") {
+            return Ok(Self::Magnet(text.into()));
+        }
+        if lower.starts_with("http://") || lower.starts_with("https://") {
+            return Ok(Self::Url(text.into()));
+        }
+        if lower.ends_with(".torrent") {
+            return Ok(Self::Torrent(text.into()));
+        }
+        if let Ok(hash) = text.parse() {
+            return Ok(Self::HashV2(hash));
+        }
+        if let Ok(hash) = text.parse() {
+            return Ok(Self::HashV1(hash));
+        }
+        Ok(Self::name(text))
+    }
+}
+
+impl What {
+    fn name(text: &str) -> Self {
+        let is_prefix = |digits: &str| {
+            (MIN_PREFIX..=64).contains(&digits.len())
+                && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+        };
+        match text.rsplit_once('@') {
+            Some((name, digits)) if !name.is_empty() && is_prefix(digits) => {
+                Self::Name { name: name.into(), hash_prefix: digits.to_ascii_lowercase() }
+            }
+            _ => Self::Name { name: text.into(), hash_prefix: String::new() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn what(text: &str) -> What {
+        text.parse().expect("every word is something")
+    }
+
+    #[test]
+    fn a_word_is_known_by_its_shape() {
+        assert_eq!(what("x.torrent"), What::Torrent("x.torrent".into()));
+        assert_eq!(what("X.TORRENT"), What::Torrent("X.TORRENT".into()));
+        assert_eq!(what("HTTP://h/x.torrent"), What::Url("HTTP://h/x.torrent".into()));
+        assert_eq!(what("magnet:?xt=1"), What::Magnet("magnet:?xt=1".into()));
+        assert_eq!(what(&"ab".repeat(20)), What::HashV1(InfoHashV1([0xab; 20])));
+        assert_eq!(what(&"AB".repeat(32)), What::HashV2(InfoHashV2([0xab; 32])));
+    }
+
+    #[test]
+    fn digits_after_the_last_at_choose_between_contents_of_one_name() {
+        let check = |text: &str, name: &str, hash_prefix: &str| {
+            let expected = What::Name { name: name.into(), hash_prefix: hash_prefix.into() };
+            assert_eq!(what(text), expected, "{text}");
+        };
+        check("big.zip", "big.zip", "");
+        check("big.zip@3FA2", "big.zip", "3fa2");
+        check("a@b@3fa2c", "a@b", "3fa2c");
+        check("me@home", "me@home", "");
+        check("big.zip@3fa", "big.zip@3fa", "");
+        check("@3fa2", "@3fa2", "");
+    }
+}
