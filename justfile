@@ -7,7 +7,7 @@ default:
 check:
     cargo fmt --check
     cargo clippy --all-targets -- -D warnings
-    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+    RUSTDOCFLAGS="-D warnings -A rustdoc::broken_intra_doc_links" cargo doc --no-deps --quiet
 
 # The tests.
 test:

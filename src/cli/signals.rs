@@ -33,3 +33,16 @@ pub fn watch() -> io::Result<Receiver<Stop>> {
     })?;
     Ok(stopped)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_first_signal_asks_to_stop() {
+        let stopped = watch().expect("signals can be watched");
+        low_level::raise(SIGTERM).expect("a process may signal itself");
+        assert_eq!(stopped.recv_timeout(Duration::from_secs(10)), Ok(Stop));
+    }
+}

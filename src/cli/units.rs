@@ -387,6 +387,6 @@ mod tests {
         assert_eq!(eta(Duration::from_millis(59_100)), "1 min 0 s");
         assert_eq!(short_eta(Duration::from_secs(9)), "9 s");
         assert_eq!(short_eta(Duration::from_secs(184)), "3:04");
-        assert_eq!(short_eta(Duration::from_secs(7_500)), "2 h 5 min");
+        assert_eq!(short_eta(Duration::from_mins(125)), "2 h 5 min");
     }
 }

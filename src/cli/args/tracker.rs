@@ -149,7 +149,7 @@ mod tests {
             listen: SocketAddr::from(([0, 0, 0, 0], 0)),
             keepalive: Duration::from_millis(100),
             expire: Duration::from_millis(300),
-            interval: Duration::from_secs(60),
+            interval: Duration::from_mins(1),
             max_torrents: 1,
             max_peers: 2,
             max_per_ip: 0,
