@@ -173,13 +173,22 @@ fn named(listing: &Listing<'_>, name: &str) -> Result<Vec<FileEntry>, MetainfoEr
         let Entry { length, kind, root, .. } = *entry;
         files.push(FileEntry { path, length, kind, root, layer: Vec::new() });
     }
-    let mut namer = Namer::default();
-    for kind in [FileKind::Data, FileKind::Link] {
-        for file in files.iter_mut().filter(|file| file.kind == kind) {
-            file.path = namer.claim(&file.path)?;
-        }
+    for (i, path) in renamed(&files)? {
+        files[i].path = path;
     }
     Ok(files)
+}
+
+/// The entries whose path another one has, with the path to use instead.
+fn renamed(files: &[FileEntry]) -> Result<Vec<(usize, Vec<String>)>, MetainfoError> {
+    let mut namer = Namer::default();
+    let mut renamed = Vec::new();
+    for kind in [FileKind::Data, FileKind::Link] {
+        for (i, file) in files.iter().enumerate().filter(|(_, file)| file.kind == kind) {
+            renamed.extend(namer.claim(&file.path)?.map(|path| (i, path)));
+        }
+    }
+    Ok(renamed)
 }
 
 fn safe_path(entry: &Entry<'_>, is_single: bool, name: &str) -> Vec<String> {
