@@ -3,6 +3,8 @@
 
 use sha2::{Digest, Sha256};
 use swarmlet::metainfo::bencode::Encoder;
+use swarmlet::metainfo::magnet::Magnet;
+use swarmlet::metainfo::path::component_or_substitute;
 use swarmlet::metainfo::{FileKind, Metainfo, MetainfoError};
 
 /// A bencode value in the making.
@@ -56,7 +58,9 @@ impl B {
             B::Bytes(bytes) => drop(out.bytes(bytes)),
             B::List(items) => {
                 out.list();
-                items.iter().for_each(|item| item.write(out));
+                for item in items {
+                    item.write(out);
+                }
                 out.end();
             }
             B::Dict(entries) => {
@@ -353,4 +357,28 @@ fn version_2_wants_its_keys_in_order() {
     let tree = before.windows(10).position(|window| window == b"file treed").expect("the tree");
     let swapped = [&before[..tree + 10], b, &before[tree + 10..], after].concat();
     assert_eq!(Metainfo::from_info(&swapped), Err(MetainfoError::UnsortedKeys));
+}
+
+proptest::proptest! {
+    #[test]
+    fn bytes_that_look_like_bencode_never_panic(text in "[dlei0-9:a-c-]{0,64}") {
+        let _ = Metainfo::parse(text.as_bytes());
+        let _ = Metainfo::from_info(text.as_bytes());
+    }
+
+    #[test]
+    fn text_that_looks_like_a_magnet_never_panics_and_good_links_are_read_back(
+        query in "(xt=urn:bt[im]h:(1220)?[0-9a-f]{40,64}&)?((dn|tr|x.pe|so|ws)=[a-z%0-9,é:-]{0,9}&){0,4}"
+    ) {
+        if let Ok(magnet) = format!("magnet:?{query}").parse::<Magnet>() {
+            assert_eq!(magnet.to_string().parse(), Ok(magnet));
+        }
+    }
+
+    #[test]
+    fn any_bytes_become_a_name_that_is_safe_to_use(raw in proptest::collection::vec(0_u8.., 0..400)) {
+        let name = component_or_substitute(&raw);
+        assert!(!matches!(name.as_str(), "" | "." | "..") && name.len() <= 250);
+        assert!(!name.contains(['/', '\\']) && !name.chars().any(char::is_control));
+    }
 }
