@@ -107,7 +107,8 @@ pub fn as_text(metainfo: &Metainfo) -> String {
         line("info-hash v2", &hash.to_string());
     }
     let size = metainfo.total_size();
-    line("size", &format!("{} ({size} bytes)", decimal_size(size)));
+    let exact = if size < 1000 { String::new() } else { format!(" ({size} bytes)") };
+    line("size", &format!("{}{exact}", decimal_size(size)));
     let pieces = metainfo.geometry().pieces();
     line("pieces", &format!("{pieces} of {}", binary_size(metainfo.piece_length)));
     if metainfo.private {

@@ -5,8 +5,9 @@
 //!                             a          |            | b         | c            v2 `file tree`
 //! ```
 //! A pad follows every file that does not end with a piece, except empty files and the last one
-//! that is not empty: this is what libtorrent writes, and all it accepts. The result is canonical:
-//! what [`build`] returns is what [`Metainfo::parse`] reads back. Nothing here does I/O.
+//! that is not empty. Names are compared one by one, never as joined paths, or libtorrent would
+//! find that the two lists disagree. The result is canonical: what [`build`] returns is what
+//! [`Metainfo::parse`] reads back. Nothing here does I/O.
 
 use super::bencode::Encoder;
 use super::draft::{Draft, DraftFile, Version};

@@ -57,6 +57,12 @@ impl Budget {
     }
 }
 
+/// Whether the files are listed in the way of version 1, be it beside `file tree`.
+pub fn has_v1(info: &Value<'_>) -> bool {
+    let files = info.get(b"files").and_then(|files| files.items());
+    files.is_some_and(|mut files| files.next().is_some()) || info.get(b"length").is_some()
+}
+
 /// Reads `files`, or `length` when there are none (BEP 3).
 pub fn v1<'a>(info: &Value<'a>) -> Result<Listing<'a>, MetainfoError> {
     let Some(files) = info.get(b"files") else {
@@ -71,6 +77,9 @@ pub fn v1<'a>(info: &Value<'a>) -> Result<Listing<'a>, MetainfoError> {
         let entry = v1_entry(&file)?;
         budget.take(&entry.path)?;
         entries.push(entry);
+    }
+    if entries.is_empty() {
+        return Err(MetainfoError::NoFiles);
     }
     Ok(Listing { entries, is_single: false })
 }
@@ -149,6 +158,9 @@ pub fn v2<'a>(info: &Value<'a>, name: &[u8]) -> Result<Listing<'a>, MetainfoErro
             }
             None => open.push(children),
         }
+    }
+    if entries.is_empty() {
+        return Err(MetainfoError::NoFiles);
     }
     let is_single = matches!(&entries[..], [only] if only.path == [name]);
     if is_single {

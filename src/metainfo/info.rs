@@ -14,6 +14,9 @@ use crate::ids::{InfoHashV1, InfoHashV2, Sha1Hash};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
+/// The longest piece of a torrent, in bytes: the most that libtorrent takes.
+const MAX_LENGTH: u32 = MAX_PIECE_LEN - BLOCK_LEN;
+
 /// Reads the bytes of an `info` dictionary, all of them.
 pub fn parse(info: &[u8]) -> Result<Metainfo, MetainfoError> {
     read(&bencode::parse(info, bencode::TORRENT)?.root())
@@ -82,7 +85,7 @@ fn raw_name<'a>(info: &Value<'a>) -> Result<&'a [u8], MetainfoError> {
 fn piece_length(info: &Value<'_>, is_v2: bool) -> Result<u32, MetainfoError> {
     let length = info.get(b"piece length").ok_or(MetainfoError::Missing("piece length"))?;
     let value = length.as_int().ok_or(MetainfoError::wrong("piece length", "a number"))?;
-    let length = u32::try_from(value).ok().filter(|&n| (1..MAX_PIECE_LEN).contains(&n));
+    let length = u32::try_from(value).ok().filter(|&n| (1..=MAX_LENGTH).contains(&n));
     let length = length.ok_or(MetainfoError::OutOfRange { key: "piece length", value })?;
     if is_v2 && !(length.is_power_of_two() && length >= BLOCK_LEN) {
         return Err(MetainfoError::PieceLengthOfV2(length));
@@ -101,11 +104,14 @@ fn listing<'a>(
         return entries::v1(info);
     }
     let v2 = entries::v2(info, name)?;
-    if !versions.v1 {
+    if !versions.v1 && !entries::has_v1(info) {
         return Ok(v2);
     }
     let mut v1 = entries::v1(info)?;
     entries::agree(&v1, &v2, piece_length, name)?;
+    if !versions.v1 {
+        return Ok(v2);
+    }
     let files = v1.entries.iter_mut().filter(|entry| entry.kind != FileKind::Pad);
     for (entry, v2) in files.zip(v2.entries) {
         entry.root = v2.root;
@@ -136,15 +142,12 @@ fn total<'a>(entries: impl Iterator<Item = &'a Entry<'a>>) -> Result<u64, Metain
     lengths.try_fold(0_u64, u64::checked_add).ok_or(MetainfoError::TooLarge)
 }
 
-/// There are files, not too many pieces, and in version 1 at least one byte.
+/// Not too many pieces, and in version 1 at least one byte.
 fn check_sizes(
     listing: &Listing<'_>,
     versions: &Versions,
     piece_length: u32,
 ) -> Result<(), MetainfoError> {
-    if listing.entries.is_empty() {
-        return Err(MetainfoError::NoFiles);
-    }
     let data = || listing.entries.iter().filter(|entry| entry.kind == FileKind::Data);
     let total = total(data())?;
     if total == 0 && !versions.v2 {
@@ -170,13 +173,22 @@ fn named(listing: &Listing<'_>, name: &str) -> Result<Vec<FileEntry>, MetainfoEr
         let Entry { length, kind, root, .. } = *entry;
         files.push(FileEntry { path, length, kind, root, layer: Vec::new() });
     }
-    let mut namer = Namer::default();
-    for kind in [FileKind::Data, FileKind::Link] {
-        for file in files.iter_mut().filter(|file| file.kind == kind) {
-            file.path = namer.claim(&file.path)?;
-        }
+    for (i, path) in renamed(&files)? {
+        files[i].path = path;
     }
     Ok(files)
+}
+
+/// The entries whose path another one has, with the path to use instead.
+fn renamed(files: &[FileEntry]) -> Result<Vec<(usize, Vec<String>)>, MetainfoError> {
+    let mut namer = Namer::default();
+    let mut renamed = Vec::new();
+    for kind in [FileKind::Data, FileKind::Link] {
+        for (i, file) in files.iter().enumerate().filter(|(_, file)| file.kind == kind) {
+            renamed.extend(namer.claim(&file.path)?.map(|path| (i, path)));
+        }
+    }
+    Ok(renamed)
 }
 
 fn safe_path(entry: &Entry<'_>, is_single: bool, name: &str) -> Vec<String> {

@@ -58,7 +58,7 @@ pub enum MagnetError {
     /// Two different hashes of one version.
     #[error("the magnet link has two different info-hashes")]
     TwoHashes,
-    /// A percent sign without two hexadecimal digits, or no UTF-8 behind it.
+    /// A percent sign without two hexadecimal digits, or an address that is no UTF-8.
     #[error("`{0}` is not percent-encoded text")]
     BadEncoding(String),
     /// An address without a host or a port.
@@ -111,7 +111,7 @@ impl Magnet {
     fn take(&mut self, key: &str, value: &str) -> Result<(), MagnetError> {
         match key {
             "xt" => self.take_hash(&decoded(value)?)?,
-            "dn" => self.name = Some(decoded(&value.replace('+', " "))?),
+            "dn" => self.name = Some(decoded_name(value)?),
             "tr" => push_new(&mut self.trackers, decoded(value)?),
             "ws" => push_new(&mut self.web_seeds, decoded(value)?),
             "x.nt" => push_new(&mut self.native_trackers, address("x.nt", decoded(value)?)?),
@@ -194,21 +194,31 @@ fn selection(text: &str) -> Result<Vec<RangeInclusive<u32>>, MagnetError> {
 }
 
 fn decoded(text: &str) -> Result<String, MagnetError> {
-    let bad = || MagnetError::BadEncoding(text.to_owned());
+    let bad = |_| MagnetError::BadEncoding(text.to_owned());
+    String::from_utf8(unescaped(text)?).map_err(bad)
+}
+
+/// A name that is only shown: `+` is a blank, and what is no UTF-8 becomes U+FFFD.
+fn decoded_name(text: &str) -> Result<String, MagnetError> {
+    let bytes = unescaped(&text.replace('+', " "))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn unescaped(text: &str) -> Result<Vec<u8>, MagnetError> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
         if *first == b'%' {
             let digits = after.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
-            let byte = digits.and_then(crate::ids::unhex).ok_or_else(bad)?;
-            bytes.extend(byte);
+            let byte = digits.and_then(crate::ids::unhex);
+            bytes.extend(byte.ok_or_else(|| MagnetError::BadEncoding(text.to_owned()))?);
             rest = &after[2..];
         } else {
             bytes.push(*first);
             rest = after;
         }
     }
-    String::from_utf8(bytes).map_err(|_| bad())
+    Ok(bytes)
 }
 
 /// Text with everything but letters, digits and `-._~` percent-encoded (RFC 3986), as well as
@@ -313,10 +323,10 @@ mod tests {
     #[test]
     fn old_spellings_are_understood() {
         let base32 = "YD62D3NP3PN3SZCDIJHAWOEZV5YVTUIO";
-        let link = format!("MAGNET:?xt.1=urn:btih:{base32}&dn=a+b&tr.1=x&tr.2=y&unknown=%&flag");
+        let link = format!("MAGNET:?xt.1=urn:btih:{base32}&tr.1=x&tr.2=y&unknown=%&flag&dn=%ffb+c");
         let read = magnet(&link).unwrap();
         assert_eq!(read.info_hash_v1, V1.parse().ok());
-        assert_eq!(read.name.as_deref(), Some("a b"));
+        assert_eq!(read.name.as_deref(), Some("\u{fffd}b c"));
         assert_eq!(read.trackers, ["x", "y"]);
     }
 
@@ -332,7 +342,7 @@ mod tests {
             ("magnet:?xt=urn:btmh:1120ab".into(), MagnetError::BadHash("urn:btmh:1120ab".into())),
             (with(&format!("xt=urn:btih:{}", "0".repeat(40))), MagnetError::TwoHashes),
             (with("dn=%f"), MagnetError::BadEncoding("%f".into())),
-            (with("dn=%ff"), MagnetError::BadEncoding("%ff".into())),
+            (with("tr=%ff"), MagnetError::BadEncoding("%ff".into())),
             (with("dn=%é"), MagnetError::BadEncoding("%é".into())),
             (with("x.pe=host"), address("x.pe", "host")),
             (with("x.pe=::1:5"), address("x.pe", "::1:5")),

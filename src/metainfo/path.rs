@@ -4,6 +4,7 @@
 //! entries of a torrent get one path, nor one entry a path that another needs as its folder.
 //! Harmless oddities are mended and not refused, as libtorrent does. Nothing here does I/O.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// The longest component in bytes: file systems take 255, and `.part` must fit behind it.
@@ -89,41 +90,46 @@ enum Node {
 ///
 /// Names are kept by folder, not by whole path: memory stays in proportion to the names.
 #[derive(Debug, Default)]
-pub struct Namer {
-    names: HashMap<(u32, String), Node>,
+pub struct Namer<'a> {
+    names: HashMap<(u32, Cow<'a, str>), Node>,
     folders: u32,
     renames: u32,
 }
 
-impl Namer {
-    /// Takes a path of safe components; the first free of `x`, `x.1`, `x.2` .. when it is taken.
-    pub fn claim(&mut self, path: &[String]) -> Result<Vec<String>, TooManyClashes> {
-        let mut taken: Vec<String> = Vec::with_capacity(path.len());
+impl<'a> Namer<'a> {
+    /// Takes a path of safe components. `None` says that it is free; otherwise the path to use
+    /// instead, with the first free of `x.1`, `x.2` .. where `x` is taken.
+    pub fn claim(&mut self, path: &'a [String]) -> Result<Option<Vec<String>>, TooManyClashes> {
+        let mut instead: Option<Vec<String>> = None;
         let mut folder = 0;
         for (i, name) in path.iter().enumerate() {
             let is_last = i + 1 == path.len();
             let found = self.place(folder, name, is_last);
-            let (name, node) = found.ok_or_else(|| TooManyClashes { path: path.join("/") })?;
-            taken.push(name);
+            let (attempt, node) = found.ok_or_else(|| TooManyClashes { path: path.join("/") })?;
+            if attempt > 0 {
+                instead.get_or_insert_with(|| path.to_vec())[i] =
+                    numbered(name, attempt).into_owned();
+            }
             if let Node::Folder(id) = node {
                 folder = id;
             }
         }
-        Ok(taken)
+        Ok(instead)
     }
 
-    /// A name in `folder` that is free, or that is a folder already when a folder is wanted.
-    fn place(&mut self, folder: u32, name: &str, is_file: bool) -> Option<(String, Node)> {
+    /// The first number under which a name in `folder` is free, or is a folder already when a
+    /// folder is wanted; 0 is the name itself.
+    fn place(&mut self, folder: u32, name: &'a str, is_file: bool) -> Option<(u32, Node)> {
         for attempt in 0..=MAX_RENAMES {
             let key = (folder, numbered(name, attempt));
             match self.names.get(&key) {
-                Some(&node @ Node::Folder(_)) if !is_file => return Some((key.1, node)),
+                Some(&node @ Node::Folder(_)) if !is_file => return Some((attempt, node)),
                 Some(_) => {}
                 None => {
                     self.renames += u32::from(attempt > 0);
                     let node = if is_file { Node::File } else { self.new_folder() };
-                    self.names.insert(key.clone(), node);
-                    return (self.renames <= MAX_RENAMES).then_some((key.1, node));
+                    self.names.insert(key, node);
+                    return (self.renames <= MAX_RENAMES).then_some((attempt, node));
                 }
             }
         }
@@ -136,13 +142,13 @@ impl Namer {
     }
 }
 
-fn numbered(name: &str, attempt: u32) -> String {
+fn numbered(name: &str, attempt: u32) -> Cow<'_, str> {
     if attempt == 0 {
-        return name.to_owned();
+        return Cow::Borrowed(name);
     }
     let suffix = format!(".{attempt}");
     let stem = name.floor_char_boundary(MAX_COMPONENT - suffix.len());
-    format!("{}{suffix}", &name[..stem])
+    Cow::Owned(format!("{}{suffix}", &name[..stem]))
 }
 
 #[cfg(test)]
@@ -180,29 +186,25 @@ mod tests {
         assert_eq!(endless.len(), MAX_COMPONENT);
     }
 
-    fn claim(namer: &mut Namer, path: &str) -> String {
-        let path: Vec<String> = path.split('/').map(str::to_owned).collect();
-        namer.claim(&path).unwrap().join("/")
+    /// What each of these paths becomes, taken in this order.
+    fn claimed(paths: &[&str]) -> Vec<String> {
+        let paths = paths.iter().map(|path| path.split('/').map(str::to_owned).collect());
+        let paths: Vec<Vec<String>> = paths.collect();
+        let mut namer = Namer::default();
+        let claim = |path| namer.claim(path).unwrap().unwrap_or_else(|| path.to_vec()).join("/");
+        paths.iter().map(Vec::as_slice).map(claim).collect()
     }
 
     #[test]
     fn two_entries_never_get_one_path() {
-        let mut namer = Namer::default();
-        assert_eq!(claim(&mut namer, "a/b"), "a/b");
-        assert_eq!(claim(&mut namer, "a/b"), "a/b.1");
-        assert_eq!(claim(&mut namer, "a/b"), "a/b.2");
-        assert_eq!(claim(&mut namer, "a/b.1"), "a/b.1.1");
-        assert_eq!(claim(&mut namer, "b"), "b");
+        let paths = ["a/b", "a/b", "a/b", "a/b.1", "b"];
+        assert_eq!(claimed(&paths), ["a/b", "a/b.1", "a/b.2", "a/b.1.1", "b"]);
     }
 
     #[test]
     fn a_file_never_stands_where_another_entry_needs_a_folder() {
-        let mut namer = Namer::default();
-        assert_eq!(claim(&mut namer, "x"), "x");
-        assert_eq!(claim(&mut namer, "x/y"), "x.1/y");
-        assert_eq!(claim(&mut namer, "x/z"), "x.1/z");
-        assert_eq!(claim(&mut namer, "d/e"), "d/e");
-        assert_eq!(claim(&mut namer, "d"), "d.1");
+        let paths = ["x", "x/y", "x/z", "d/e", "d"];
+        assert_eq!(claimed(&paths), ["x", "x.1/y", "x.1/z", "d/e", "d.1"]);
     }
 
     #[test]
@@ -217,9 +219,7 @@ mod tests {
 
     #[test]
     fn a_numbered_name_is_no_longer_than_a_name_may_be() {
-        let mut namer = Namer::default();
         let long = "é".repeat(125);
-        assert_eq!(claim(&mut namer, &long), long);
-        assert_eq!(claim(&mut namer, &long), format!("{}.1", "é".repeat(124)));
+        assert_eq!(claimed(&[&long, &long]), [long.clone(), format!("{}.1", "é".repeat(124))]);
     }
 }
