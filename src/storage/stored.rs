@@ -9,7 +9,6 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -33,9 +32,7 @@ pub(super) struct Stored {
     part: Vec<String>,
     shown: PathBuf,
     length: u64,
-    /// The pieces that have bytes of it.
-    pieces: Range<u32>,
-    /// How many of those are not known to be right.
+    /// How many of the pieces that have bytes of it are not known to be right.
     left: AtomicU32,
     /// Nothing was ever written to it.
     fresh: AtomicBool,
@@ -59,8 +56,8 @@ pub(super) enum Found {
 }
 
 impl Stored {
-    /// A file of the plan, nothing of it opened yet.
-    pub(super) fn new(folder: &Folder, path: &[String], length: u64, pieces: Range<u32>) -> Self {
+    /// A file of the plan that has bytes in `pieces` pieces; nothing of it is opened yet.
+    pub(super) fn new(folder: &Folder, path: &[String], length: u64, pieces: u32) -> Self {
         let mut part = path.to_vec();
         if let Some(name) = part.last_mut() {
             name.push_str(PART_SUFFIX);
@@ -70,8 +67,7 @@ impl Stored {
             path: path.to_vec(),
             part,
             length,
-            left: AtomicU32::new(pieces.len() as u32),
-            pieces,
+            left: AtomicU32::new(pieces),
             fresh: AtomicBool::new(false),
             dirty: AtomicBool::new(false),
             whole: AtomicBool::new(false),

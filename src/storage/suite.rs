@@ -358,14 +358,24 @@ fn a_reservation_that_fails_gives_everything_back() {
     };
     for io in BOTH {
         let scratch = Scratch::below(Path::new(&disk));
-        let torrent = torrent(
-            scratch.path(),
-            Order::Aligned,
-            &[("a", 300_000, Data), ("b", 3_000_000, Data)],
-        );
-        let opened = Storage::create_or_resume(torrent.plan, io);
+        let entries = [("a", 300_000, Data), ("b", 3_000_000_000, Data)];
+        let lengths = entries.iter().map(|entry| entry.1);
+        let geometry = Geometry::v2(1 << 20, lengths).unwrap();
+        let hashes = vec![PieceHash::V1([0; 20]); geometry.pieces() as usize];
+        let small = torrent(scratch.path(), Order::Aligned, &[("a", 1, Data), ("b", 1, Data)]);
+        let mut plan = StoragePlan { geometry, hashes, ..small.plan };
+        for (file, entry) in plan.files.iter_mut().zip(entries) {
+            file.length = entry.1;
+        }
+        let opened = Storage::create_or_resume(plan, io);
         assert!(matches!(opened, Err(StorageError::Full { .. })), "{opened:?}");
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
+
+        let file = fs::File::create(scratch.path().join("c")).unwrap();
+        let error = super::space::reserve(&file, 3_000_000_000).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+        let meta = file.metadata().unwrap();
+        assert_eq!((meta.len(), meta.blocks()), (0, 0), "what was taken was given back");
     }
 }
 
