@@ -192,6 +192,12 @@ impl Stored {
         disk.view(offset, length).map_err(|e| self.failed(folder, "read", e))
     }
 
+    /// That what was viewed was the file, to be asked after hashing it.
+    pub(super) fn sound(&self, folder: &Folder) -> Result<(), StorageError> {
+        let Some(disk) = self.writer.get() else { return Ok(()) };
+        disk.sound().map_err(|e| self.failed(folder, "read", e))
+    }
+
     /// Where there may be data, as (start, end). Holes count only while we are the writer: in a
     /// file someone else made, a hole is as good as the zeros it stands for.
     pub(super) fn data_ranges(&self, folder: &Folder) -> Result<Vec<(u64, u64)>, StorageError> {
@@ -320,7 +326,8 @@ impl Stored {
     fn failed(&self, folder: &Folder, doing: &'static str, error: io::Error) -> StorageError {
         let short = error.kind() == io::ErrorKind::UnexpectedEof;
         let fault = error.raw_os_error() == Some(libc::EFAULT);
-        if (short || fault)
+        let broken = error.raw_os_error() == Some(libc::EIO);
+        if (short || fault || broken)
             && let Ok(Err(changed)) = self.with_file(folder, |file| self.intact(file))
         {
             return changed;

@@ -518,3 +518,40 @@ fn threads_may_write_blocks_side_by_side() {
         torrent.assert_whole();
     }
 }
+
+#[test]
+fn a_file_cut_again_and_again_while_blocks_come_gives_errors_only() {
+    each(|io, order, scratch| {
+        let torrent = torrent(scratch.path(), order, &[("a", 4 << 20, Data), ("b", 1 << 20, Data)]);
+        let stop = AtomicBool::new(false);
+        let (mut right, mut failed) = (0, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut rng = fastrand::Rng::with_seed(5);
+                while !stop.load(Ordering::Relaxed) {
+                    // The file is gone for a moment when it was just renamed.
+                    let file = fs::File::options().write(true).open(part(&torrent.path(0)));
+                    let Ok(file) = file else { continue };
+                    file.set_len(rng.u64(..4 << 20)).unwrap();
+                    file.set_len(4 << 20).unwrap();
+                }
+            });
+            for _ in 0..20 {
+                let Ok(storage) = Storage::create_or_resume(torrent.plan.clone(), io) else {
+                    continue;
+                };
+                for piece in torrent.all() {
+                    let written = storage.write(piece, 0, &torrent.pieces[piece.at()]);
+                    match written.and_then(|()| storage.check(&[piece])) {
+                        Ok(_) => right += 1,
+                        Err(StorageError::Changed { .. } | StorageError::Io { .. }) => failed += 1,
+                        Err(StorageError::Full { .. }) => failed += 1,
+                        Err(e) => panic!("{e}"),
+                    }
+                }
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        println!("{io:?}, {order:?}: {right} pieces went well, {failed} failed");
+    });
+}
