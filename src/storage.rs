@@ -37,6 +37,7 @@ mod space;
 mod stored;
 #[cfg(test)]
 mod suite;
+mod sys;
 mod verify;
 
 use std::path::PathBuf;

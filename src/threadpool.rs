@@ -176,14 +176,14 @@ mod tests {
     #[test]
     fn a_full_queue_gives_the_job_back() {
         let (open, gate) = bounded::<()>(0);
-        let (began, begun) = bounded::<()>(9);
+        let (report, started) = bounded::<()>(9);
         let pool = ThreadPool::new("slow", 1, 1, move |_: u32| {
-            began.send(()).expect("the test listens");
+            report.send(()).expect("the test listens");
             let _ = gate.recv();
         })
         .unwrap();
         pool.submit(0).unwrap();
-        begun.recv().unwrap();
+        started.recv().unwrap();
         pool.submit(1).unwrap();
         assert_eq!(pool.waiting(), 1);
         assert_eq!(pool.try_submit(2), Err(NotTaken::Full(2)));

@@ -295,15 +295,15 @@ impl Handles {
         offset: u64,
         bytes: &mut [u8],
     ) -> Result<(), StorageError> {
-        let at = match self.0.iter().position(|&(open, _)| open == n) {
-            Some(at) => at,
-            None => {
-                if self.0.len() >= GROUP {
-                    self.0.remove(0);
-                }
-                self.0.push((n, source.open()?));
-                self.0.len() - 1
+        let known = self.0.iter().position(|&(open, _)| open == n);
+        let at = if let Some(at) = known {
+            at
+        } else {
+            if self.0.len() >= GROUP {
+                self.0.remove(0);
             }
+            self.0.push((n, source.open()?));
+            self.0.len() - 1
         };
         let file = &self.0[at].1;
         file.read_exact_at(bytes, offset).map_err(|e| match source.unchanged(file) {
@@ -514,12 +514,7 @@ mod tests {
         for size in [P as u64, 41 * P as u64] {
             let options = HashOptions { piece_length: Some(PIECE), version: Version::Hybrid };
             let found = hash_path(&root, &options, &mut |_, _| {
-                fs::File::options()
-                    .write(true)
-                    .open(root.join("a"))
-                    .unwrap()
-                    .set_len(size)
-                    .unwrap();
+                File::options().write(true).open(root.join("a")).unwrap().set_len(size).unwrap();
             });
             assert!(matches!(found, Err(StorageError::Changed { .. })), "{found:?}");
             fs::write(root.join("a"), noise(40 * P)).unwrap();

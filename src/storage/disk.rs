@@ -69,6 +69,14 @@ impl Disk {
         }
     }
 
+    /// That the bytes viewed so far were the file's.
+    pub(super) fn sound(&self) -> io::Result<()> {
+        match self {
+            Self::Mapped(mapped) => mapped.sound(),
+            Self::Positioned(_) => Ok(()),
+        }
+    }
+
     pub(super) fn sync(&self, go_on: &dyn Fn() -> bool) -> io::Result<bool> {
         match self {
             Self::Mapped(mapped) => mapped.sync(go_on),

@@ -3,7 +3,8 @@
 //! What makes a map safe to write to: its space was reserved before, so that no store finds the
 //! disk full; it is mapped once at its final size and never resized; and its pages are made
 //! present and writable by the kernel, a window at a time, before we touch them, so that what
-//! would be a signal is an error. Whoever writes holds a claim on its bytes, so two threads never
+//! would be a signal is an error; what slips through between the two falls into a net
+//! ([`Watch`]) and breaks the map, not the program. Whoever writes holds a claim on its bytes, so two threads never
 //! copy to the same place.
 //!
 //! ```text
@@ -18,6 +19,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
 
+use super::sys::Watch;
+
 /// Pages are populated this many bytes at a time: a huge page's worth. Fault by fault the kernel
 /// is entered every 4 KiB, which costs a fifth of the whole transfer.
 const WINDOW: u64 = 2 << 20;
@@ -29,6 +32,8 @@ const FLUSH: u64 = 64 << 20;
 #[derive(Debug)]
 pub(super) struct Mapped {
     pub(super) file: File,
+    /// Stands before `map`, so that it is dropped first.
+    net: Watch,
     map: MmapRaw,
     length: u64,
     /// One bit per window: its pages are present.
@@ -44,10 +49,15 @@ impl Mapped {
         let windows = length.div_ceil(WINDOW).div_ceil(64);
         let mapped = usize::try_from(length)
             .map_err(io::Error::other)
-            .and_then(|bytes| MmapOptions::new().len(bytes).map_raw(&file));
+            .and_then(|bytes| MmapOptions::new().len(bytes).map_raw(&file))
+            .and_then(|map| match Watch::over(map.as_ptr(), map.len()) {
+                Some(net) => Ok((map, net)),
+                None => Err(io::Error::other("no net can be spread under a map")),
+            });
         match mapped {
-            Ok(map) => Ok(Self {
+            Ok((map, net)) => Ok(Self {
                 file,
+                net,
                 map,
                 length,
                 populated: (0..windows).map(|_| AtomicU64::new(0)).collect(),
@@ -57,10 +67,18 @@ impl Mapped {
         }
     }
 
+    /// That every byte written or seen so far was the file's.
+    ///
+    /// # Errors
+    /// `EIO` once the file was cut under a copy: the map is of no more use.
+    pub(super) fn sound(&self) -> io::Result<()> {
+        if self.net.is_broken() { Err(io::Error::from_raw_os_error(libc::EIO)) } else { Ok(()) }
+    }
+
     /// Copies bytes into the file. The caller holds a claim on them: nobody else writes there.
     ///
     /// # Errors
-    /// `EFAULT` when the file no longer has these bytes.
+    /// `EFAULT` when the file no longer has these bytes, `EIO` as [`Mapped::sound`].
     pub(super) fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let at = self.place(offset, bytes.len())?;
         self.populate(offset, bytes.len() as u64)?;
@@ -74,14 +92,14 @@ impl Mapped {
                 bytes.len(),
             );
         }
-        Ok(())
+        self.sound()
     }
 
     /// Bytes of the file to be hashed while they are still in the processor's cache.
     ///
     /// The caller must own the claim on all of them (a piece that waits for its verdict is
     /// written by nobody). Another *program* may still change them; a hash over them is then
-    /// simply wrong, and the piece is not believed.
+    /// simply wrong, and the piece is not believed. Ask [`Mapped::sound`] after hashing.
     ///
     /// # Errors
     /// `EFAULT` when the file no longer has these bytes; `EINVAL` when the kernel cannot say.
@@ -143,7 +161,7 @@ mod tests {
     use super::super::scratch::Scratch;
     use super::*;
 
-    fn mapped(length: u64) -> (Scratch, Mapped) {
+    fn mapped_file(length: u64) -> (Scratch, Mapped) {
         let scratch = Scratch::new();
         let file = File::options()
             .read(true)
@@ -158,7 +176,7 @@ mod tests {
     #[test]
     fn writes_anywhere_are_in_the_file() {
         let length = 3 * WINDOW + 5;
-        let (scratch, mapped) = mapped(length);
+        let (scratch, mapped) = mapped_file(length);
         for offset in [0, 4095, WINDOW - 3, 2 * WINDOW, length - 10] {
             mapped.write(offset, b"0123456789").unwrap();
             assert_eq!(mapped.view(offset, 10).unwrap(), b"0123456789");
@@ -174,11 +192,27 @@ mod tests {
 
     #[test]
     fn a_file_that_was_cut_is_an_error() {
-        let (_scratch, mapped) = mapped(2 * WINDOW);
+        let (_scratch, mapped) = mapped_file(2 * WINDOW);
         mapped.file.set_len(WINDOW).unwrap();
         let fault = Some(libc::EFAULT);
         assert_eq!(mapped.write(WINDOW, b"x").unwrap_err().raw_os_error(), fault);
         assert_eq!(mapped.view(WINDOW, 1).unwrap_err().raw_os_error(), fault);
         mapped.write(0, b"x").unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_cut_while_we_look_breaks_its_map_and_not_the_program() {
+        let (_scratch, mapped) = mapped_file(2 * WINDOW);
+        let (_other, healthy) = mapped_file(WINDOW);
+        mapped.write(0, &[7; 100]).unwrap();
+        let seen = mapped.view(0, 100).unwrap();
+        mapped.file.set_len(0).unwrap();
+        // SAFETY: the range lies inside the map; what is under it is the point of the test.
+        let byte = unsafe { seen.as_ptr().read_volatile() };
+        assert_eq!(byte, 0, "zeros instead of a signal");
+        assert_eq!(mapped.sound().unwrap_err().raw_os_error(), Some(libc::EIO));
+        mapped.file.set_len(2 * WINDOW).unwrap();
+        assert!(mapped.write(0, b"x").is_err(), "a broken map stays broken");
+        healthy.write(0, b"x").unwrap();
     }
 }

@@ -42,7 +42,8 @@ pub(super) fn existing(
         if entry.length == 0 {
             return Ok(None);
         }
-        let mut stored = Stored::new(folder, &entry.path, entry.length, layout.pieces_of(index));
+        let mut stored =
+            Stored::new(folder, &entry.path, entry.length, layout.pieces_of(index).len() as u32);
         kept += 1;
         stored.use_whole((kept <= MAX_OPEN).then_some(file));
         Ok(Some(stored))
@@ -102,7 +103,8 @@ fn look(
             files.push(None);
             continue;
         }
-        let mut stored = Stored::new(folder, &entry.path, entry.length, layout.pieces_of(index));
+        let mut stored =
+            Stored::new(folder, &entry.path, entry.length, layout.pieces_of(index).len() as u32);
         kept += 1;
         let keep = kept <= MAX_OPEN;
         let task = |new, part, need| Task { entry: index, keep, new, part, need };

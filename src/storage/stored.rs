@@ -9,7 +9,6 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -33,9 +32,7 @@ pub(super) struct Stored {
     part: Vec<String>,
     shown: PathBuf,
     length: u64,
-    /// The pieces that have bytes of it.
-    pieces: Range<u32>,
-    /// How many of those are not known to be right.
+    /// How many of the pieces that have bytes of it are not known to be right.
     left: AtomicU32,
     /// Nothing was ever written to it.
     fresh: AtomicBool,
@@ -59,8 +56,8 @@ pub(super) enum Found {
 }
 
 impl Stored {
-    /// A file of the plan, nothing of it opened yet.
-    pub(super) fn new(folder: &Folder, path: &[String], length: u64, pieces: Range<u32>) -> Self {
+    /// A file of the plan that has bytes in `pieces` pieces; nothing of it is opened yet.
+    pub(super) fn new(folder: &Folder, path: &[String], length: u64, pieces: u32) -> Self {
         let mut part = path.to_vec();
         if let Some(name) = part.last_mut() {
             name.push_str(PART_SUFFIX);
@@ -70,8 +67,7 @@ impl Stored {
             path: path.to_vec(),
             part,
             length,
-            left: AtomicU32::new(pieces.len() as u32),
-            pieces,
+            left: AtomicU32::new(pieces),
             fresh: AtomicBool::new(false),
             dirty: AtomicBool::new(false),
             whole: AtomicBool::new(false),
@@ -194,6 +190,12 @@ impl Stored {
         let Some(disk) = self.writer.get() else { return Ok(None) };
         self.intact(disk.file())?;
         disk.view(offset, length).map_err(|e| self.failed(folder, "read", e))
+    }
+
+    /// That what was viewed was the file, to be asked after hashing it.
+    pub(super) fn sound(&self, folder: &Folder) -> Result<(), StorageError> {
+        let Some(disk) = self.writer.get() else { return Ok(()) };
+        disk.sound().map_err(|e| self.failed(folder, "read", e))
     }
 
     /// Where there may be data, as (start, end). Holes count only while we are the writer: in a
@@ -324,7 +326,8 @@ impl Stored {
     fn failed(&self, folder: &Folder, doing: &'static str, error: io::Error) -> StorageError {
         let short = error.kind() == io::ErrorKind::UnexpectedEof;
         let fault = error.raw_os_error() == Some(libc::EFAULT);
-        if (short || fault)
+        let broken = error.raw_os_error() == Some(libc::EIO);
+        if (short || fault || broken)
             && let Ok(Err(changed)) = self.with_file(folder, |file| self.intact(file))
         {
             return changed;

@@ -358,14 +358,24 @@ fn a_reservation_that_fails_gives_everything_back() {
     };
     for io in BOTH {
         let scratch = Scratch::below(Path::new(&disk));
-        let torrent = torrent(
-            scratch.path(),
-            Order::Aligned,
-            &[("a", 300_000, Data), ("b", 3_000_000, Data)],
-        );
-        let opened = Storage::create_or_resume(torrent.plan, io);
+        let entries = [("a", 300_000, Data), ("b", 3_000_000_000, Data)];
+        let lengths = entries.iter().map(|entry| entry.1);
+        let geometry = Geometry::v2(1 << 20, lengths).unwrap();
+        let hashes = vec![PieceHash::V1([0; 20]); geometry.pieces() as usize];
+        let small = torrent(scratch.path(), Order::Aligned, &[("a", 1, Data), ("b", 1, Data)]);
+        let mut plan = StoragePlan { geometry, hashes, ..small.plan };
+        for (file, entry) in plan.files.iter_mut().zip(entries) {
+            file.length = entry.1;
+        }
+        let opened = Storage::create_or_resume(plan, io);
         assert!(matches!(opened, Err(StorageError::Full { .. })), "{opened:?}");
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
+
+        let file = fs::File::create(scratch.path().join("c")).unwrap();
+        let error = super::space::reserve(&file, 3_000_000_000).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+        let meta = file.metadata().unwrap();
+        assert_eq!((meta.len(), meta.blocks()), (0, 0), "what was taken was given back");
     }
 }
 
@@ -507,4 +517,41 @@ fn threads_may_write_blocks_side_by_side() {
         });
         torrent.assert_whole();
     }
+}
+
+#[test]
+fn a_file_cut_again_and_again_while_blocks_come_gives_errors_only() {
+    each(|io, order, scratch| {
+        let torrent = torrent(scratch.path(), order, &[("a", 4 << 20, Data), ("b", 1 << 20, Data)]);
+        let stop = AtomicBool::new(false);
+        let (mut right, mut failed) = (0, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut rng = fastrand::Rng::with_seed(5);
+                while !stop.load(Ordering::Relaxed) {
+                    // The file is gone for a moment when it was just renamed.
+                    let file = fs::File::options().write(true).open(part(&torrent.path(0)));
+                    let Ok(file) = file else { continue };
+                    file.set_len(rng.u64(..4 << 20)).unwrap();
+                    file.set_len(4 << 20).unwrap();
+                }
+            });
+            for _ in 0..20 {
+                let Ok(storage) = Storage::create_or_resume(torrent.plan.clone(), io) else {
+                    continue;
+                };
+                for piece in torrent.all() {
+                    let written = storage.write(piece, 0, &torrent.pieces[piece.at()]);
+                    match written.and_then(|()| storage.check(&[piece])) {
+                        Ok(_) => right += 1,
+                        Err(StorageError::Changed { .. } | StorageError::Io { .. }) => failed += 1,
+                        Err(StorageError::Full { .. }) => failed += 1,
+                        Err(e) => panic!("{e}"),
+                    }
+                }
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        println!("{io:?}, {order:?}: {right} pieces went well, {failed} failed");
+    });
 }

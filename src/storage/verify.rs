@@ -36,6 +36,9 @@ impl Storage {
             }
         }
         self.check_views(pieces, &views, &mut right);
+        for &(n, _) in &views {
+            self.files_of(pieces[n]).try_for_each(|file| file.sound(&self.folder))?;
+        }
         let mut buffer = None;
         for group in unseen.chunks(GROUP) {
             let buffer = buffer.get_or_insert_with(Buffer::default);

@@ -9,7 +9,9 @@
 //! ```
 #![allow(unsafe_code)]
 
-use std::arch::x86_64::*;
+use std::arch::x86_64::{
+    __m256i, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_loadu_si512, _mm512_storeu_si512,
+};
 
 use super::sha1_lanes::{Runs, State};
 
@@ -118,8 +120,8 @@ unsafe fn avx2_blocks(state: &mut State, runs: &Runs) {
             // SAFETY: every run has a whole block at `offset`, and a half is 32 bytes.
             unsafe { _mm256_loadu_si256(runs[lane].as_ptr().add(offset + half * 32).cast()) }
         };
-        let low = ops8::transpose(std::array::from_fn(|lane| row(lane, 0)));
-        let high = ops8::transpose(std::array::from_fn(|lane| row(lane, 1)));
+        let low = ops8::transpose(&std::array::from_fn(|lane| row(lane, 0)));
+        let high = ops8::transpose(&std::array::from_fn(|lane| row(lane, 1)));
         let mut w: [__m256i; 16] =
             std::array::from_fn(|t| if t < 8 { low[t] } else { high[t - 8] });
         rounds!(ops8, h, w);
@@ -141,7 +143,7 @@ unsafe fn avx512_blocks(state: &mut State, runs: &Runs) {
             // SAFETY: every run has a whole block of 64 bytes at `offset`.
             unsafe { _mm512_loadu_si512(runs[lane].as_ptr().add(offset).cast()) }
         };
-        let mut w = ops16::transpose(std::array::from_fn(row));
+        let mut w = ops16::transpose(&std::array::from_fn(row));
         rounds!(ops16, h, w);
     }
     for (row, words) in state.iter_mut().zip(h) {
@@ -152,7 +154,12 @@ unsafe fn avx512_blocks(state: &mut State, runs: &Runs) {
 
 /// Vector operations on eight 32-bit words.
 mod ops8 {
-    use std::arch::x86_64::*;
+    use std::arch::x86_64::{
+        __m256i, _mm256_add_epi32, _mm256_and_si256, _mm256_or_si256, _mm256_permute2x128_si256,
+        _mm256_set_epi8, _mm256_set1_epi32, _mm256_shuffle_epi8, _mm256_slli_epi32,
+        _mm256_srli_epi32, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32,
+        _mm256_unpacklo_epi64, _mm256_xor_si256,
+    };
 
     #[inline]
     #[target_feature(enable = "avx2")]
@@ -199,7 +206,7 @@ mod ops8 {
     /// Eight rows of eight big-endian words become eight columns of native ones.
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub fn transpose(rows: [__m256i; 8]) -> [__m256i; 8] {
+    pub fn transpose(rows: &[__m256i; 8]) -> [__m256i; 8] {
         let order = _mm256_set_epi8(
             12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11, 4,
             5, 6, 7, 0, 1, 2, 3,
@@ -228,7 +235,12 @@ mod ops8 {
 
 /// Vector operations on sixteen 32-bit words.
 mod ops16 {
-    use std::arch::x86_64::*;
+    use std::arch::x86_64::{
+        __m512i, _mm_set_epi8, _mm512_add_epi32, _mm512_broadcast_i32x4, _mm512_rol_epi32,
+        _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_i32x4,
+        _mm512_ternarylogic_epi32, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
+        _mm512_unpacklo_epi32, _mm512_unpacklo_epi64, _mm512_xor_si512,
+    };
 
     #[inline]
     #[target_feature(enable = "avx512f")]
@@ -275,7 +287,7 @@ mod ops16 {
     /// Sixteen rows of sixteen big-endian words become sixteen columns of native ones.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    pub fn transpose(rows: [__m512i; 16]) -> [__m512i; 16] {
+    pub fn transpose(rows: &[__m512i; 16]) -> [__m512i; 16] {
         let order = _mm512_broadcast_i32x4(_mm_set_epi8(
             12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3,
         ));
