@@ -268,9 +268,17 @@ impl Registry {
     }
 
     /// A have-bitmap came by itself; false if the peer with that id is not registered.
-    pub fn on_have(&mut self, hash: &InfoHashV2, addr: SocketAddr, id: PeerId, have: Have) -> bool {
+    pub fn on_have(
+        &mut self,
+        now: Moment,
+        hash: &InfoHashV2,
+        addr: SocketAddr,
+        id: PeerId,
+        have: Have,
+    ) -> bool {
         let slot = self.slot(hash, addr).filter(|&slot| self.table.get(slot).peer_id == id);
         let Some(slot) = slot else { return false };
+        self.table.touch(now, slot, false);
         self.set_have(slot, have);
         self.settle(slot);
         true
@@ -306,6 +314,11 @@ impl Registry {
         low[..20].copy_from_slice(&cut.0);
         high[..20].copy_from_slice(&cut.0);
         self.torrents.range(InfoHashV2(low)..=InfoHashV2(high)).next().map(|(hash, _)| *hash)
+    }
+
+    /// Whether a peer is registered for a torrent.
+    pub fn knows(&self, hash: &InfoHashV2, addr: SocketAddr) -> bool {
+        self.slot(hash, addr).is_some()
     }
 
     /// A torrent's figures.

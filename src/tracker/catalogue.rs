@@ -164,7 +164,7 @@ impl Catalogue {
         let Some(entry) = self.entries.remove(hash) else { return };
         self.bytes -= entry.torrent.len();
         self.names.remove(&(entry.name, *hash));
-        for alias in entry.alias {
+        if let Some(alias) = entry.alias {
             self.names.remove(&(alias, *hash));
         }
     }
