@@ -11,6 +11,9 @@
 /// The words of a command line, put into one form.
 pub mod argv;
 
+/// The small commands.
+pub mod commands;
+
 /// `peer create`: from a file or folder to a .torrent.
 pub mod create;
 
@@ -65,7 +68,7 @@ pub mod logging;
 /// Ctrl-C and SIGTERM.
 pub mod signals;
 
-use args::{Parsed, PeerCommand, TrackerArgs};
+use args::{Parsed, PeerCommand};
 use env::Env;
 use exit::{CliError, Exit, cause};
 use json::{Event, Events};
@@ -79,7 +82,7 @@ pub fn peer(env: &Env) -> Exit {
 
 /// The `tracker` program.
 pub fn tracker(env: &Env) -> Exit {
-    end("tracker", env, env.words().and_then(|words| args::tracker(&words)), run_tracker)
+    end("tracker", env, env.words().and_then(|words| args::tracker(&words)), commands::tracker)
 }
 
 /// The `lab` program.
@@ -130,21 +133,15 @@ fn print(env: &Env, text: &str) -> Result<(), CliError> {
     }
 }
 
-fn run_peer(command: &PeerCommand, _env: &Env) -> Result<(), CliError> {
+fn run_peer(command: &PeerCommand, env: &Env) -> Result<(), CliError> {
     match command {
-        PeerCommand::Node(_) => Err(not_yet("peer --seed and --leech")),
-        PeerCommand::Create(_) => Err(not_yet("peer create")),
-        PeerCommand::Show(_) => Err(not_yet("peer show")),
-        PeerCommand::Magnet(_) => Err(not_yet("peer magnet")),
-        PeerCommand::List(_) => Err(not_yet("peer list")),
-        PeerCommand::Verify(_) => Err(not_yet("peer verify")),
+        PeerCommand::Node(args) => run::run(args, env),
+        PeerCommand::Create(args) => commands::create(args, env),
+        PeerCommand::Show(args) => commands::show(args, env),
+        PeerCommand::Magnet(args) => commands::magnet(args, env),
+        PeerCommand::List(args) => commands::list(args, env),
+        PeerCommand::Verify(args) => commands::verify(args, env),
     }
-}
-
-fn run_tracker(args: &TrackerArgs, env: &Env) -> Result<(), CliError> {
-    logging::init(&args.log(), env.rust_log.as_deref(), &env.screen)?;
-    let _config = args.config();
-    Err(not_yet("tracker"))
 }
 
 /// Says where the tracker listens: people and scripts read the port from here.
@@ -160,10 +157,6 @@ pub fn on_tracker_listening(
     let start =
         Event::Start { name: None, info_hash_v1: None, info_hash_v2: None, port: at.port() };
     events.emit(env.clock.now(), &start)
-}
-
-fn not_yet(what: &str) -> CliError {
-    CliError::usage(format!("{what} is not available yet"))
 }
 
 #[cfg(test)]

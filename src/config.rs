@@ -2,9 +2,10 @@
 //!
 //! A field's comment is its manual: what it does, its default, its unit and what zero means.
 //! The command line fills these structs and the programs' bodies read them; nothing here reads a
-//! file, an environment variable or a socket. Values that a flag cannot set stand here too, so
-//! that no timeout or limit hides in the code that applies it.
+//! file, an environment variable or a socket. What no flag can set is a constant beside the code
+//! that applies it, with the reason for its value.
 
+use crate::logic::picker::Policy;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -49,9 +50,6 @@ pub struct PeerConfig {
     /// How many peers are served at once (`--upload-slots`). Default: 4. Zero: nobody is served.
     pub upload_slots: usize,
 
-    /// Threads that send, whatever the number of slots. Default: 4.
-    pub upload_threads: usize,
-
     /// How long to wait until a tracker answers and knows the name (`--timeout`). Once the metadata
     /// is there a download waits for peers as long as it takes.
     /// Default: 60 s. Zero: ask once and do not wait.
@@ -80,29 +78,8 @@ pub struct PeerConfig {
     /// Default: 1. Zero is refused.
     pub time_scale: f64,
 
-    /// Which piece is asked for next (`--picker`). Default: rarest-first.
-    pub picker: PickerName,
-
-    /// Whom we serve (`--choker`). Default: tit-for-tat.
-    pub choker: ChokerName,
-
-    /// How long a connection may take to say who it is. Default: 10 s.
-    pub handshake_timeout: Duration,
-
-    /// How long an unchoked request may stay without an answer before its blocks are asked
-    /// elsewhere. Default: 10 s.
-    pub request_timeout: Duration,
-
-    /// How long a connection may be silent before it is closed; a ping is sent in good time before.
-    /// Default: 130 s.
-    pub idle_timeout: Duration,
-
-    /// Most incoming connections that have not yet said who they are; more are closed at once.
-    /// Default: 64.
-    pub max_pending_handshakes: usize,
-
-    /// Most outgoing connections being dialled at once. Default: 8.
-    pub max_half_open: usize,
+    /// Which piece is asked for next (`--picker`). Default: the rarest.
+    pub picker: Policy,
 
     /// Most connections from one address (`--max-per-ip`); loopback and private addresses are
     /// exempt. Default: 8. Zero: no limit.
@@ -123,7 +100,6 @@ impl Default for PeerConfig {
             up_limit: None,
             max_peers: 200,
             upload_slots: 4,
-            upload_threads: 4,
             timeout: Duration::from_mins(1),
             retry_interval: Duration::from_secs(2),
             seed_time: None,
@@ -131,13 +107,7 @@ impl Default for PeerConfig {
             piece_length: None,
             io: IoMode::default(),
             time_scale: 1.0,
-            picker: PickerName::default(),
-            choker: ChokerName::default(),
-            handshake_timeout: Duration::from_secs(10),
-            request_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(130),
-            max_pending_handshakes: 64,
-            max_half_open: 8,
+            picker: Policy::default(),
             max_per_ip: 8,
             peers: Vec::new(),
         }
@@ -172,22 +142,6 @@ pub enum IoMode {
     Mmap,
     /// With `pwrite`, and read back with `pread`.
     Pread,
-}
-
-/// A strategy that orders the pieces to ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum PickerName {
-    /// The piece that the fewest peers have comes first.
-    #[default]
-    RarestFirst,
-}
-
-/// A strategy that orders the peers to serve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ChokerName {
-    /// Those who send to us most come first.
-    #[default]
-    TitForTat,
 }
 
 /// Where a tracker of the native dialect is: a name or an address, and a port.

@@ -38,6 +38,9 @@ pub mod storage;
 /// A fixed set of workers over a bounded channel.
 pub mod threadpool;
 
+/// Which sockets can be read or written now.
+pub mod readiness;
+
 /// Every knob, with its default and its unit.
 pub mod config;
 

@@ -36,6 +36,9 @@ pub mod dialer;
 /// Bytes per second, kept.
 pub mod limiter;
 
+/// Who has what, at the tracker.
+pub mod registry;
+
 /// A connected peer, by a number that is never used twice in a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerKey(pub u64);

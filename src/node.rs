@@ -90,6 +90,8 @@ pub struct NodeOptions {
     pub trackers: Vec<SocketAddr>,
     /// The most connections.
     pub max_peers: usize,
+    /// The most connections with one address that is not loopback or private; 0 is no limit.
+    pub max_per_ip: usize,
     /// How many peers of a torrent are served at once.
     pub upload_slots: usize,
     /// Bytes per second sent at most.
@@ -263,6 +265,7 @@ impl Node {
             bind: options.bind,
             clock,
             max_peers: options.max_peers.min(MOST_PEERS),
+            max_per_ip: options.max_per_ip,
             torrents: Mutex::default(),
             uploads: Mutex::new(uploads.sender()),
             parked: socket::Parked::new()?,
@@ -486,7 +489,7 @@ fn publish_all(shared: &Shared, wanted: &Receiver<(SocketAddr, Arc<Torrent>)>) {
             recv(shared.stopped) -> _ => return,
         };
         let bytes = torrent.meta.to_torrent();
-        match trackers::publish(tracker, shared.bind, &torrent.name, &bytes) {
+        match trackers::calls::publish(tracker, shared.bind, torrent.info_hash, &torrent.name, &bytes) {
             Ok(()) => log::debug!("{tracker} has {} now", torrent.name),
             Err(error) => log::warn!("publishing {}: {error}", torrent.name),
         }

@@ -1,1 +1,259 @@
 //! The tracker: one thread, one loop.
+//!
+//! ```text
+//!            +----------------- turn ------------------+
+//! readiness: | datagrams (<= 256) | streams, one read  | -> wait for the next socket
+//!            |                    | each               |    or deadline
+//!            | accept (<= 64)     | drop the silent    |
+//!            +------------------------------------------+
+//! ```
+//! UDP and TCP share one port number. Every socket is non-blocking and every turn has a budget,
+//! so nobody is waited for. [`state`] decides what to answer and touches no socket; [`streams`]
+//! carries it over TCP. The tables' rules are in [`crate::logic::registry`].
+
+/// Proof of an asker's address.
+pub mod cookie;
+
+/// Names and .torrents.
+pub mod catalogue;
+
+/// What the tracker knows, and its answers.
+pub mod state;
+
+mod streams;
+
+use crate::clock::{Clock, Moment};
+use crate::protocol::frame::MAX_DATAGRAM;
+use crate::readiness::{Interest, Readiness, Waker, Watched};
+use socket2::SockRef;
+use state::{State, Statistics};
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use streams::Streams;
+
+/// Every knob of the tracker.
+#[derive(Debug, Clone)]
+pub struct TrackerOptions {
+    /// Where to listen; port 0 is any port that is free for both UDP and TCP.
+    pub listen: SocketAddr,
+    /// How often peers are told to say KEEPALIVE.
+    pub keepalive: Duration,
+    /// Who is silent this long is dropped.
+    pub expire: Duration,
+    /// How often peers are told to ask for peers.
+    pub interval: Duration,
+    /// Torrents at most.
+    pub max_torrents: usize,
+    /// Registrations at most, over all torrents.
+    pub max_peers: usize,
+    /// Registrations at most of one torrent.
+    pub max_peers_per_torrent: usize,
+    /// Registrations at most from one address that is neither loopback nor private.
+    pub max_per_ip: usize,
+    /// Whether loopback and private addresses are free of `max_per_ip`.
+    pub exempt_local: bool,
+    /// .torrents at most.
+    pub max_published: usize,
+    /// Bytes at most of all .torrents.
+    pub max_published_bytes: usize,
+    /// Where the dice start that choose the peers of an answer.
+    pub seed: u64,
+}
+
+impl Default for TrackerOptions {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 6969)),
+            keepalive: Duration::from_secs(5),
+            expire: Duration::from_secs(15),
+            interval: Duration::from_secs(30),
+            max_torrents: 100_000,
+            max_peers: 1_000_000,
+            max_peers_per_torrent: 2_000,
+            max_per_ip: 256,
+            exempt_local: true,
+            max_published: 100_000,
+            max_published_bytes: 256 << 20,
+            seed: fastrand::u64(..),
+        }
+    }
+}
+
+/// Why the tracker does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum TrackerError {
+    /// Somebody else has the port.
+    #[error("port {} is in use on {}: is a tracker running there already?", .0.port(), .0.ip())]
+    AddrInUse(SocketAddr),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {listen}: {source}")]
+    Bind {
+        /// The address.
+        listen: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The system's readiness facility failed.
+    #[error("cannot wait for sockets: {0}")]
+    Readiness(#[from] io::Error),
+}
+
+/// Ends [`Tracker::run`] from another thread or a signal's thread.
+#[derive(Clone)]
+pub struct Stopper {
+    stop: Arc<AtomicBool>,
+    waker: Waker,
+}
+
+impl Stopper {
+    /// Ends the run within one turn.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.waker.wake();
+    }
+}
+
+/// Datagrams answered in one turn.
+const DATAGRAMS_A_TURN: usize = 256;
+
+/// Peers dropped in one turn.
+const DROPS_A_TURN: usize = 1000;
+
+/// The kernel's room for datagrams that arrive while a turn lasts.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// How many ports are tried for one that is free for both UDP and TCP.
+const PORT_TRIES: usize = 64;
+
+const UDP_KEY: usize = 0;
+const LISTENER_KEY: usize = 1;
+const FIRST_STREAM_KEY: usize = 2;
+
+/// A bound tracker.
+pub struct Tracker {
+    clock: Clock,
+    readiness: Readiness,
+    udp: Watched<UdpSocket>,
+    local_addr: SocketAddr,
+    streams: Streams,
+    state: State,
+    stop: Arc<AtomicBool>,
+}
+
+impl Tracker {
+    /// Takes the port; nothing is answered before [`run`](Self::run).
+    pub fn bind(options: TrackerOptions) -> Result<Self, TrackerError> {
+        let (udp, listener) = bind_both(options.listen).map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => TrackerError::AddrInUse(options.listen),
+            _ => TrackerError::Bind { listen: options.listen, source },
+        })?;
+        let readiness = Readiness::new()?;
+        let local_addr = udp.local_addr()?;
+        Ok(Self {
+            clock: Clock::start(1.0),
+            udp: readiness.watch(udp, UDP_KEY, Interest::Read)?,
+            streams: Streams::new(readiness.watch(listener, LISTENER_KEY, Interest::Read)?),
+            readiness,
+            local_addr,
+            state: State::new(options),
+            stop: Arc::new(AtomicBool::new(false)),
+        })
+    }
+
+    /// Where it listens, with the port it got.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// A handle that ends the run.
+    pub fn stopper(&self) -> Stopper {
+        Stopper { stop: Arc::clone(&self.stop), waker: self.readiness.waker() }
+    }
+
+    /// Figures of this moment.
+    pub fn statistics(&self) -> Statistics {
+        self.state.statistics(self.clock.now(), self.streams.open())
+    }
+
+    /// Answers until it is stopped.
+    pub fn run(&mut self) -> Result<(), TrackerError> {
+        let mut ready = Vec::new();
+        let mut buffer = vec![0; 64 * 1024];
+        while !self.stop.load(Ordering::SeqCst) {
+            self.readiness.wait(&mut ready, self.patience())?;
+            self.turn(&ready, &mut buffer);
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, ready: &[usize], buffer: &mut [u8]) {
+        let now = self.clock.now();
+        if ready.contains(&UDP_KEY) {
+            self.answer_datagrams(buffer);
+        }
+        for &key in ready.iter().filter(|&&key| key >= FIRST_STREAM_KEY) {
+            self.streams.on_ready(now, key - FIRST_STREAM_KEY, &mut self.state, buffer);
+        }
+        if ready.contains(&LISTENER_KEY) {
+            self.streams.on_callers(now, &self.readiness);
+        }
+        self.streams.on_tick(now, &mut self.state);
+        self.state.on_tick(now, DROPS_A_TURN);
+    }
+
+    fn answer_datagrams(&mut self, buffer: &mut [u8]) {
+        let mut answer = Vec::with_capacity(MAX_DATAGRAM);
+        for _ in 0..DATAGRAMS_A_TURN {
+            let (length, from) = match self.udp.recv_from(buffer) {
+                Ok(received) => received,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                // An earlier answer was refused by its receiver: nothing to do with the next.
+                Err(_) => continue,
+            };
+            answer.clear();
+            let asker = canonical(from);
+            self.state.on_datagram(self.clock.now(), asker, &buffer[..length], &mut answer);
+            if !answer.is_empty() {
+                // An answer that does not fit is lost like any datagram, and asked for again.
+                let _ = self.udp.send_to(&answer, from);
+            }
+        }
+    }
+
+    /// How long nothing needs to be done.
+    fn patience(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        let deadlines = [self.streams.deadline(), self.state.deadline()];
+        let until = |deadline: Moment| deadline.since(now) + Duration::from_millis(1);
+        deadlines.into_iter().flatten().min().map(until)
+    }
+}
+
+/// An IPv4 asker of a socket for both families is an IPv4 asker.
+fn canonical(addr: SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
+}
+
+/// Binds UDP and TCP to one port number.
+fn bind_both(listen: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
+    let mut tries = if listen.port() == 0 { PORT_TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        let listener = TcpListener::bind(listen)?;
+        match UdpSocket::bind(listener.local_addr()?) {
+            Ok(udp) => {
+                udp.set_nonblocking(true)?;
+                listener.set_nonblocking(true)?;
+                if let Err(e) = SockRef::from(&udp).set_recv_buffer_size(RECEIVE_BUFFER) {
+                    log::debug!("a small receive buffer will do: {e}");
+                }
+                return Ok((udp, listener));
+            }
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
+            Err(e) => return Err(e),
+        }
+    }
+}

@@ -49,6 +49,7 @@ fn node() -> Node {
         ports: vec![0],
         trackers: Vec::new(),
         max_peers: 50,
+        max_per_ip: 0,
         upload_slots: 4,
         up_limit: None,
         down_limit: None,

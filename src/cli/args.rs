@@ -302,8 +302,8 @@ mod tests {
             r#"--tracker "udp://h:1/announce" makes no sense: udp and http trackers come in a later version: expected HOST or HOST:PORT of a tracker, such as 127.0.0.1:6969"#,
         );
         check_refused(
-            "--leech a --picker rarest-frist",
-            r#"--picker "rarest-frist" makes no sense: expected rarest-first"#,
+            "--leech a --picker rarst",
+            r#"--picker "rarst" makes no sense: no picker is called rarst: try rarest, random or sequential"#,
         );
         check_refused("--leach a", "unknown flag --leach: did you mean --leech?");
         check_refused(

@@ -9,7 +9,8 @@ use super::show::{ShowError, read_torrent};
 use super::units::{self, PieceLength};
 use super::{create, logging, magnet, on_tracker_listening, show, signals};
 use crate::metainfo::Metainfo;
-use crate::node::trackers::{self, Candidate, TrackerError as AskError};
+use crate::node::trackers::{TrackerError as AskError, calls};
+use crate::protocol::tracker_native::Candidate;
 use crate::storage::create::{HashOptions, hash_path};
 use crate::storage::{Storage, StorageError, StoragePlan};
 use crate::tracker::{Tracker, TrackerError, TrackerOptions};
@@ -145,7 +146,7 @@ pub fn list(args: &ListArgs, env: &Env) -> Result<(), CliError> {
     for tracker in args.trackers() {
         let address = tracker_address(&tracker)?;
         let found = loop {
-            match trackers::list(address, None) {
+            match calls::list(address, None) {
                 Ok(found) => break found,
                 Err(error @ AskError::NoAnswer { .. }) if Instant::now() + RETRY > deadline => {
                     return Err(CliError::new(Exit::NoAnswer, error.to_string()));

@@ -96,8 +96,6 @@ pub enum Event {
         info_hash_v2: Option<InfoHashV2>,
         /// Which piece.
         piece: u32,
-        /// Who sent blocks of it.
-        peers: Vec<SocketAddr>,
     },
     /// A peer lied and is talked to no more.
     Banned {
@@ -306,7 +304,7 @@ mod tests {
     fn a_bad_piece_and_its_sender_are_told() {
         let liar = SocketAddr::from(([127, 0, 0, 2], 6881));
         check(
-            &Event::VerifyFailed { info_hash_v2: V2, piece: 7, peers: vec![liar] },
+            &Event::VerifyFailed { info_hash_v2: V2, piece: 7 },
             &format!(r#""event":"verify_failed",{},"piece":7,"peers":["127.0.0.2:6881"]"#, v2()),
         );
         check(

@@ -22,7 +22,8 @@ use crate::metainfo::draft::Version;
 use crate::metainfo::magnet::Magnet;
 use crate::metainfo::{Metainfo, MetainfoError};
 use crate::node::metadata;
-use crate::node::trackers::{self, Candidate, TrackerError};
+use crate::node::trackers::{TrackerError, calls};
+use crate::protocol::tracker_native::Candidate;
 use crate::storage::create::{HashOptions, hash_path};
 use crate::storage::{Io, Storage, StorageError, StoragePlan};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -202,7 +203,7 @@ fn leech(context: &Context, what: &What, say: &dyn Fn(State)) -> Result<Prepared
             })?;
             let hash = magnet.info_hash_v2.ok_or_else(|| no_v2("this magnet link"))?;
             let mut from = context.trackers.clone();
-            from.extend(magnet.native_trackers.iter().filter_map(|text| text.parse().ok()));
+            from.extend(magnet.native_trackers.iter().filter_map(|text| text.parse::<SocketAddr>().ok()));
             peers = magnet.peers.iter().filter_map(|peer| peer.parse().ok()).collect();
             ask(context, &What::HashV2(hash), &from, &peers, say)?
         }
@@ -339,7 +340,7 @@ fn ask_one(
         },
         _ => return Ok(None),
     };
-    match trackers::fetch(tracker, context.bind, hash) {
+    match calls::fetch(tracker, context.bind, hash) {
         Ok(bytes) => {
             let meta = Metainfo::parse(&bytes);
             if let Some(meta) = meta.ok().filter(|meta| meta.info_hash_v2 == Some(hash)) {
@@ -351,7 +352,7 @@ fn ask_one(
         Err(error) => return Err(CliError::new(Exit::NoAnswer, error.to_string())),
     }
     // The tracker has no .torrent: whoever has the content has it too.
-    let listed = trackers::peers(tracker, context.bind, hash, 0, METADATA_PEERS);
+    let listed = calls::peers(tracker, context.bind, hash, 0, METADATA_PEERS);
     let addresses: Vec<SocketAddr> =
         listed.unwrap_or_default().iter().filter(|p| p.native).map(|p| p.addr).collect();
     Ok(from_peers(context, &addresses, hash))
@@ -371,7 +372,7 @@ fn look_up(
     name: &str,
     prefix: &str,
 ) -> Result<Option<Candidate>, CliError> {
-    let found = trackers::lookup(tracker, context.bind, name).map_err(|error| match error {
+    let found = calls::lookup(tracker, context.bind, name).map_err(|error| match error {
         TrackerError::Refused { .. } => CliError::new(Exit::NotFound, error.to_string()),
         _ => CliError::new(Exit::NoAnswer, error.to_string()),
     })?;

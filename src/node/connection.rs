@@ -349,7 +349,22 @@ fn make_room(shared: &Shared, peers: &Peers, new: &Connection) -> Result<(), Ref
     if shared.connections.load(Ordering::Acquire) >= shared.max_peers {
         return Err(Refused::Full);
     }
+    let ip = new.who.address.ip();
+    let from_there = peers.connections.values().filter(|c| c.who.address.ip() == ip).count();
+    if shared.max_per_ip > 0 && from_there >= shared.max_per_ip && !is_local(ip) {
+        return Err(Refused::Full);
+    }
     Ok(())
+}
+
+/// Loopback and private addresses, of which one may stand for many peers.
+fn is_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => {
+            ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
+        }
+    }
 }
 
 /// The first word after the opening: everything, nothing, or a bitfield in parts. It is put into

@@ -46,6 +46,8 @@ pub struct Shared {
     pub clock: Clock,
     /// The most connections in all.
     pub max_peers: usize,
+    /// The most with one address, loopback and private ones exempt; 0 is no limit.
+    pub max_per_ip: usize,
     /// The torrents, by info-hash.
     pub torrents: Mutex<HashMap<InfoHashV2, Arc<Torrent>>>,
     /// Connections that have something to send, each at most once.

@@ -1,60 +1,155 @@
-//! Trackers, from a peer's side.
-#![allow(missing_docs, dead_code)]
+//! Trackers, as a peer sees them: questions by TCP, and the heartbeat by UDP.
+//!
+//! [`calls`] asks a tracker something and waits for the answer, with a deadline: a name, a
+//! .torrent, the catalogue. [`Heartbeat`] is one thread for all trackers: it registers our
+//! torrents, keeps them alive, brings peers, and says good-bye. What it says to one tracker and
+//! when is [`link`]'s decision, which touches no socket. Events come over a channel; when the
+//! channel is full an event is dropped, because the next beat or list brings it again.
+
+/// Questions by TCP that wait for their answer.
+pub mod calls;
+
+/// What to say to one tracker, and when.
+pub mod link;
+
+mod errand;
+mod heartbeat;
+
+pub use heartbeat::{Heartbeat, HeartbeatConfig};
+
 use crate::bitfield::Bitfield;
-use crate::clock::Clock;
-use crate::ids::{InfoHashV2, PeerId};
-use crossbeam_channel::Sender;
+use crate::ids::InfoHashV2;
+use crate::protocol::Malformed;
+use crate::protocol::tracker_native::{ErrorCode, PeerEntry};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
-pub struct PeerEntry {
-    pub addr: SocketAddr,
-    pub seed: bool,
-    pub native: bool,
-    pub bittorrent: bool,
-}
-pub enum TrackerEvent {
-    Peers { tracker: SocketAddr, info_hash: InfoHashV2, peers: Vec<PeerEntry> },
-    Registered { tracker: SocketAddr, info_hash: InfoHashV2 },
-    NeedsPublish { tracker: SocketAddr, info_hash: InfoHashV2 },
-    Unreachable { tracker: SocketAddr, why: String },
-    Reachable { tracker: SocketAddr },
-}
+
+/// How one of our torrents stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TorrentReport {
+    /// The content.
     pub info_hash: InfoHashV2,
+    /// Its name; empty while it is not known.
     pub name: String,
+    /// Its size in bytes.
     pub size: u64,
+    /// Its pieces; 0 while they are not known.
     pub pieces: u32,
+    /// Bytes we lack.
     pub left: u64,
+    /// Bytes sent since the start.
     pub uploaded: u64,
+    /// Bytes received since the start.
     pub downloaded: u64,
+    /// Bytes received a second.
     pub down_rate: u64,
+    /// Bytes sent a second.
     pub up_rate: u64,
+    /// The pieces we have.
     pub have: Bitfield,
+    /// Whether to ask for peers more often than the tracker suggests.
     pub wants_peers: bool,
+    /// Whether we have everything.
     pub seeding: bool,
 }
-pub struct HeartbeatConfig {
-    pub trackers: Vec<SocketAddr>,
-    pub bind: Option<IpAddr>,
-    pub port: u16,
-    pub peer_id: PeerId,
-    pub clock: Clock,
+
+/// What a tracker brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrackerEvent {
+    /// Peers of a torrent.
+    Peers {
+        /// Who gave them.
+        tracker: SocketAddr,
+        /// The content.
+        info_hash: InfoHashV2,
+        /// The peers, without ourselves.
+        peers: Vec<PeerEntry>,
+    },
+    /// The tracker lists us for a torrent.
+    Registered {
+        /// The tracker.
+        tracker: SocketAddr,
+        /// The content.
+        info_hash: InfoHashV2,
+    },
+    /// The tracker lacks the .torrent: whoever has it publishes it.
+    NeedsPublish {
+        /// The tracker.
+        tracker: SocketAddr,
+        /// The content.
+        info_hash: InfoHashV2,
+    },
+    /// The tracker does not answer; it is asked on.
+    Unreachable {
+        /// The tracker.
+        tracker: SocketAddr,
+        /// Why, in a few words.
+        why: String,
+    },
+    /// The tracker answers, for the first time or again.
+    Reachable {
+        /// The tracker.
+        tracker: SocketAddr,
+    },
 }
-pub struct Heartbeat {
-    e: Sender<TrackerEvent>,
+
+/// Why a question to a tracker has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TrackerError {
+    /// Nobody answered.
+    #[error("no tracker answered at {tracker} ({why}): is tracker running?")]
+    NoAnswer {
+        /// Where.
+        tracker: SocketAddr,
+        /// Why, in a few words.
+        why: String,
+    },
+    /// The tracker said no.
+    #[error("the tracker at {tracker} refused: {message}")]
+    Refused {
+        /// Where.
+        tracker: SocketAddr,
+        /// Which rule.
+        code: ErrorCode,
+        /// The rule in words.
+        message: String,
+        /// When it may be worth asking again.
+        retry_after: Option<Duration>,
+    },
+    /// Whoever answered does not speak the protocol.
+    #[error("what answered at {tracker} is no tracker of ours: {why}")]
+    Nonsense {
+        /// Where.
+        tracker: SocketAddr,
+        /// What it did.
+        why: String,
+    },
 }
-impl Heartbeat {
-    pub fn start(
-        _: HeartbeatConfig,
-        _: Box<dyn Fn() -> Vec<TorrentReport> + Send>,
-        e: Sender<TrackerEvent>,
-    ) -> io::Result<Self> {
-        Ok(Self { e })
+
+impl TrackerError {
+    fn io(tracker: SocketAddr, error: &io::Error) -> Self {
+        Self::NoAnswer { tracker, why: reason(error) }
     }
-    pub fn nudge(&self) {}
-    pub fn stop(self, _: Duration) {}
+
+    fn malformed(tracker: SocketAddr, what: &Malformed) -> Self {
+        Self::Nonsense { tracker, why: what.to_string() }
+    }
+
+    fn out_of_place(tracker: SocketAddr, word: &str) -> Self {
+        Self::Nonsense { tracker, why: format!("a {word} is no answer to that") }
+    }
 }
-pub fn publish(_: SocketAddr, _: Option<IpAddr>, _: &str, _: &[u8]) -> Result<(), io::Error> {
-    Ok(())
+
+/// An error of a socket in a few words.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".into(),
+        io::ErrorKind::ConnectionReset => "connection reset".into(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => "connection closed".into(),
+        io::ErrorKind::HostUnreachable => "host unreachable".into(),
+        io::ErrorKind::NetworkUnreachable => "network unreachable".into(),
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "no answer in time".into(),
+        _ => error.to_string(),
+    }
 }

@@ -9,7 +9,7 @@ pub enum StorageError {
     /// No room on the disk or in the quota.
     #[error(
         "{}: the disk is full: {need} bytes are needed, {have} are free; \
-         make room or choose another folder with --output", .path.display()
+         make room or choose another folder with --download-dir", .path.display()
     )]
     Full {
         /// The file that does not fit.
@@ -22,7 +22,7 @@ pub enum StorageError {
     /// Permissions or a read-only disk.
     #[error(
         "{}: cannot {doing}: {source}; check its permissions or choose another folder with \
-         --output", .path.display()
+         --download-dir", .path.display()
     )]
     Denied {
         /// The file or folder.
@@ -49,7 +49,7 @@ pub enum StorageError {
     /// A file that is not ours has the name.
     #[error(
         "{}: another file of {size} bytes is there, {wanted} were expected; move it away or \
-         choose another folder with --output", .path.display()
+         choose another folder with --download-dir", .path.display()
     )]
     Exists {
         /// The file found.
@@ -60,7 +60,7 @@ pub enum StorageError {
         wanted: u64,
     },
     /// Another program has locked the file.
-    #[error("{}: in use by another peer; stop that one or choose another folder with --output",
+    #[error("{}: in use by another peer; stop that one or choose another folder with --download-dir",
         .path.display())]
     Busy {
         /// The locked file.

@@ -7,8 +7,9 @@ use super::super::style::ColorChoice;
 use super::super::units::{AtLeastOne, Count, Factor, PieceLength, RateLimit, Ratio, TimeSpan};
 use super::super::what::What;
 use super::{address, port, tracker_addr};
+use crate::logic::picker::Policy;
 use crate::config::{
-    ChokerName, IoMode, PeerConfig, PickerName, PortChoice, TrackerAddr, default_bind,
+    IoMode, PeerConfig, PortChoice, TrackerAddr, default_bind,
 };
 use argh::{ArgsInfo, FromArgs};
 use log::LevelFilter;
@@ -83,13 +84,9 @@ pub struct NodeArgs {
     #[argh(option, arg_name = "host:port")]
     pub peer: Vec<String>,
 
-    /// which piece comes next: rarest-first (rarest-first)
-    #[argh(option, arg_name = "name", from_str_fn(picker))]
-    pub picker: Option<PickerName>,
-
-    /// whom to serve: tit-for-tat (tit-for-tat)
-    #[argh(option, arg_name = "name", from_str_fn(choker))]
-    pub choker: Option<ChokerName>,
+    /// which piece comes next: rarest, random or sequential (rarest)
+    #[argh(option, arg_name = "name")]
+    pub picker: Option<Policy>,
 
     /// divide the strategies' timers by this, for lectures (1)
     #[argh(option, arg_name = "x")]
@@ -163,7 +160,6 @@ impl NodeArgs {
             io: self.io.unwrap_or_default(),
             time_scale: self.time_scale.map_or(default.time_scale, |Factor(factor)| factor),
             picker: self.picker.unwrap_or_default(),
-            choker: self.choker.unwrap_or_default(),
             peers: self.peer.iter().map(|peer| dialled(peer)).collect::<Result<_, _>>()?,
             ..default
         })
@@ -192,14 +188,6 @@ fn dialled(peer: &str) -> Result<SocketAddr, CliError> {
     }
     let mut found = peer.to_socket_addrs().map_err(|_| expected("no such host"))?;
     found.next().ok_or_else(|| expected("no such host"))
-}
-
-fn picker(text: &str) -> Result<PickerName, String> {
-    named(text, &[("rarest-first", PickerName::RarestFirst)])
-}
-
-fn choker(text: &str) -> Result<ChokerName, String> {
-    named(text, &[("tit-for-tat", ChokerName::TitForTat)])
 }
 
 fn io_mode(text: &str) -> Result<IoMode, String> {
@@ -247,8 +235,8 @@ mod tests {
         let given = config(
             "--leech x -t 10.0.0.1 -t [::1]:7 -w out -p0 --bind 0.0.0.0 -d 500 -u2M \
              --max-peers=9 --max-per-ip 0 --upload-slots 0 --timeout 500ms --seed-time 0 \
-             --seed-ratio 1.5 --piece-length 1MiB --peer 127.0.0.2:6881 --picker rarest-first \
-             --choker tit-for-tat --time-scale 60 --io pread",
+             --seed-ratio 1.5 --piece-length 1MiB --peer 127.0.0.2:6881 --picker sequential \
+             --time-scale 60 --io pread",
         );
         let expected = PeerConfig {
             trackers: vec![

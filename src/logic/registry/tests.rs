@@ -1,0 +1,292 @@
+//! The rules of the tables, each a sentence.
+
+use super::*;
+use crate::ids::PieceIndex;
+use proptest::prelude::*;
+use std::collections::HashSet;
+
+fn at(secs: u64) -> Moment {
+    Moment::after(Duration::from_secs(secs))
+}
+
+fn hash(n: u8) -> InfoHashV2 {
+    InfoHashV2([n; 32])
+}
+
+fn addr(n: u32) -> SocketAddr {
+    SocketAddr::new(IpAddr::from((0x0100_0000 + n).to_be_bytes()), 6881)
+}
+
+fn peer(torrent: u8, n: u32, left: u64) -> Registration {
+    Registration {
+        info_hash: hash(torrent),
+        addr: addr(n),
+        peer_id: PeerId([n as u8; 20]),
+        name: "big.zip".into(),
+        size: 100,
+        pieces: 10,
+        left,
+        uploaded: 0,
+        downloaded: 0,
+        have: Have::Unknown,
+        native: true,
+        bittorrent: false,
+    }
+}
+
+fn beat(torrent: u8, left: u64, news: &[u32]) -> Beat {
+    let news = news.iter().copied().map(PieceIndex).collect();
+    Beat { info_hash: hash(torrent).truncated(), left, down: 1, up: 2, news }
+}
+
+fn registry(change: impl FnOnce(&mut Params)) -> Registry {
+    let mut params = Params::default();
+    change(&mut params);
+    Registry::new(params)
+}
+
+fn counts(registry: &Registry, torrent: u8) -> Option<(u32, u32)> {
+    registry.swarm(&hash(torrent)).map(|swarm| (swarm.seeders, swarm.leechers))
+}
+
+#[test]
+fn started_completed_and_stopped_are_counted() {
+    let mut r = registry(|_| {});
+    r.on_register(at(0), peer(1, 1, 0)).unwrap();
+    r.on_register(at(0), peer(1, 2, 100)).unwrap();
+    assert_eq!(counts(&r, 1), Some((1, 1)));
+    assert!(r.on_completed(at(1), &hash(1), addr(2)));
+    assert!(r.on_completed(at(1), &hash(1), addr(2)), "said twice, counted once");
+    assert_eq!(counts(&r, 1), Some((2, 0)));
+    assert_eq!(r.swarm(&hash(1)).unwrap().completed, 1);
+    assert!(r.on_stopped(&hash(1), addr(1), PeerId([1; 20])));
+    assert!(!r.on_stopped(&hash(1), addr(1), PeerId([1; 20])));
+    assert_eq!(counts(&r, 1), Some((1, 0)));
+    assert!(r.on_stopped(&hash(1), addr(2), PeerId([2; 20])));
+    assert_eq!((counts(&r, 1), r.torrents(), r.peers()), (None, 0, 0));
+}
+
+#[test]
+fn nobody_stops_a_peer_with_another_id() {
+    let mut r = registry(|_| {});
+    r.on_register(at(0), peer(1, 1, 0)).unwrap();
+    assert!(!r.on_stopped(&hash(1), addr(1), PeerId([9; 20])));
+    assert_eq!(counts(&r, 1), Some((1, 0)));
+}
+
+#[test]
+fn a_silent_peer_is_dropped_and_one_that_beats_stays() {
+    let mut r = registry(|_| {});
+    r.on_register(at(0), peer(1, 1, 0)).unwrap();
+    r.on_register(at(1), peer(1, 2, 9)).unwrap();
+    assert_eq!(r.deadline(), Some(at(15)));
+    assert!(r.on_beat(at(5), addr(1), &beat(1, 0, &[])));
+    assert_eq!(r.deadline(), Some(at(16)));
+    assert_eq!(r.on_tick(at(15), 1000), 0);
+    assert_eq!(r.on_tick(at(16), 1000), 1);
+    assert_eq!(counts(&r, 1), Some((1, 0)));
+    assert!(!r.on_beat(at(17), addr(2), &beat(1, 9, &[])), "told that it is unknown");
+    assert_eq!(r.on_tick(at(20), 1000), 1);
+    assert_eq!((r.torrents(), r.deadline()), (0, None));
+}
+
+#[test]
+fn a_turn_drops_no_more_than_it_may() {
+    let mut r = registry(|_| {});
+    for n in 0..2500 {
+        r.on_register(at(0), peer((n % 5) as u8, n, 0)).unwrap();
+    }
+    let turns: Vec<usize> = (0..4).map(|_| r.on_tick(at(60), 1000)).collect();
+    assert_eq!(turns, [1000, 1000, 500, 0]);
+}
+
+#[test]
+fn an_answer_holds_a_seeder_and_never_the_asker() {
+    let mut r = registry(|_| {});
+    r.on_register(at(0), peer(1, 0, 0)).unwrap();
+    for n in 1..200 {
+        r.on_register(at(0), peer(1, n, 5)).unwrap();
+    }
+    for asker in 0..200 {
+        let peers = r.next_peers(&hash(1), Some(addr(asker)), 10);
+        let distinct: HashSet<SocketAddr> = peers.iter().map(|p| p.addr).collect();
+        assert_eq!((peers.len(), distinct.len()), (10, 10));
+        assert!(!distinct.contains(&addr(asker)));
+        assert_eq!(peers.iter().filter(|p| p.seed).count(), usize::from(asker != 0));
+    }
+    assert_eq!(r.next_peers(&hash(1), Some(addr(7)), 1000).len(), 199);
+    assert_eq!(r.next_peers(&hash(2), None, 10), []);
+    assert_eq!(r.next_peers(&hash(1), None, 0), []);
+}
+
+#[test]
+fn every_peer_is_given_out_about_as_often() {
+    let mut r = registry(|_| {});
+    for n in 0..40 {
+        r.on_register(at(0), peer(1, n, u64::from(n >= 20))).unwrap();
+    }
+    let mut given = HashMap::new();
+    for _ in 0..4000 {
+        for peer in r.next_peers(&hash(1), None, 10) {
+            *given.entry(peer.addr).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(given.len(), 40);
+    assert!(given.values().all(|&n| (800..1300).contains(&n)), "{given:?}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_answers() {
+    let answers = || {
+        let mut r = registry(|p| p.seed = 7);
+        for n in 0..100 {
+            r.on_register(at(0), peer(1, n, u64::from(n % 3))).unwrap();
+        }
+        (0..10).map(|_| r.next_peers(&hash(1), None, 5)).collect::<Vec<_>>()
+    };
+    assert_eq!(answers(), answers());
+}
+
+#[test]
+fn made_up_registrations_displace_each_other_and_no_honest_swarm() {
+    let mut r = registry(|p| (p.max_torrents, p.max_peers) = (10, 20));
+    for n in 0..5 {
+        r.on_register(at(0), peer(1, n, 5)).unwrap();
+        assert!(r.on_beat(at(1), addr(n), &beat(1, 4, &[])));
+    }
+    for n in 100..1000 {
+        r.on_register(at(2), peer((n % 200 + 2) as u8, n, 5)).unwrap();
+        assert!(r.torrents() <= 10 && r.peers() <= 20);
+    }
+    assert_eq!(counts(&r, 1), Some((0, 5)));
+    assert_eq!(r.torrents(), 10);
+}
+
+#[test]
+fn when_everyone_beats_a_newcomer_is_refused() {
+    let mut r = registry(|p| (p.max_torrents, p.max_peers, p.max_peers_per_torrent) = (2, 3, 2));
+    for (torrent, n) in [(1, 1), (1, 2), (2, 3)] {
+        r.on_register(at(0), peer(torrent, n, 5)).unwrap();
+        r.on_beat(at(1), addr(n), &beat(torrent, 5, &[]));
+    }
+    assert_eq!(r.on_register(at(2), peer(3, 9, 5)), Err(Refused::Torrents));
+    assert_eq!(r.on_register(at(2), peer(1, 9, 5)), Err(Refused::Torrent));
+    assert_eq!(r.on_register(at(2), peer(2, 9, 5)), Err(Refused::Peers));
+    assert_eq!(r.on_register(at(2), peer(1, 1, 4)), Ok(()), "who is known is never refused");
+}
+
+#[test]
+fn a_full_torrent_gives_up_its_oldest_unheard_of_peer() {
+    let mut r = registry(|p| p.max_peers_per_torrent = 2);
+    r.on_register(at(0), peer(1, 1, 5)).unwrap();
+    r.on_register(at(1), peer(1, 2, 5)).unwrap();
+    r.on_register(at(2), peer(1, 3, 5)).unwrap();
+    let mut left: Vec<SocketAddr> = r.holders(&hash(1)).map(|h| h.addr).collect();
+    left.sort();
+    assert_eq!(left, [addr(2), addr(3)]);
+}
+
+#[test]
+fn an_address_has_its_cap_and_local_ones_have_none() {
+    let at_ip = |torrent: u8, ip: &str, port: u16| Registration {
+        addr: SocketAddr::new(ip.parse().unwrap(), port),
+        ..peer(torrent, 0, 5)
+    };
+    let mut r = registry(|p| p.max_per_address = 2);
+    assert_eq!(r.on_register(at(0), at_ip(1, "8.8.8.8", 1)), Ok(()));
+    assert_eq!(r.on_register(at(0), at_ip(2, "8.8.8.8", 1)), Ok(()));
+    assert_eq!(r.on_register(at(0), at_ip(3, "8.8.8.8", 1)), Err(Refused::Address));
+    assert_eq!(r.on_register(at(0), at_ip(1, "2001:db8::1", 1)), Ok(()));
+    assert_eq!(r.on_register(at(0), at_ip(1, "2001:db8::2", 1)), Ok(()));
+    assert_eq!(r.on_register(at(0), at_ip(1, "2001:db8::3", 1)), Err(Refused::Address));
+    for port in 1..100 {
+        for ip in ["127.0.0.1", "10.0.0.1", "192.168.1.1", "::1", "fd00::1"] {
+            assert_eq!(r.on_register(at(0), at_ip(1, ip, port)), Ok(()));
+        }
+    }
+    assert_eq!(r.on_tick(at(100), 10_000), 4 + 99 * 5);
+    assert_eq!(r.on_register(at(100), at_ip(3, "8.8.8.8", 1)), Ok(()), "counted down again");
+}
+
+#[test]
+fn beats_fill_the_bitmap_and_bitmaps_have_their_cap() {
+    let mut r = registry(|p| p.max_bitmap_bytes = 3);
+    let with = |n, left| Registration { have: Have::Some(Bitfield::new(10)), ..peer(1, n, left) };
+    r.on_register(at(0), with(1, 100)).unwrap();
+    r.on_register(at(0), with(2, 100)).unwrap();
+    r.on_beat(at(1), addr(1), &beat(1, 80, &[0, 9, 10, u32::MAX]));
+    let have = |n| r.holders(&hash(1)).find(|h| h.addr == addr(n)).unwrap().have.clone();
+    let Have::Some(bits) = have(1) else { panic!("peer 1 has said what it has") };
+    assert_eq!(bits.as_bytes(), [0x80, 0x40]);
+    assert_eq!(have(2), Have::Unknown, "the cap is three bytes");
+    r.on_completed(at(2), &hash(1), addr(1));
+    r.on_register(at(2), with(2, 100)).unwrap();
+    assert!(r.holders(&hash(1)).any(|h| matches!(h.have, Have::Some(_))), "room again");
+}
+
+#[test]
+fn a_peer_that_wants_no_more_but_lacks_pieces_is_no_seeder() {
+    let mut r = registry(|_| {});
+    let half = Have::Some(Bitfield::from_bytes(&[0xf0, 0], 10).unwrap());
+    r.on_register(at(0), Registration { have: half, ..peer(1, 1, 0) }).unwrap();
+    assert_eq!(counts(&r, 1), Some((0, 1)));
+}
+
+#[test]
+fn one_publisher_is_asked_at_a_time() {
+    let mut r = registry(|_| {});
+    let pause = Duration::from_secs(2);
+    assert!(!r.next_publisher(at(0), &hash(1), pause));
+    r.on_register(at(0), peer(1, 1, 0)).unwrap();
+    assert!(r.next_publisher(at(0), &hash(1), pause));
+    assert!(!r.next_publisher(at(1), &hash(1), pause));
+    assert!(r.next_publisher(at(2), &hash(1), pause));
+}
+
+proptest! {
+    /// Whatever happens, counts agree with the tables and caps hold.
+    #[test]
+    fn any_history_keeps_the_tables_consistent(
+        events in proptest::collection::vec((0..7_u8, 0..4_u8, 0..12_u32, 0..3_u64), 1..300),
+    ) {
+        let mut r = registry(|p| {
+            (p.max_torrents, p.max_peers, p.max_peers_per_torrent) = (3, 9, 5);
+            (p.max_per_address, p.max_bitmap_bytes) = (2, 7);
+        });
+        let mut now = 0;
+        for (what, torrent, n, left) in events {
+            match what {
+                0 | 1 => _ = r.on_register(at(now), peer(torrent, n, left)),
+                2 => {
+                    let have = Have::Some(Bitfield::new(10));
+                    let _ = r.on_register(at(now), Registration { have, ..peer(torrent, n, left) });
+                }
+                3 => _ = r.on_beat(at(now), addr(n), &beat(torrent, left, &[n])),
+                4 => _ = r.on_completed(at(now), &hash(torrent), addr(n)),
+                5 => _ = r.on_stopped(&hash(torrent), addr(n), PeerId([n as u8; 20])),
+                _ => {
+                    now += 4;
+                    r.on_tick(at(now), 2);
+                }
+            }
+            let swarms: Vec<_> = r.swarms_after(None).map(|(h, s)| (h, s.seeders, s.leechers)).collect();
+            let mut peers = 0;
+            let mut bytes = 0;
+            for (h, seeders, leechers) in swarms {
+                let members = (seeders + leechers) as usize;
+                prop_assert!((1..=5).contains(&members));
+                prop_assert_eq!(r.holders(&h).count(), members);
+                prop_assert!(r.holders(&h).filter(|m| m.left == 0).count() >= seeders as usize);
+                bytes += r.holders(&h).map(|m| m.have.bytes()).sum::<usize>();
+                let given = r.next_peers(&h, Some(addr(n)), 99);
+                prop_assert!(given.len() + 1 >= members && given.iter().all(|p| p.addr != addr(n)));
+                peers += members;
+            }
+            prop_assert_eq!((peers, bytes), (r.peers(), r.bitmap_bytes));
+            prop_assert!(peers <= 9 && r.torrents() <= 3 && bytes <= 7);
+        }
+        r.on_tick(at(now + 100), 1000);
+        prop_assert_eq!((r.peers(), r.torrents(), r.per_address.len()), (0, 0, 0));
+        prop_assert_eq!((r.unproven.len(), r.bitmap_bytes), (0, 0));
+    }
+}

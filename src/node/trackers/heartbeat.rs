@@ -1,0 +1,318 @@
+//! The heartbeat: one thread that keeps every tracker informed.
+//!
+//! It waits for datagrams, for errands by TCP and for being nudged, never past the next
+//! deadline, and carries between the [`Link`]s and their sockets. Each tracker has its own
+//! connected UDP socket, so the kernel drops what others send and tells us when nobody listens
+//! there. Nothing here blocks on one tracker.
+
+use super::errand::Running;
+use super::link::{ErrandResult, Link};
+use super::{TorrentReport, TrackerEvent, reason};
+use crate::clock::{Clock, Moment};
+use crate::ids::PeerId;
+use crate::readiness::{Interest, Readiness, Waker, Watched};
+use crossbeam_channel::Sender;
+use parking_lot::Mutex;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// Errands under way at once, over all trackers.
+const MAX_ERRANDS: usize = 8;
+
+/// Datagrams read from one tracker before the others have their turn.
+const DATAGRAMS_A_TURN: usize = 64;
+
+/// What the heartbeat needs to know.
+#[derive(Debug, Clone)]
+pub struct HeartbeatConfig {
+    /// All trackers.
+    pub trackers: Vec<SocketAddr>,
+    /// The address to send from; any if `None`.
+    pub bind: Option<IpAddr>,
+    /// Where we listen for peers.
+    pub port: u16,
+    /// Who we are.
+    pub peer_id: PeerId,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Who asks.
+pub(super) struct Identity {
+    pub bind: Option<IpAddr>,
+    pub port: u16,
+    pub peer_id: PeerId,
+}
+
+/// How our torrents stand, whenever it is asked.
+pub type ReportSource = Box<dyn Fn() -> Vec<TorrentReport> + Send>;
+
+/// The running thread.
+pub struct Heartbeat {
+    shared: Arc<Shared>,
+    waker: Waker,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    nudged: AtomicBool,
+    /// How long the good-bye may take, once we are leaving.
+    stop: Mutex<Option<Duration>>,
+}
+
+impl Heartbeat {
+    /// Starts the thread. `source` is called on it, at every beat and nudge.
+    pub fn start(
+        config: HeartbeatConfig,
+        source: ReportSource,
+        events: Sender<TrackerEvent>,
+    ) -> io::Result<Self> {
+        let readiness = Readiness::new()?;
+        let (waker, shared) = (readiness.waker(), Arc::new(Shared::default()));
+        let heart = Heart::new(config, readiness, source, events, Arc::clone(&shared));
+        let thread = thread::Builder::new().name("heartbeat".into()).spawn(|| heart.run())?;
+        Ok(Self { shared, waker, thread: Some(thread) })
+    }
+
+    /// Something changed that trackers should hear of now: a torrent came, went or was completed,
+    /// or peers are wanted.
+    pub fn nudge(&self) {
+        self.shared.nudged.store(true, Ordering::SeqCst);
+        self.waker.wake();
+    }
+
+    /// Unregisters everything, waiting for answers up to `deadline` in all, and ends the thread.
+    pub fn stop(mut self, deadline: Duration) {
+        self.say_stop(deadline);
+        self.join();
+    }
+
+    fn say_stop(&self, deadline: Duration) {
+        *self.shared.stop.lock() = Some(deadline);
+        self.waker.wake();
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("the heartbeat thread panicked");
+        }
+    }
+}
+
+impl Drop for Heartbeat {
+    /// Without a good-bye.
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            self.say_stop(Duration::ZERO);
+            self.join();
+        }
+    }
+}
+
+/// One tracker and the way to it.
+struct Line {
+    link: Link,
+    socket: Option<Watched<UdpSocket>>,
+}
+
+struct Heart {
+    me: Identity,
+    clock: Clock,
+    readiness: Readiness,
+    lines: Vec<Line>,
+    errands: Vec<Option<Running>>,
+    source: ReportSource,
+    events: Sender<TrackerEvent>,
+    shared: Arc<Shared>,
+    /// When the thread ends at the latest, once we are leaving.
+    end: Option<Moment>,
+}
+
+impl Heart {
+    fn new(
+        config: HeartbeatConfig,
+        readiness: Readiness,
+        source: ReportSource,
+        events: Sender<TrackerEvent>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let HeartbeatConfig { trackers, bind, port, peer_id, clock } = config;
+        let link = |tracker| Link::new(tracker, port, peer_id, clock, fastrand::u32(..));
+        Self {
+            me: Identity { bind, port, peer_id },
+            clock,
+            readiness,
+            lines: trackers.into_iter().map(|t| Line { link: link(t), socket: None }).collect(),
+            errands: (0..MAX_ERRANDS).map(|_| None).collect(),
+            source,
+            events,
+            shared,
+            end: None,
+        }
+    }
+
+    fn run(mut self) {
+        let mut ready = Vec::new();
+        let mut scratch = vec![0; 64 * 1024];
+        loop {
+            let now = self.clock.now();
+            self.heed_stop(now);
+            self.refresh_reports(now);
+            self.speak(now);
+            self.start_errands(now);
+            self.pass_on_events();
+            if self.is_over(now) {
+                return;
+            }
+            if let Err(e) = self.readiness.wait(&mut ready, Some(self.patience())) {
+                return log::error!("the heartbeat cannot wait for its sockets: {e}");
+            }
+            let now = self.clock.now();
+            self.listen(now, &ready, &mut scratch);
+            self.continue_errands(now, &mut scratch);
+        }
+    }
+
+    fn heed_stop(&mut self, now: Moment) {
+        if let Some(time) = *self.shared.stop.lock()
+            && self.end.is_none()
+        {
+            self.end = Some(now + time);
+            self.lines.iter_mut().for_each(|line| line.link.on_stop());
+        }
+    }
+
+    fn is_over(&self, now: Moment) -> bool {
+        let gone = || self.lines.iter().all(|line| line.link.is_gone());
+        self.end.is_some_and(|end| end <= now || gone())
+    }
+
+    fn refresh_reports(&mut self, now: Moment) {
+        let nudged = self.shared.nudged.swap(false, Ordering::SeqCst);
+        self.lines.iter_mut().for_each(|line| line.link.on_tick(now));
+        if self.end.is_none()
+            && (nudged || self.lines.iter().any(|line| line.link.wants_reports(now)))
+        {
+            let reports = (self.source)();
+            self.lines.iter_mut().for_each(|line| line.link.on_reports(now, &reports));
+        }
+    }
+
+    fn speak(&mut self, now: Moment) {
+        for (key, line) in self.lines.iter_mut().enumerate() {
+            while let Some(datagram) = line.link.next_datagram(now) {
+                if let Err(e) = line.send(&datagram, &self.me, (&self.readiness, key)) {
+                    line.link.on_unreachable(now, &reason(&e));
+                    break;
+                }
+            }
+        }
+    }
+
+    fn listen(&mut self, now: Moment, ready: &[usize], scratch: &mut [u8]) {
+        for &key in ready {
+            if let Some(line) = self.lines.get_mut(key) {
+                line.listen(now, scratch);
+            }
+        }
+    }
+
+    /// Starts what the links ask for, as far as there is room; the rest waits its turn.
+    fn start_errands(&mut self, now: Moment) {
+        for at in 0..self.lines.len() {
+            while let Some(slot) = self.errands.iter().position(Option::is_none) {
+                let link = &mut self.lines[at].link;
+                let Some(errand) = link.next_errand() else { break };
+                let way = (&self.readiness, self.lines.len() + slot);
+                let tracker = self.lines[at].link.tracker();
+                let started = Running::start(now, tracker, (at, errand.clone()), &self.me, way);
+                match started {
+                    Ok(running) => self.errands[slot] = Some(running),
+                    Err(e) => {
+                        log::debug!("no connection to {tracker}: {e}");
+                        self.lines[at].link.on_errand(errand, ErrandResult::Failed);
+                    }
+                }
+            }
+        }
+    }
+
+    fn continue_errands(&mut self, now: Moment, scratch: &mut [u8]) {
+        for slot in &mut self.errands {
+            let Some(running) = slot else { continue };
+            let Some(result) = running.on_ready(now, scratch) else { continue };
+            if let Some(done) = slot.take() {
+                let link = &mut self.lines[done.link].link;
+                link.on_errand(done.into_errand(), result);
+            }
+        }
+    }
+
+    fn pass_on_events(&mut self) {
+        for line in &mut self.lines {
+            while let Some(event) = line.link.next_event() {
+                if let Err(e) = self.events.try_send(event) {
+                    log::debug!("nobody took a tracker's news: {e}");
+                }
+            }
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        let links = self.lines.iter().map(|line| line.link.deadline());
+        let errands = self.errands.iter().flatten().map(Running::deadline);
+        let first = links.chain(errands).chain(self.end).min();
+        let wait = first.map_or(Duration::MAX, |deadline| deadline.since(self.clock.now()));
+        wait.clamp(Duration::from_millis(1), Duration::from_secs(60))
+    }
+}
+
+impl Line {
+    fn send(
+        &mut self,
+        datagram: &[u8],
+        me: &Identity,
+        (readiness, key): (&Readiness, usize),
+    ) -> io::Result<()> {
+        if self.socket.is_none() {
+            let socket = connected_to(self.link.tracker(), me.bind)?;
+            self.socket = Some(readiness.watch(socket, key, Interest::Read)?);
+        }
+        let socket = self.socket.as_ref().expect("it was opened above");
+        match socket.send(datagram) {
+            // The kernel's buffer is full: as good as lost on the way.
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            result => result.map(drop),
+        }
+    }
+
+    fn listen(&mut self, now: Moment, scratch: &mut [u8]) {
+        let Some(socket) = &self.socket else { return };
+        for _ in 0..DATAGRAMS_A_TURN {
+            match socket.recv(scratch) {
+                Ok(length) => self.link.on_datagram(now, &scratch[..length]),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(e) => return self.link.on_unreachable(now, &reason(&e)),
+            }
+        }
+    }
+}
+
+fn connected_to(tracker: SocketAddr, bind: Option<IpAddr>) -> io::Result<UdpSocket> {
+    let any: IpAddr = match tracker {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let ip = bind.filter(|ip| ip.is_ipv4() == tracker.is_ipv4()).unwrap_or(any);
+    let socket = UdpSocket::bind((ip, 0))?;
+    socket.set_nonblocking(true)?;
+    socket.connect(tracker)?;
+    Ok(socket)
+}

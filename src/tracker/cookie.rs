@@ -1,0 +1,131 @@
+//! Proof that an asker receives at the address it sends from, without memory per asker.
+//!
+//! ```text
+//! cookie = epoch:u16be  hash:48 bits       epoch = 64 s
+//! hash   = SHA-256(key, tag, whole epoch, address, port), cut
+//! ```
+//! This epoch and the two before are accepted, so a cookie lives 128 to 192 s. The key is drawn
+//! at every start, so cookies of an earlier run are void. Cookies are compared in constant time;
+//! a wrong one is met with silence.
+
+use crate::clock::Moment;
+use sha2::{Digest, Sha256};
+use std::hash::{BuildHasher, RandomState};
+use std::hint::black_box;
+use std::net::{IpAddr, SocketAddr};
+
+/// How long an epoch is, in seconds.
+const EPOCH_SECS: u64 = 64;
+
+/// How many epochs before the present one are accepted.
+const OLDER_EPOCHS: u64 = 2;
+
+/// Keeps these cookies apart from other uses of the key.
+const TAG: u8 = b'n';
+
+/// The key that cookies are made with.
+pub struct Cookies {
+    key: [u8; 32],
+}
+
+impl Cookies {
+    /// A key from the randomness that the system gave this process for its hash tables.
+    pub fn random() -> Self {
+        let source = RandomState::new();
+        let mut key = [0; 32];
+        for (n, part) in key.chunks_exact_mut(8).enumerate() {
+            part.copy_from_slice(&source.hash_one(n).to_le_bytes());
+        }
+        Self { key }
+    }
+
+    /// The cookie of an asker, now.
+    pub fn of(&self, now: Moment, asker: SocketAddr) -> [u8; 8] {
+        self.in_epoch(epoch(now), asker)
+    }
+
+    /// Whether a cookie is this asker's, and young enough.
+    pub fn accepts(&self, now: Moment, asker: SocketAddr, cookie: [u8; 8]) -> bool {
+        let claimed = u16::from_be_bytes([cookie[0], cookie[1]]);
+        let age = u64::from((epoch(now) as u16).wrapping_sub(claimed));
+        let right = match epoch(now).checked_sub(age) {
+            Some(epoch) if age <= OLDER_EPOCHS => self.in_epoch(epoch, asker),
+            _ => return false,
+        };
+        let differing = right.iter().zip(cookie).fold(0, |bits, (a, b)| bits | (a ^ b));
+        black_box(differing) == 0
+    }
+
+    fn in_epoch(&self, epoch: u64, asker: SocketAddr) -> [u8; 8] {
+        let mut hash = Sha256::new();
+        hash.update(self.key);
+        hash.update([TAG]);
+        hash.update(epoch.to_be_bytes());
+        match asker.ip() {
+            IpAddr::V4(ip) => hash.update(ip.octets()),
+            IpAddr::V6(ip) => hash.update(ip.octets()),
+        }
+        hash.update(asker.port().to_be_bytes());
+        let hash = hash.finalize();
+        let mut cookie = [0; 8];
+        cookie[..2].copy_from_slice(&(epoch as u16).to_be_bytes());
+        cookie[2..].copy_from_slice(&hash[..6]);
+        cookie
+    }
+}
+
+fn epoch(now: Moment) -> u64 {
+    now.elapsed().as_secs() / EPOCH_SECS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const KEY: Cookies = Cookies { key: [7; 32] };
+
+    fn at(secs: u64) -> Moment {
+        Moment::after(Duration::from_secs(secs))
+    }
+
+    fn asker(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_cookie_is_good_for_one_address_and_port() {
+        let cookie = KEY.of(at(10), asker("127.0.0.2:5000"));
+        assert!(KEY.accepts(at(10), asker("127.0.0.2:5000"), cookie));
+        assert!(!KEY.accepts(at(10), asker("127.0.0.3:5000"), cookie));
+        assert!(!KEY.accepts(at(10), asker("127.0.0.2:5001"), cookie));
+        assert!(!Cookies { key: [8; 32] }.accepts(at(10), asker("127.0.0.2:5000"), cookie));
+    }
+
+    #[test]
+    fn a_cookie_lives_between_128_and_192_seconds() {
+        let peer = asker("[2001:db8::1]:1");
+        for made in [0, 1, 63, 64, 1000] {
+            let cookie = KEY.of(at(made), peer);
+            assert!(KEY.accepts(at(made + 128), peer, cookie), "made at {made}");
+            assert!(!KEY.accepts(at(made + 193), peer, cookie), "made at {made}");
+        }
+        let tomorrow = KEY.of(at(86_400), peer);
+        assert!(!KEY.accepts(at(10), peer, tomorrow), "from a far future");
+        let wrapped = KEY.of(at(0), peer);
+        assert!(!KEY.accepts(at(65_536 * EPOCH_SECS), peer, wrapped), "the short epoch came round again");
+    }
+
+    #[test]
+    fn a_million_guesses_open_nothing() {
+        let cookies = Cookies::random();
+        let mut rng = fastrand::Rng::with_seed(1);
+        let peer = asker("127.0.0.1:6881");
+        let now = at(1000);
+        for _ in 0..1_000_000 {
+            let mut guess = rng.u64(..).to_be_bytes();
+            guess[..2].copy_from_slice(&(epoch(now) as u16).to_be_bytes());
+            assert!(!cookies.accepts(now, peer, guess));
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! What the tracker knows, and its answers: no sockets, no clock.
+//!
+//! [`State::on_datagram`] answers one datagram (part `datagrams`), [`State::on_frame`] one frame
+//! of a TCP connection (part `requests`). An asker without a valid cookie is answered by COOKIE
+//! to a HELLO that was no shorter, and otherwise by silence.
+
+mod datagrams;
+mod requests;
+
+pub use requests::{Asker, Feed, Upload};
+
+use super::TrackerOptions;
+use super::catalogue::Catalogue;
+use super::cookie::Cookies;
+use crate::clock::Moment;
+use crate::ids::InfoHashV2;
+use crate::logic::registry::{Params, Registry};
+use crate::protocol::tracker_native::{
+    Ack, Candidate, Error, ErrorCode, Message, Packet, PeerEntry, PeerList,
+};
+use serde::Serialize;
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Figures of one moment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Statistics {
+    /// Seconds since the start.
+    pub uptime_secs: f64,
+    /// Torrents with peers.
+    pub torrents: usize,
+    /// Registrations.
+    pub peers: usize,
+    /// .torrents.
+    pub published: usize,
+    /// Bytes of all .torrents.
+    pub published_bytes: usize,
+    /// TCP connections.
+    pub connections: usize,
+    /// Datagrams received.
+    pub datagrams: u64,
+    /// Datagrams that were no message to a tracker.
+    pub malformed: u64,
+    /// Datagrams without a valid cookie.
+    pub unverified: u64,
+    /// Frames received by TCP.
+    pub requests: u64,
+}
+
+#[derive(Default)]
+struct Counters {
+    datagrams: u64,
+    malformed: u64,
+    unverified: u64,
+    requests: u64,
+}
+
+/// Tables, catalogue, cookies and counters.
+pub struct State {
+    options: TrackerOptions,
+    registry: Registry,
+    catalogue: Catalogue,
+    cookies: Cookies,
+    counters: Counters,
+    /// Bytes of .torrents on their way in.
+    uploading: usize,
+}
+
+impl State {
+    /// Nothing known, a fresh cookie key.
+    pub fn new(options: TrackerOptions) -> Self {
+        let params = Params {
+            max_torrents: options.max_torrents,
+            max_peers: options.max_peers,
+            max_peers_per_torrent: options.max_peers_per_torrent,
+            max_per_address: options.max_per_ip,
+            exempt_local: options.exempt_local,
+            expire: options.expire,
+            seed: options.seed,
+            ..Params::default()
+        };
+        Self {
+            registry: Registry::new(params),
+            catalogue: Catalogue::new(options.max_published, options.max_published_bytes),
+            cookies: Cookies::random(),
+            counters: Counters::default(),
+            uploading: 0,
+            options,
+        }
+    }
+
+    /// Drops who was silent too long, up to `limit` of them.
+    pub fn on_tick(&mut self, now: Moment, limit: usize) {
+        let dropped = self.registry.on_tick(now, limit);
+        if dropped > 0 {
+            log::debug!("dropped {dropped} silent peers, {} are left", self.registry.peers());
+        }
+    }
+
+    /// When somebody is to be dropped.
+    pub fn deadline(&self) -> Option<Moment> {
+        self.registry.deadline()
+    }
+
+    /// Figures of this moment.
+    pub fn statistics(&self, now: Moment, connections: usize) -> Statistics {
+        Statistics {
+            uptime_secs: now.elapsed().as_secs_f64(),
+            torrents: self.registry.torrents(),
+            peers: self.registry.peers(),
+            published: self.catalogue.len(),
+            published_bytes: self.catalogue.bytes(),
+            connections,
+            datagrams: self.counters.datagrams,
+            malformed: self.counters.malformed,
+            unverified: self.counters.unverified,
+            requests: self.counters.requests,
+        }
+    }
+
+    fn ack(&self, seq: u32, unknown: Vec<u8>, publish: Vec<u8>) -> Message {
+        let keepalive_ms = millis(self.options.keepalive);
+        let expire_ms = millis(self.options.expire);
+        let interval_ms = millis(self.options.interval);
+        Ack { seq, keepalive_ms, expire_ms, interval_ms, unknown, publish }.into()
+    }
+
+    /// Whether to ask a peer of this torrent for its .torrent.
+    fn wants_publish(&mut self, now: Moment, hash: &InfoHashV2) -> bool {
+        let pause = self.options.keepalive / 2;
+        self.catalogue.get(hash).is_none() && self.registry.next_publisher(now, hash, pause)
+    }
+
+    fn has_content(&self, hash: &InfoHashV2) -> bool {
+        self.registry.swarm(hash).is_some() || self.catalogue.get(hash).is_some()
+    }
+
+    /// Peers for an asker, and the header that goes before them. `more` says that more are
+    /// known and wanted than `limit`.
+    fn peers_for(&mut self, seq: u32, question: &PeersWanted) -> (PeerList, Vec<PeerEntry>) {
+        let PeersWanted { hash, asker, reached, wanted, limit } = *question;
+        let peers = self.registry.next_peers(&hash, Some(asker), wanted.min(limit));
+        let (seeders, leechers) =
+            self.registry.swarm(&hash).map_or((0, 0), |swarm| (swarm.seeders, swarm.leechers));
+        let others =
+            (seeders + leechers) as usize - usize::from(self.registry.knows(&hash, asker));
+        let more = others.min(wanted) > peers.len();
+        let list = PeerList {
+            seq,
+            info_hash: crate::protocol::frame::Bin(hash.0),
+            seeders,
+            leechers,
+            more,
+        };
+        let seen_by_asker = |peer: PeerEntry| as_seen_by(peer, asker.ip(), reached);
+        (list, peers.into_iter().filter_map(seen_by_asker).collect())
+    }
+
+    fn candidate(&self, hash: InfoHashV2) -> Option<Candidate> {
+        let entry = self.catalogue.get(&hash);
+        let swarm = self.registry.swarm(&hash);
+        let (name, size, pieces) = match (entry, swarm) {
+            (Some(entry), _) => (entry.name.as_str(), entry.size, entry.pieces),
+            (None, Some(swarm)) => (swarm.name, swarm.size, swarm.pieces),
+            (None, None) => return None,
+        };
+        Some(Candidate {
+            name: name.to_owned(),
+            info_hash: hash,
+            info_hash_v1: entry.and_then(|entry| entry.v1),
+            size,
+            pieces,
+            seeders: swarm.map_or(0, |swarm| swarm.seeders),
+            leechers: swarm.map_or(0, |swarm| swarm.leechers),
+            published: entry.is_some(),
+        })
+    }
+}
+
+/// Who wants how many peers of what.
+#[derive(Clone, Copy)]
+struct PeersWanted {
+    hash: InfoHashV2,
+    /// Address and listening port.
+    asker: SocketAddr,
+    /// The address by which the asker reached the tracker.
+    reached: Option<IpAddr>,
+    wanted: usize,
+    /// How many fit the answer.
+    limit: usize,
+}
+
+/// A peer on the tracker's own machine is, for an asker on another, where the asker reached the
+/// tracker; not knowing where that is, it is nowhere.
+fn as_seen_by(mut peer: PeerEntry, asker: IpAddr, reached: Option<IpAddr>) -> Option<PeerEntry> {
+    if peer.addr.ip().is_loopback() && !asker.is_loopback() {
+        let ip = reached.filter(|ip| !ip.is_loopback() && !ip.is_unspecified())?;
+        peer.addr.set_ip(ip);
+    }
+    Some(peer)
+}
+
+fn error(seq: u32, code: ErrorCode, message: impl ToString, retry_after_ms: u32) -> Message {
+    Error { seq, code, message: message.to_string(), retry_after_ms }.into()
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+fn bare(message: Message) -> Packet<'static> {
+    Packet::new(message, &[])
+}
+
+#[cfg(test)]
+mod tests;
