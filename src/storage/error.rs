@@ -59,6 +59,12 @@ pub enum StorageError {
         /// The size the torrent gives it.
         wanted: u64,
     },
+    /// The file is there under both names, and only the user knows which one counts.
+    #[error("{}: is there twice, whole and as .part; move one of them away", .path.display())]
+    Twice {
+        /// The whole one.
+        path: PathBuf,
+    },
     /// Another program has locked the file.
     #[error("{}: in use by another peer; stop that one or choose another folder with --download-dir",
         .path.display())]

@@ -80,7 +80,7 @@ impl Stored {
     /// Looks for the file under both names; locks what may be written.
     ///
     /// # Errors
-    /// `Exists` when `NAME` is another file than ours could be, or both names are there.
+    /// `Exists` when `NAME` is another file than ours could be, `Twice` when both are there.
     pub(super) fn find(&self, folder: &Folder) -> Result<Found, StorageError> {
         let whole = folder.file_if_there(&self.path, Access::Read)?;
         let part = folder.file_if_there(&self.part, Access::Write)?;
@@ -90,9 +90,12 @@ impl Stored {
             return Ok(Found::Part(part));
         };
         let size = size_of(&whole, &self.shown)?;
-        if size != self.length || part.is_some() {
-            let path = self.shown.clone();
+        let path = self.shown.clone();
+        if size != self.length {
             return Err(StorageError::Exists { path, size, wanted: self.length });
+        }
+        if part.is_some() {
+            return Err(StorageError::Twice { path });
         }
         Ok(Found::Whole(whole))
     }
