@@ -234,7 +234,8 @@ fn a_peer_that_falls_silent_is_dropped_after_three_heartbeats() {
 fn a_restarted_tracker_soon_knows_everybody_names_and_torrents_included() {
     let tracker = Running::any();
     let addr = tracker.addr;
-    let torrents: Vec<_> = (0..3).map(|n| (format!("file{n}"), torrent(&format!("file{n}"), n))).collect();
+    let torrents: Vec<_> =
+        (0..3).map(|n| (format!("file{n}"), torrent(&format!("file{n}"), n))).collect();
     let reports = |seeding| {
         torrents.iter().map(|(name, (hash, _))| report(*hash, name, seeding)).collect::<Vec<_>>()
     };

@@ -19,7 +19,7 @@ use crate::ids::{InfoHashV2, PeerId, PieceIndex};
 use crate::protocol::frame::{Bin, MAX_DATAGRAM};
 use crate::protocol::tracker_native::beats::BEAT_LENGTH;
 use crate::protocol::tracker_native::{
-    Ack, BecomeSeeder, Beat, Error, ErrorCode, Ip, Keepalive, MAX_BEATS, MAX_DATAGRAM_BITMAP,
+    Ack, Beat, BecomeSeeder, Error, ErrorCode, Ip, Keepalive, MAX_BEATS, MAX_DATAGRAM_BITMAP,
     MAX_NAME, Message, Packet, PeerEntry, PeerList, Register, Request, Unregister, hello, put_beat,
     read_peers,
 };
@@ -40,7 +40,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const PATIENCE: u32 = 3;
 
 /// A cookie is good for 128 s; it is renewed long before.
-const COOKIE_AGE: Duration = Duration::from_secs(60);
+const COOKIE_AGE: Duration = Duration::from_mins(1);
 
 /// Commands under way at once.
 const WINDOW: usize = 32;
@@ -552,9 +552,9 @@ impl Link {
                 }
             }
             What::Unregister(hash) => {
-                self.pending.retain(|pending| {
-                    !matches!(pending.what, What::Register { hash: h, .. } if h == hash)
-                });
+                self.pending.retain(
+                    |pending| !matches!(pending.what, What::Register { hash: h, .. } if h == hash),
+                );
                 match self.torrents.get_mut(&hash) {
                     Some(tracked) if !tracked.leaving => tracked.standing = Standing::Unknown,
                     _ => drop(self.torrents.remove(&hash)),
@@ -571,9 +571,7 @@ impl Link {
         };
         let heartbeat = scaled(ack.keepalive_ms, 50, 300_000);
         self.interval = scaled(ack.interval_ms, 100, 3_600_000);
-        if heartbeat < self.heartbeat {
-            self.next_beat = self.next_beat - (self.heartbeat - heartbeat);
-        }
+        self.next_beat = self.next_beat - self.heartbeat.saturating_sub(heartbeat);
         self.heartbeat = heartbeat;
     }
 
@@ -591,8 +589,8 @@ impl Link {
         if tracked.standing != Standing::Listed {
             tracked.standing = Standing::Listed;
             tracked.asked_peers = None;
-            let tracker = self.tracker;
-            self.events.push_back(TrackerEvent::Registered { tracker, info_hash: hash });
+            let registered = TrackerEvent::Registered { tracker: self.tracker, info_hash: hash };
+            self.events.push_back(registered);
         }
     }
 
@@ -644,8 +642,8 @@ impl Link {
         let Some(tracked) = self.torrents.get_mut(&hash) else { return };
         tracked.asked_peers = Some(now);
         let Ok(peers) = read_peers(body) else { return };
-        let tracker = self.tracker;
-        self.events.push_back(TrackerEvent::Peers { tracker, info_hash: hash, peers });
+        let given = TrackerEvent::Peers { tracker: self.tracker, info_hash: hash, peers };
+        self.events.push_back(given);
         let rested = tracked.errand_peers.is_none_or(|last| now.since(last) >= self.interval);
         if list.more && rested && tracked.is_staying() {
             tracked.errand_peers = Some(now);
