@@ -42,7 +42,7 @@ impl Running {
             interval: Duration::from_millis(500),
             ..TrackerOptions::default()
         };
-        let mut tracker = bind(options);
+        let mut tracker = bind(&options);
         let (addr, stopper) = (tracker.local_addr(), tracker.stopper());
         let thread = Some(thread::spawn(move || tracker.run().expect("the tracker runs")));
         Self { addr, stopper, thread }
@@ -68,7 +68,7 @@ impl Drop for Running {
 }
 
 /// Binds; a port that was in use a moment ago is waited for.
-fn bind(options: TrackerOptions) -> Tracker {
+fn bind(options: &TrackerOptions) -> Tracker {
     let start = Instant::now();
     loop {
         match Tracker::bind(options.clone()) {
@@ -234,7 +234,8 @@ fn a_peer_that_falls_silent_is_dropped_after_three_heartbeats() {
 fn a_restarted_tracker_soon_knows_everybody_names_and_torrents_included() {
     let tracker = Running::any();
     let addr = tracker.addr;
-    let torrents: Vec<_> = (0..3).map(|n| (format!("file{n}"), torrent(&format!("file{n}"), n))).collect();
+    let torrents: Vec<_> =
+        (0..3).map(|n| (format!("file{n}"), torrent(&format!("file{n}"), n))).collect();
     let reports = |seeding| {
         torrents.iter().map(|(name, (hash, _))| report(*hash, name, seeding)).collect::<Vec<_>>()
     };
@@ -276,7 +277,9 @@ fn a_hundred_seeders_are_given_out_over_tcp() {
     let peers: Vec<Peer> = (0..100)
         .map(|n| Peer::start(&[tracker.addr], 3000 + n, vec![report(hash, "a", true)]))
         .collect();
-    peers.iter().for_each(|peer| peer.wait_registered(hash));
+    for peer in &peers {
+        peer.wait_registered(hash);
+    }
     let leecher = Peer::start(&[tracker.addr], 4000, vec![report(hash, "a", false)]);
     let mut given = leecher.wait_peers(100);
     given.sort();

@@ -178,7 +178,8 @@ fn check_name(name: &str) -> Result<(), CatalogueError> {
 /// Splits `name@hashprefix`; `None` if what follows the last `@` is no beginning of a hash.
 pub fn split_choice(text: &str) -> Option<(&str, &str)> {
     let (name, prefix) = text.rsplit_once('@')?;
-    let is_prefix = (1..=64).contains(&prefix.len()) && prefix.bytes().all(|c| c.is_ascii_hexdigit());
+    let is_prefix =
+        (1..=64).contains(&prefix.len()) && prefix.bytes().all(|c| c.is_ascii_hexdigit());
     (is_prefix && !name.is_empty()).then_some((name, prefix))
 }
 

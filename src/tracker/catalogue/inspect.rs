@@ -33,9 +33,10 @@ pub fn inspect(torrent: &[u8]) -> Result<Published, String> {
         Some(bytes) => bytes as u64 / 20,
         None => by_files,
     };
-    let size = match found.v2_files.is_empty() {
-        true => found.v1_size,
-        false => found.v2_files.iter().try_fold(0_u64, |sum, &file| sum.checked_add(file)),
+    let size = if found.v2_files.is_empty() {
+        found.v1_size
+    } else {
+        found.v2_files.iter().try_fold(0_u64, |sum, &file| sum.checked_add(file))
     };
     Ok(Published {
         name,
@@ -110,7 +111,10 @@ impl<'a> Scan<'a> {
                 }
             }
             match open.last_mut() {
-                None => return (self.at == self.bytes.len() && from_dictionary(self.bytes)).then_some(()),
+                None => {
+                    return (self.at == self.bytes.len() && from_dictionary(self.bytes))
+                        .then_some(());
+                }
                 Some(level) if level.wants_key() => return None,
                 Some(level) => level.key = None,
             }

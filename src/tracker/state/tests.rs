@@ -3,7 +3,7 @@
 use super::*;
 use crate::protocol::frame::{Bin, MAX_DATAGRAM, TRACKER_MAGIC};
 use crate::protocol::tracker_native::{
-    BecomeSeeder, Beat, Fetch, GetCount, Ip, Keepalive, List, Lookup, Publish, Register, Request,
+    Beat, BecomeSeeder, Fetch, GetCount, Ip, Keepalive, List, Lookup, Publish, Register, Request,
     Unregister, hello, put_beat, read_candidates, read_peers,
 };
 use proptest::prelude::*;
