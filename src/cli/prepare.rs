@@ -203,7 +203,9 @@ fn leech(context: &Context, what: &What, say: &dyn Fn(State)) -> Result<Prepared
             })?;
             let hash = magnet.info_hash_v2.ok_or_else(|| no_v2("this magnet link"))?;
             let mut from = context.trackers.clone();
-            from.extend(magnet.native_trackers.iter().filter_map(|text| text.parse::<SocketAddr>().ok()));
+            from.extend(
+                magnet.native_trackers.iter().filter_map(|text| text.parse::<SocketAddr>().ok()),
+            );
             peers = magnet.peers.iter().filter_map(|peer| peer.parse().ok()).collect();
             ask(context, &What::HashV2(hash), &from, &peers, say)?
         }
@@ -239,11 +241,7 @@ fn finish(
     Ok(Prepared { name, meta, info_hash, storage, have, path, is_download, peers })
 }
 
-fn verify(
-    context: &Context,
-    storage: &Storage,
-    say: &dyn Fn(State),
-) -> Result<Bitfield, CliError> {
+fn verify(context: &Context, storage: &Storage, say: &dyn Fn(State)) -> Result<Bitfield, CliError> {
     let total = storage.total();
     let done = AtomicU64::new(0);
     let (told_in, told) = crossbeam_channel::bounded::<()>(1); // one wake-up is as good as many
@@ -316,13 +314,18 @@ fn last_word(troubles: Vec<CliError>, what: &What, timeout: Duration) -> CliErro
     match sorted.into_iter().next() {
         Some(error) if error.exit == Exit::NotFound => CliError::new(
             Exit::NotFound,
-            format!("{}, {waited}: is somebody seeding it? peer list shows what is there", error.message),
+            format!(
+                "{}, {waited}: is somebody seeding it? peer list shows what is there",
+                error.message
+            ),
         ),
         Some(error) => error,
         None => CliError::new(
             Exit::NotFound,
-            format!("{}: no tracker and no peer to ask: give --tracker or --peer",
-                Item::Leech(what.clone()).label()),
+            format!(
+                "{}: no tracker and no peer to ask: give --tracker or --peer",
+                Item::Leech(what.clone()).label()
+            ),
         ),
     }
 }

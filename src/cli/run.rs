@@ -152,13 +152,14 @@ impl Program<'_> {
                 .name(format!("prepare-{number}"))
                 .spawn(move || {
                     let (own, told) = bounded(16); // passed on at once
-                    let forward = std::thread::Builder::new().name("news".into()).spawn(move || {
-                        while let Ok(word) = told.recv() {
-                            if news.send((number, word)).is_err() {
-                                return;
+                    let forward =
+                        std::thread::Builder::new().name("news".into()).spawn(move || {
+                            while let Ok(word) = told.recv() {
+                                if news.send((number, word)).is_err() {
+                                    return;
+                                }
                             }
-                        }
-                    });
+                        });
                     if forward.is_ok() {
                         prepare(&context, &item, &own);
                     }
@@ -304,7 +305,8 @@ impl Program<'_> {
             }
             node::Event::Banned { torrent, address, piece } => {
                 let reason = format!("it sent bytes of {piece} that do not match their hash");
-                let _ = self.progress.say(&format!("{}: {address} is banned: {reason}", torrent.name));
+                let _ =
+                    self.progress.say(&format!("{}: {address} is banned: {reason}", torrent.name));
                 let info_hash_v2 = Some(torrent.info_hash);
                 self.emit(&Event::Banned { info_hash_v2, address, reason });
             }

@@ -18,7 +18,7 @@ const CANDIDATES: usize = 3000;
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
