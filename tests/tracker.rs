@@ -92,7 +92,7 @@ fn torrent(name: &str, salt: u32) -> (InfoHashV2, Vec<u8>) {
     let length = name.len();
     let info = format!(
         "d9:file treed{length}:{name}d0:d6:lengthi40000e11:pieces root32:{salt:032}eee\
-         12:meta versioni2e4:name{length}:{name}12:piece lengthi16384ee"
+         12:meta versioni2e4:name{length}:{name}12:piece lengthi65536ee"
     );
     let hash = InfoHashV2(Sha256::digest(&info).into());
     (hash, format!("d4:info{info}e").into_bytes())
@@ -201,7 +201,7 @@ fn a_seeder_and_a_leecher_find_each_other_complete_and_leave() {
     calls::publish(tracker.addr, None, hash, "big.zip", &bytes).unwrap();
     let found = calls::lookup(tracker.addr, None, "big.zip").unwrap();
     assert_eq!((found.len(), found[0].info_hash, found[0].size), (1, hash, 40_000));
-    assert_eq!((found[0].seeders, found[0].leechers, found[0].pieces), (1, 0, 3));
+    assert_eq!((found[0].seeders, found[0].leechers, found[0].pieces), (1, 0, 1));
     assert_eq!(calls::fetch(tracker.addr, None, hash), Ok(bytes));
 
     let leecher = Peer::start(&[tracker.addr], 1002, vec![report(hash, "big.zip", false)]);

@@ -295,9 +295,9 @@ fn ask(
         }
         let left = deadline.saturating_duration_since(Instant::now());
         let pause = context.config.retry_interval.min(left);
-        let trouble = last_word(troubles, what, context.config.timeout);
+        let trouble = last_word(troubles, what);
         if left.is_zero() {
-            return Err(trouble);
+            return Err(with_advice(trouble, context.config.timeout));
         }
         say(State::Looking { what: trouble.message, waited: start.elapsed() });
         if context.stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
@@ -307,18 +307,9 @@ fn ask(
 }
 
 /// Of several troubles the one to report: that it is unknown says more than that nobody answered.
-fn last_word(troubles: Vec<CliError>, what: &What, timeout: Duration) -> CliError {
-    let waited = format!("after {}", units::took(timeout));
-    let mut sorted = troubles;
-    sorted.sort_by_key(|error| error.exit != Exit::NotFound);
-    match sorted.into_iter().next() {
-        Some(error) if error.exit == Exit::NotFound => CliError::new(
-            Exit::NotFound,
-            format!(
-                "{}, {waited}: is somebody seeding it? peer list shows what is there",
-                error.message
-            ),
-        ),
+fn last_word(mut troubles: Vec<CliError>, what: &What) -> CliError {
+    troubles.sort_by_key(|error| error.exit != Exit::NotFound);
+    match troubles.into_iter().next() {
         Some(error) => error,
         None => CliError::new(
             Exit::NotFound,
@@ -328,6 +319,15 @@ fn last_word(troubles: Vec<CliError>, what: &What, timeout: Duration) -> CliErro
             ),
         ),
     }
+}
+
+fn with_advice(trouble: CliError, waited: Duration) -> CliError {
+    if trouble.exit != Exit::NotFound {
+        return trouble;
+    }
+    let (message, waited) = (trouble.message, units::took(waited));
+    let advice = "is somebody seeding it? peer list shows what is there";
+    CliError::new(Exit::NotFound, format!("{message} after {waited}: {advice}"))
 }
 
 fn ask_one(

@@ -1,7 +1,17 @@
 //! Conversations with a [`Swarm`], written down as transcripts.
 
-use super::*;
+use super::{Action, Params, Swarm};
+use crate::bitfield::Bitfield;
+use crate::clock::Moment;
+use crate::geometry::Geometry;
+use crate::ids::{PieceIndex, Span};
+use crate::logic::PeerKey;
+use crate::logic::picker::Policy;
+use crate::logic::session::Fault;
+use crate::protocol::native::{HashRange, Message};
 use std::fmt::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
 
 const ANN: PeerKey = PeerKey(1);
 const BEN: PeerKey = PeerKey(2);
