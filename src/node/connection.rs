@@ -311,7 +311,9 @@ fn enter(
         return Err(Refused::Banned);
     }
     make_room(shared, &peers, &connection)?;
-    peers.dialer.on_connected(who.address);
+    if who.listens {
+        peers.dialer.on_connected(who.address);
+    }
     peers.connections.insert(connection.key, connection.clone());
     shared.connections.fetch_add(1, Ordering::AcqRel);
     Ok(connection)
