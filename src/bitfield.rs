@@ -38,7 +38,7 @@ impl Bitfield {
     /// Everything, of `pieces` pieces.
     pub fn full(pieces: u32) -> Self {
         let mut bytes = vec![0xff; pieces.div_ceil(8) as usize];
-        if let Some(last) = bytes.last_mut().filter(|_| pieces % 8 != 0) {
+        if let Some(last) = bytes.last_mut().filter(|_| !pieces.is_multiple_of(8)) {
             *last = 0xff << (8 - pieces % 8);
         }
         Self { bytes, pieces, ones: pieces }

@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn a_time_scale_divides_strategy_timers() {
         let clock = Clock::start(60.0);
-        assert_eq!(clock.scaled(Duration::from_secs(60)), Duration::from_secs(1));
+        assert_eq!(clock.scaled(Duration::from_mins(1)), Duration::from_secs(1));
     }
 
     #[test]

@@ -113,8 +113,8 @@ impl Geometry {
     /// leaves the piece, or cuts a block.
     pub fn blocks_of_span(&self, span: Span) -> Option<(u32, u32)> {
         let end = span.end()?;
-        let whole = end % BLOCK_LEN == 0 || end == self.length_of(span.piece);
-        (self.contains(span) && span.offset % BLOCK_LEN == 0 && whole)
+        let whole = end.is_multiple_of(BLOCK_LEN) || end == self.length_of(span.piece);
+        (self.contains(span) && span.offset.is_multiple_of(BLOCK_LEN) && whole)
             .then(|| (span.offset / BLOCK_LEN, span.length.div_ceil(BLOCK_LEN)))
     }
 

@@ -489,7 +489,13 @@ fn publish_all(shared: &Shared, wanted: &Receiver<(SocketAddr, Arc<Torrent>)>) {
             recv(shared.stopped) -> _ => return,
         };
         let bytes = torrent.meta.to_torrent();
-        match trackers::calls::publish(tracker, shared.bind, torrent.info_hash, &torrent.name, &bytes) {
+        match trackers::calls::publish(
+            tracker,
+            shared.bind,
+            torrent.info_hash,
+            &torrent.name,
+            &bytes,
+        ) {
             Ok(()) => log::debug!("{tracker} has {} now", torrent.name),
             Err(error) => log::warn!("publishing {}: {error}", torrent.name),
         }

@@ -14,7 +14,7 @@ use swarmlet::node::{Event, Node, NodeOptions, Torrent};
 use swarmlet::storage::create::{HashOptions, hash_path};
 use swarmlet::storage::{Io, Storage, StoragePlan};
 
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A folder that goes with the test.
 struct Scratch(PathBuf);
@@ -90,7 +90,7 @@ fn wait_for(node: &Node, wanted: impl Fn(&Event) -> bool) -> Event {
         match node.events().recv_deadline(end) {
             Ok(event) if wanted(&event) => return event,
             Ok(_) => {}
-            Err(_) => panic!("the event did not come within {DEADLINE:?}"),
+            Err(late) => panic!("the event did not come within {DEADLINE:?}: {late}"),
         }
     }
 }

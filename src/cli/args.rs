@@ -27,7 +27,8 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 
 /// Flags of the design that later versions bring; until then they are refused by name.
-const PLANNED: [&str; 23] = [
+const PLANNED: [&str; 24] = [
+    "--choker",
     "--select",
     "--list",
     "--sequential",

@@ -78,8 +78,7 @@ pub fn create(args: &CreateArgs, env: &Env) -> Result<(), CliError> {
     };
     let mut trouble = None;
     let hash = |request: &CreateRequest| {
-        let options =
-            HashOptions { piece_length: request.piece_length, version: request.version };
+        let options = HashOptions { piece_length: request.piece_length, version: request.version };
         hash_path(&request.path, &options, &mut |_, _| {}).map_err(|error| {
             let message = error.to_string();
             trouble = Some(error);
@@ -157,7 +156,12 @@ pub fn list(args: &ListArgs, env: &Env) -> Result<(), CliError> {
                 Err(error) => return Err(CliError::new(Exit::NoAnswer, error.to_string())),
             }
         };
-        all.extend(found.into_iter().filter(|new| all.iter().all(|c| c.info_hash != new.info_hash)).collect::<Vec<_>>());
+        all.extend(
+            found
+                .into_iter()
+                .filter(|new| all.iter().all(|c| c.info_hash != new.info_hash))
+                .collect::<Vec<_>>(),
+        );
     }
     let mut out = env.out.clone();
     let lines = all.iter().map(|entry| if args.json { list_json(entry) } else { list_text(entry) });

@@ -85,9 +85,12 @@ impl Env {
         self.args.iter().map(word).collect()
     }
 
-    /// Whether `--json` stands on the command line, right or wrong as the rest of it may be.
+    /// Whether events are wanted: `--json` stands on the command line, right or wrong as the rest
+    /// of it may be. The small commands (`peer show --json`) print facts, not events.
     pub fn wants_json(&self) -> bool {
-        self.args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json")
+        let flags_first =
+            self.args.first().is_some_and(|arg| arg.as_encoded_bytes().starts_with(b"-"));
+        flags_first && self.args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json")
     }
 
     /// Events on stdout, or none without `--json`.

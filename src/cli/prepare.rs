@@ -203,7 +203,9 @@ fn leech(context: &Context, what: &What, say: &dyn Fn(State)) -> Result<Prepared
             })?;
             let hash = magnet.info_hash_v2.ok_or_else(|| no_v2("this magnet link"))?;
             let mut from = context.trackers.clone();
-            from.extend(magnet.native_trackers.iter().filter_map(|text| text.parse::<SocketAddr>().ok()));
+            from.extend(
+                magnet.native_trackers.iter().filter_map(|text| text.parse::<SocketAddr>().ok()),
+            );
             peers = magnet.peers.iter().filter_map(|peer| peer.parse().ok()).collect();
             ask(context, &What::HashV2(hash), &from, &peers, say)?
         }
@@ -239,11 +241,7 @@ fn finish(
     Ok(Prepared { name, meta, info_hash, storage, have, path, is_download, peers })
 }
 
-fn verify(
-    context: &Context,
-    storage: &Storage,
-    say: &dyn Fn(State),
-) -> Result<Bitfield, CliError> {
+fn verify(context: &Context, storage: &Storage, say: &dyn Fn(State)) -> Result<Bitfield, CliError> {
     let total = storage.total();
     let done = AtomicU64::new(0);
     let (told_in, told) = crossbeam_channel::bounded::<()>(1); // one wake-up is as good as many
@@ -297,9 +295,9 @@ fn ask(
         }
         let left = deadline.saturating_duration_since(Instant::now());
         let pause = context.config.retry_interval.min(left);
-        let trouble = last_word(troubles, what, context.config.timeout);
+        let trouble = last_word(troubles, what);
         if left.is_zero() {
-            return Err(trouble);
+            return Err(with_advice(trouble, context.config.timeout));
         }
         say(State::Looking { what: trouble.message, waited: start.elapsed() });
         if context.stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
@@ -309,22 +307,27 @@ fn ask(
 }
 
 /// Of several troubles the one to report: that it is unknown says more than that nobody answered.
-fn last_word(troubles: Vec<CliError>, what: &What, timeout: Duration) -> CliError {
-    let waited = format!("after {}", units::took(timeout));
-    let mut sorted = troubles;
-    sorted.sort_by_key(|error| error.exit != Exit::NotFound);
-    match sorted.into_iter().next() {
-        Some(error) if error.exit == Exit::NotFound => CliError::new(
-            Exit::NotFound,
-            format!("{}, {waited}: is somebody seeding it? peer list shows what is there", error.message),
-        ),
+fn last_word(mut troubles: Vec<CliError>, what: &What) -> CliError {
+    troubles.sort_by_key(|error| error.exit != Exit::NotFound);
+    match troubles.into_iter().next() {
         Some(error) => error,
         None => CliError::new(
             Exit::NotFound,
-            format!("{}: no tracker and no peer to ask: give --tracker or --peer",
-                Item::Leech(what.clone()).label()),
+            format!(
+                "{}: no tracker and no peer to ask: give --tracker or --peer",
+                Item::Leech(what.clone()).label()
+            ),
         ),
     }
+}
+
+fn with_advice(trouble: CliError, waited: Duration) -> CliError {
+    if trouble.exit != Exit::NotFound {
+        return trouble;
+    }
+    let (message, waited) = (trouble.message, units::took(waited));
+    let advice = "is somebody seeding it? peer list shows what is there";
+    CliError::new(Exit::NotFound, format!("{message} after {waited}: {advice}"))
 }
 
 fn ask_one(

@@ -3,12 +3,13 @@
 //! One loop: what the preparing threads say, what happens in the node, signals, and a tick that
 //! shows how things stand. It ends when there is nothing left to do, or when it is told to.
 
+use super::args::NodeArgs;
 use super::env::Env;
 use super::exit::{CliError, Exit};
 use super::json::{Event, Events};
 use super::prepare::{Context, Item, News, Prepared, prepare, tracker_address};
 use super::progress::{Finished, Progress, State, TorrentLine, done_line};
-use super::{args::NodeArgs, logging, signals};
+use super::{logging, signals, units};
 use crate::clock::Moment;
 use crate::config::{PeerConfig, PortChoice};
 use crate::ids::PeerId;
@@ -57,6 +58,7 @@ pub fn run(args: &NodeArgs, env: &Env) -> Result<(), CliError> {
         jobs: Vec::new(),
         context,
         failure: None,
+        next_look: Moment::START,
     };
     let (news_in, news) = bounded(64); // states are told often and read at once
     program.start(items, &news_in)?;
@@ -123,6 +125,32 @@ struct Running {
     failed: Option<String>,
 }
 
+impl Running {
+    fn ratio(&self) -> f64 {
+        self.last.uploaded as f64 / self.last.total.max(1) as f64
+    }
+
+    /// Whether it failed, or was fetched and served as long as was asked.
+    fn is_over(&self, now: Moment, config: &PeerConfig) -> bool {
+        let served = self.whole_since.filter(|_| self.is_download).is_some_and(|since| {
+            config.seed_time.is_some_and(|time| now.since(since) >= time)
+                || config.seed_ratio.is_some_and(|wanted| self.ratio() >= wanted)
+        });
+        served || self.failed.is_some()
+    }
+
+    fn progress(&self) -> Event {
+        Event::Progress {
+            info_hash_v2: Some(self.torrent.info_hash),
+            bytes: self.last.total - self.last.left,
+            total: self.last.total,
+            down: self.last.down,
+            up: self.last.up,
+            peers: self.last.peers.len(),
+        }
+    }
+}
+
 struct Program<'a> {
     env: &'a Env,
     events: Events,
@@ -133,6 +161,8 @@ struct Program<'a> {
     context: Arc<Context>,
     /// The first thing that went wrong; the others go on.
     failure: Option<CliError>,
+    /// When to look at how things stand.
+    next_look: Moment,
 }
 
 type Numbered = (usize, News);
@@ -152,13 +182,14 @@ impl Program<'_> {
                 .name(format!("prepare-{number}"))
                 .spawn(move || {
                     let (own, told) = bounded(16); // passed on at once
-                    let forward = std::thread::Builder::new().name("news".into()).spawn(move || {
-                        while let Ok(word) = told.recv() {
-                            if news.send((number, word)).is_err() {
-                                return;
+                    let forward =
+                        std::thread::Builder::new().name("news".into()).spawn(move || {
+                            while let Ok(word) = told.recv() {
+                                if news.send((number, word)).is_err() {
+                                    return;
+                                }
                             }
-                        }
-                    });
+                        });
                     if forward.is_ok() {
                         prepare(&context, &item, &own);
                     }
@@ -174,7 +205,7 @@ impl Program<'_> {
         let never = crossbeam_channel::never();
         let mut news = news;
         loop {
-            let pause = if self.is_moving() { TICK } else { IDLE_TICK };
+            let pause = self.next_look.since(self.now());
             select! {
                 recv(news) -> word => match word {
                     Ok((number, word)) => self.on_news(number, word),
@@ -183,6 +214,9 @@ impl Program<'_> {
                 recv(events) -> event => if let Ok(event) = event { self.on_event(event) },
                 recv(signals) -> _ => return true,
                 default(pause) => {}
+            }
+            if self.now() < self.next_look {
+                continue;
             }
             self.look();
             if self.jobs.iter().all(|job| matches!(job.stage, Stage::Finished | Stage::Failed)) {
@@ -220,6 +254,7 @@ impl Program<'_> {
     }
 
     fn fail(&mut self, error: CliError) {
+        self.next_look = self.now();
         if self.failure.is_none() && self.jobs.len() == 1 {
             self.failure = Some(error);
             return;
@@ -304,7 +339,8 @@ impl Program<'_> {
             }
             node::Event::Banned { torrent, address, piece } => {
                 let reason = format!("it sent bytes of {piece} that do not match their hash");
-                let _ = self.progress.say(&format!("{}: {address} is banned: {reason}", torrent.name));
+                let _ =
+                    self.progress.say(&format!("{}: {address} is banned: {reason}", torrent.name));
                 let info_hash_v2 = Some(torrent.info_hash);
                 self.emit(&Event::Banned { info_hash_v2, address, reason });
             }
@@ -341,6 +377,8 @@ impl Program<'_> {
             return;
         }
         running.last = status.clone();
+        self.next_look = now;
+        let Some(running) = self.running(torrent) else { return };
         let (is_download, path) = (running.is_download, running.path.clone());
         let finished = Finished {
             bytes: status.total,
@@ -363,6 +401,9 @@ impl Program<'_> {
                 sources: finished.sources,
                 root: finished.root,
             });
+        } else {
+            let (size, hash) = (units::bytes(status.total), torrent.info_hash.to_string());
+            let _ = self.progress.say(&format!("{name}: serving {size}, info-hash {hash}"));
         }
         self.emit(&Event::Seeding { info_hash_v2, name, bytes: status.total });
     }
@@ -370,6 +411,7 @@ impl Program<'_> {
     /// How things stand: `progress` for programs, lines for people, and what has had its time.
     fn look(&mut self) {
         let now = self.now();
+        self.next_look = now + if self.is_moving() { TICK } else { IDLE_TICK };
         for at in 0..self.jobs.len() {
             self.look_at(now, at);
         }
@@ -382,41 +424,19 @@ impl Program<'_> {
 
     fn look_at(&mut self, now: Moment, at: usize) {
         let Stage::Running(running) = &mut self.jobs[at].stage else { return };
-        if now.since(running.moved) < TICK && running.whole_since.is_none() {
-            // It was looked at for the events in between.
-        }
         let status = self.node.status(&running.torrent);
-        let moved = (status.fetched, status.uploaded, status.left)
-            != (running.last.fetched, running.last.uploaded, running.last.left);
-        let peers_changed = status.peers.len() != running.last.peers.len();
+        let counts = |s: &TorrentStatus| (s.fetched, s.uploaded, s.left);
+        let moved = counts(&status) != counts(&running.last);
+        let news = moved || status.peers.len() != running.last.peers.len();
         running.last = status;
         if moved {
             running.moved = now;
         }
-        let (seed_time, seed_ratio) = {
-            let config = &self.context.config;
-            (config.seed_time, config.seed_ratio)
-        };
-        let total = running.last.total.max(1) as f64;
-        let ratio = running.last.uploaded as f64 / total;
-        let served = running.whole_since.filter(|_| running.is_download).is_some_and(|since| {
-            seed_time.is_some_and(|time| now.since(since) >= time)
-                || seed_ratio.is_some_and(|wanted| ratio >= wanted)
-        });
-        let over = served || running.failed.is_some();
+        let over = running.is_over(now, &self.context.config);
         let failed = running.failed.is_some();
-        let info_hash_v2 = Some(running.torrent.info_hash);
-        let last = &running.last;
-        let event = Event::Progress {
-            info_hash_v2,
-            bytes: last.total - last.left,
-            total: last.total,
-            down: last.down,
-            up: last.up,
-            peers: last.peers.len(),
-        };
-        if moved || peers_changed {
-            self.emit(&event);
+        let progress = running.progress();
+        if news {
+            self.emit(&progress);
         }
         if over {
             self.jobs[at].stage = if failed { Stage::Failed } else { Stage::Finished };
@@ -475,7 +495,7 @@ fn line_of(now: Moment, job: &Job) -> Option<TorrentLine> {
         peers: last.peers.len(),
         senders: last.peers.iter().filter(|peer| peer.gives > 0).count(),
         receivers: last.peers.iter().filter(|p| !p.am_choking && p.peer_interested).count(),
-        ratio: last.uploaded as f64 / last.total.max(1) as f64,
+        ratio: running.ratio(),
         eta: last.left.checked_div(last.down).map(Duration::from_secs),
         ..TorrentLine::new(&job.label, state)
     })

@@ -62,9 +62,9 @@ pub struct Choker {
 }
 
 impl Choker {
-    /// A choker with so many slots, the optimistic one among them.
+    /// A choker with so many slots, the optimistic one among them; with none it serves nobody.
     pub fn new(slots: usize, rng: fastrand::Rng) -> Self {
-        Self { slots: slots.max(1), round: 0, optimistic: None, rng }
+        Self { slots, round: 0, optimistic: None, rng }
     }
 
     /// The number of slots.
@@ -83,7 +83,7 @@ impl Choker {
         // Best givers first; among equals those who are served already, so that slots do not
         // flap for nothing.
         waiting.sort_by_key(|p| (std::cmp::Reverse(p.gives), !p.unchoked, p.peer));
-        let regular = (self.slots - 1).max(1).min(waiting.len());
+        let regular = self.slots.saturating_sub(1).max(1).min(self.slots).min(waiting.len());
         let rest = waiting.split_off(regular);
         let mut served: Vec<_> = waiting.iter().map(|p| (p.peer, Why::Gives(p.gives))).collect();
         if self.slots > 1 {
@@ -206,6 +206,14 @@ mod tests {
             seen.extend(served.iter().map(|(peer, _)| *peer));
         }
         assert_eq!(seen.len(), 50);
+    }
+
+    #[test]
+    fn without_slots_nobody_is_served() {
+        let peers = [candidate(1, 9, false, 0)];
+        assert_eq!(choker(0).next_round(false, &peers), []);
+        assert_eq!(choker(0).next_round(true, &peers), []);
+        assert_eq!(choker(0).next_for_free_slot(&peers), None);
     }
 
     #[test]

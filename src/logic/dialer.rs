@@ -18,7 +18,7 @@ const CANDIDATES: usize = 3000;
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -71,13 +71,13 @@ impl Dialer {
         }
     }
 
-    /// A connection with this address exists, whoever made it.
+    /// A connection with the peer that listens there exists, whoever made it.
     pub fn on_connected(&mut self, address: SocketAddr) {
-        if let Some(candidate) = self.candidates.get_mut(&address) {
-            candidate.failures = 0;
-            if candidate.state != State::Never {
-                candidate.state = State::Busy;
-            }
+        let new = Candidate { state: State::Busy, failures: 0, listed: false };
+        let candidate = self.candidates.entry(address).or_insert(new);
+        candidate.failures = 0;
+        if candidate.state != State::Never {
+            candidate.state = State::Busy;
         }
     }
 
@@ -200,6 +200,14 @@ mod tests {
         d.on_listed(at(1002), &[]);
         d.on_listed(at(1003), &[address(1)]);
         assert_eq!(d.next_dials(at(1003), 9), [address(1)]);
+    }
+
+    #[test]
+    fn a_peer_that_called_us_is_not_called_as_well() {
+        let mut d = Dialer::default();
+        d.on_connected(address(1));
+        d.on_listed(at(0), &[address(1)]);
+        assert_eq!(d.next_dials(at(0), 9), []);
     }
 
     #[test]

@@ -1,7 +1,17 @@
 //! Conversations with a [`Swarm`], written down as transcripts.
 
-use super::*;
+use super::{Action, Params, Swarm};
+use crate::bitfield::Bitfield;
+use crate::clock::Moment;
+use crate::geometry::Geometry;
+use crate::ids::{PieceIndex, Span};
+use crate::logic::PeerKey;
+use crate::logic::picker::Policy;
+use crate::logic::session::Fault;
+use crate::protocol::native::{HashRange, Message};
 use std::fmt::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
 
 const ANN: PeerKey = PeerKey(1);
 const BEN: PeerKey = PeerKey(2);
@@ -80,9 +90,10 @@ impl Stage {
     }
 
     fn told(&mut self, expected: &str) {
-        let expected: String =
-            expected.trim().lines().map(|line| format!("{}\n", line.trim())).collect();
-        assert_eq!(std::mem::take(&mut self.script), expected);
+        let lines = |text: &str| -> Vec<String> {
+            text.trim().lines().map(|line| line.trim().to_owned()).collect()
+        };
+        assert_eq!(lines(&std::mem::take(&mut self.script)), lines(expected));
     }
 }
 
@@ -150,17 +161,17 @@ fn a_request_nobody_answers_is_asked_of_another_after_ten_seconds() {
     s.script.clear();
     assert_eq!(s.swarm.deadline(), Some(at(10)));
     s.now = at(10);
-    s.act(|swarm, now, out| swarm.on_tick(now, out));
+    s.act(Swarm::on_tick);
     s.hear(BEN, &Message::Unchoke).unwrap();
     s.told(
         "peer 1 < get piece 0 +0 (16384 bytes)
          peer 2 < get piece 0 +16384 (49152 bytes)",
     );
     s.now = at(21);
-    s.act(|swarm, now, out| swarm.on_tick(now, out));
+    s.act(Swarm::on_tick);
     s.now = at(32);
     s.script.clear();
-    s.act(|swarm, now, out| swarm.on_tick(now, out));
+    s.act(Swarm::on_tick);
     assert!(s.script.contains("! Disconnect(PeerKey(1), Snubbed)"), "{}", s.script);
 }
 

@@ -311,7 +311,9 @@ fn enter(
         return Err(Refused::Banned);
     }
     make_room(shared, &peers, &connection)?;
-    peers.dialer.on_connected(who.address);
+    if who.listens {
+        peers.dialer.on_connected(who.address);
+    }
     peers.connections.insert(connection.key, connection.clone());
     shared.connections.fetch_add(1, Ordering::AcqRel);
     Ok(connection)
@@ -361,9 +363,7 @@ fn make_room(shared: &Shared, peers: &Peers, new: &Connection) -> Result<(), Ref
 fn is_local(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        IpAddr::V6(ip) => {
-            ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
-        }
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     }
 }
 

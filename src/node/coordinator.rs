@@ -25,7 +25,7 @@ const TICK: Duration = Duration::from_millis(500);
 const HALF_OPEN: usize = 8;
 
 /// How often a silent connection is asked whether it is there, and who else is.
-const PING: Duration = Duration::from_secs(60);
+const PING: Duration = Duration::from_mins(1);
 
 /// What the coordinator listens to and talks to.
 pub struct Wires {

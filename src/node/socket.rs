@@ -70,11 +70,11 @@ impl Parked {
     }
 
     /// Parks a connection; it comes back from [`Parked::wait`].
-    pub fn park(&self, connection: Arc<Connection>, until: Until) {
+    pub fn park(&self, connection: &Arc<Connection>, until: Until) {
         let key = connection.key.0 as usize;
         self.stalled.lock().insert(key, (connection.clone(), until));
         let armed = match until {
-            Until::Writable(_) => self.arm(&connection, key),
+            Until::Writable(_) => self.arm(connection, key),
             Until::Allowed(_) => self.poller.notify(),
         };
         if armed.is_err() {

@@ -42,7 +42,7 @@ enum Sent {
 /// A pool thread's turn with one connection.
 pub fn serve(shared: &Shared, connection: &Arc<Connection>) {
     match turn(shared, connection) {
-        Ok(Some(until)) => shared.parked.park(connection.clone(), until),
+        Ok(Some(until)) => shared.parked.park(connection, until),
         Ok(None) => {}
         Err(error) => {
             log::debug!("{}: sending failed: {error}", connection.who.address);
@@ -150,7 +150,7 @@ impl Shared {
 pub fn watch_parked(shared: &Shared) {
     let mut events = polling::Events::new();
     while !shared.is_stopping() {
-        match shared.parked.wait(&mut events, Duration::from_secs(60)) {
+        match shared.parked.wait(&mut events, Duration::from_mins(1)) {
             Ok(awake) => awake.iter().for_each(|connection| shared.schedule(connection)),
             Err(error) => {
                 log::error!("waiting for sockets failed: {error}");

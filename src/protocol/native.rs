@@ -416,7 +416,7 @@ impl<'a> Message<'a> {
             kind::PING => Self::Ping(frame.decode::<PingHeader>()?.number),
             kind::PONG => Self::Pong(frame.decode::<PingHeader>()?.number),
             kind::BYE => Self::Bye,
-            0x10..=0x3f => return Ok(None),
+            kind if (0x10..=0x3f).contains(&kind) => return Ok(None),
             kind => return Err(Malformed::UnknownType { kind }),
         }))
     }

@@ -178,7 +178,8 @@ fn check_name(name: &str) -> Result<(), CatalogueError> {
 /// Splits `name@hashprefix`; `None` if what follows the last `@` is no beginning of a hash.
 pub fn split_choice(text: &str) -> Option<(&str, &str)> {
     let (name, prefix) = text.rsplit_once('@')?;
-    let is_prefix = (1..=64).contains(&prefix.len()) && prefix.bytes().all(|c| c.is_ascii_hexdigit());
+    let is_prefix =
+        (1..=64).contains(&prefix.len()) && prefix.bytes().all(|c| c.is_ascii_hexdigit());
     (is_prefix && !name.is_empty()).then_some((name, prefix))
 }
 
@@ -207,15 +208,22 @@ mod tests {
     #[test]
     fn a_torrent_is_found_by_its_own_name_and_the_one_it_was_published_under() {
         let mut c = catalogue();
-        let (hash, bytes) = torrent("big.zip", 40_000);
+        let (hash, bytes) = torrent("big.zip", 16_000);
         assert_eq!(c.on_publish(hash, "other.zip", bytes.clone(), |_| true), Ok(()));
         for name in ["big.zip", "other.zip"] {
             let (found, entry) = c.named(name).next().expect("found by either name");
             assert_eq!((found, entry.name.as_str()), (hash, "big.zip"));
-            assert_eq!((entry.size, entry.pieces, entry.v1), (40_000, 3, None));
+            assert_eq!((entry.size, entry.pieces, entry.v1), (16_000, 1, None));
             assert_eq!(entry.torrent[..], bytes);
         }
         assert_eq!(c.named("big.zi").count(), 0);
+    }
+
+    #[test]
+    fn a_torrent_without_its_piece_layers_is_refused() {
+        let (hash, bytes) = torrent("big.zip", 40_000);
+        let refused = catalogue().on_publish(hash, "big.zip", bytes, |_| true);
+        assert_eq!(refused, Err(CatalogueError::Unreadable("it has no piece layers".into())));
     }
 
     #[test]

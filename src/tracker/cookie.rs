@@ -113,7 +113,10 @@ mod tests {
         let tomorrow = KEY.of(at(86_400), peer);
         assert!(!KEY.accepts(at(10), peer, tomorrow), "from a far future");
         let wrapped = KEY.of(at(0), peer);
-        assert!(!KEY.accepts(at(65_536 * EPOCH_SECS), peer, wrapped), "the short epoch came round again");
+        assert!(
+            !KEY.accepts(at(65_536 * EPOCH_SECS), peer, wrapped),
+            "the short epoch came round again"
+        );
     }
 
     #[test]

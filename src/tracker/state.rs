@@ -143,8 +143,7 @@ impl State {
         let peers = self.registry.next_peers(&hash, Some(asker), wanted.min(limit));
         let (seeders, leechers) =
             self.registry.swarm(&hash).map_or((0, 0), |swarm| (swarm.seeders, swarm.leechers));
-        let others =
-            (seeders + leechers) as usize - usize::from(self.registry.knows(&hash, asker));
+        let others = (seeders + leechers) as usize - usize::from(self.registry.knows(&hash, asker));
         let more = others.min(wanted) > peers.len();
         let list = PeerList {
             seq,
@@ -201,15 +200,20 @@ fn as_seen_by(mut peer: PeerEntry, asker: IpAddr, reached: Option<IpAddr>) -> Op
     Some(peer)
 }
 
-fn error(seq: u32, code: ErrorCode, message: impl ToString, retry_after_ms: u32) -> Message {
-    Error { seq, code, message: message.to_string(), retry_after_ms }.into()
+fn error(
+    seq: u32,
+    code: ErrorCode,
+    message: &(impl ToString + ?Sized),
+    retry_after_ms: u32,
+) -> Error {
+    Error { seq, code, message: message.to_string(), retry_after_ms }
 }
 
 fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
-fn bare(message: Message) -> Packet<'static> {
+fn bare(message: impl Into<Message>) -> Packet<'static> {
     Packet::new(message, &[])
 }
 

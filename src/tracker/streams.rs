@@ -194,8 +194,7 @@ impl Connection {
             return Err(Closed);
         }
         // Work that is left over is taken up when the socket takes bytes, which may be at once.
-        let interest =
-            if self.is_idle() && steps > 0 { Interest::Read } else { Interest::Write };
+        let interest = if self.is_idle() && steps > 0 { Interest::Read } else { Interest::Write };
         self.socket.set_interest(interest).map_err(|_| Closed)
     }
 

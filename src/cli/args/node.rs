@@ -7,10 +7,8 @@ use super::super::style::ColorChoice;
 use super::super::units::{AtLeastOne, Count, Factor, PieceLength, RateLimit, Ratio, TimeSpan};
 use super::super::what::What;
 use super::{address, port, tracker_addr};
+use crate::config::{IoMode, PeerConfig, PortChoice, TrackerAddr, default_bind};
 use crate::logic::picker::Policy;
-use crate::config::{
-    IoMode, PeerConfig, PortChoice, TrackerAddr, default_bind,
-};
 use argh::{ArgsInfo, FromArgs};
 use log::LevelFilter;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -257,6 +255,7 @@ mod tests {
             piece_length: Some(1 << 20),
             peers: vec![SocketAddr::from(([127, 0, 0, 2], 6881))],
             time_scale: 60.0,
+            picker: Policy::Sequential,
             io: IoMode::Pread,
             ..PeerConfig::default()
         };

@@ -270,7 +270,7 @@ impl Heart {
         let errands = self.errands.iter().flatten().map(Running::deadline);
         let first = links.chain(errands).chain(self.end).min();
         let wait = first.map_or(Duration::MAX, |deadline| deadline.since(self.clock.now()));
-        wait.clamp(Duration::from_millis(1), Duration::from_secs(60))
+        wait.clamp(Duration::from_millis(1), Duration::from_mins(1))
     }
 }
 

@@ -12,6 +12,8 @@
 //! time    -> on_tick -----+                      +-> next_errand   -> TCP
 //! ```
 
+mod tracked;
+
 use super::{TorrentReport, TrackerEvent};
 use crate::bitfield::Bitfield;
 use crate::clock::{Clock, Moment};
@@ -19,13 +21,14 @@ use crate::ids::{InfoHashV2, PeerId, PieceIndex};
 use crate::protocol::frame::{Bin, MAX_DATAGRAM};
 use crate::protocol::tracker_native::beats::BEAT_LENGTH;
 use crate::protocol::tracker_native::{
-    Ack, BecomeSeeder, Beat, Error, ErrorCode, Ip, Keepalive, MAX_BEATS, MAX_DATAGRAM_BITMAP,
-    MAX_NAME, Message, Packet, PeerEntry, PeerList, Register, Request, Unregister, hello, put_beat,
+    Ack, Beat, BecomeSeeder, Error, ErrorCode, Ip, Keepalive, MAX_BEATS, MAX_DATAGRAM_BITMAP,
+    Message, Packet, PeerEntry, PeerList, Register, Request, Unregister, hello, put_beat,
     read_peers,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
+use tracked::{Standing, Tracked, fitting_name, left};
 
 /// How long an answer is waited for, unless heartbeats are shorter.
 pub const ANSWER_TIME: Duration = Duration::from_secs(1);
@@ -40,7 +43,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const PATIENCE: u32 = 3;
 
 /// A cookie is good for 128 s; it is renewed long before.
-const COOKIE_AGE: Duration = Duration::from_secs(60);
+const COOKIE_AGE: Duration = Duration::from_mins(1);
 
 /// Commands under way at once.
 const WINDOW: usize = 32;
@@ -54,9 +57,6 @@ const HUNGRY_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How many peers are asked for.
 pub const WANTED_PEERS: u16 = 200;
-
-/// More new pieces than this are told by a bitmap.
-const MAX_NEWS: usize = 40;
 
 /// What a KEEPALIVE's header and magic take at most.
 const KEEPALIVE_HEAD: usize = 48;
@@ -79,30 +79,6 @@ pub enum ErrandResult {
     Told,
     /// Nothing.
     Failed,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    /// The tracker does not list us.
-    Unknown,
-    /// It does, as far as we know.
-    Listed,
-}
-
-/// One of our torrents, and what the tracker knows of it.
-struct Tracked {
-    report: TorrentReport,
-    standing: Standing,
-    /// REGISTER again although listed: too much news for a heartbeat, or another name or size.
-    refresh: bool,
-    /// Not before.
-    register_at: Moment,
-    /// The pieces that the tracker knows we have.
-    told: Bitfield,
-    told_seeding: bool,
-    asked_peers: Option<Moment>,
-    errand_peers: Option<Moment>,
-    leaving: bool,
 }
 
 /// A command under way.
@@ -552,9 +528,9 @@ impl Link {
                 }
             }
             What::Unregister(hash) => {
-                self.pending.retain(|pending| {
-                    !matches!(pending.what, What::Register { hash: h, .. } if h == hash)
-                });
+                self.pending.retain(
+                    |pending| !matches!(pending.what, What::Register { hash: h, .. } if h == hash),
+                );
                 match self.torrents.get_mut(&hash) {
                     Some(tracked) if !tracked.leaving => tracked.standing = Standing::Unknown,
                     _ => drop(self.torrents.remove(&hash)),
@@ -571,9 +547,7 @@ impl Link {
         };
         let heartbeat = scaled(ack.keepalive_ms, 50, 300_000);
         self.interval = scaled(ack.interval_ms, 100, 3_600_000);
-        if heartbeat < self.heartbeat {
-            self.next_beat = self.next_beat - (self.heartbeat - heartbeat);
-        }
+        self.next_beat = self.next_beat - self.heartbeat.saturating_sub(heartbeat);
         self.heartbeat = heartbeat;
     }
 
@@ -591,8 +565,8 @@ impl Link {
         if tracked.standing != Standing::Listed {
             tracked.standing = Standing::Listed;
             tracked.asked_peers = None;
-            let tracker = self.tracker;
-            self.events.push_back(TrackerEvent::Registered { tracker, info_hash: hash });
+            let registered = TrackerEvent::Registered { tracker: self.tracker, info_hash: hash };
+            self.events.push_back(registered);
         }
     }
 
@@ -644,96 +618,14 @@ impl Link {
         let Some(tracked) = self.torrents.get_mut(&hash) else { return };
         tracked.asked_peers = Some(now);
         let Ok(peers) = read_peers(body) else { return };
-        let tracker = self.tracker;
-        self.events.push_back(TrackerEvent::Peers { tracker, info_hash: hash, peers });
+        let given = TrackerEvent::Peers { tracker: self.tracker, info_hash: hash, peers };
+        self.events.push_back(given);
         let rested = tracked.errand_peers.is_none_or(|last| now.since(last) >= self.interval);
         if list.more && rested && tracked.is_staying() {
             tracked.errand_peers = Some(now);
             self.errands.push_back(Errand::Peers(hash));
         }
     }
-}
-
-impl Tracked {
-    fn new(report: &TorrentReport, now: Moment) -> Self {
-        Self {
-            told: Bitfield::new(report.have.pieces()),
-            report: report.clone(),
-            standing: Standing::Unknown,
-            refresh: false,
-            register_at: now,
-            told_seeding: false,
-            asked_peers: None,
-            errand_peers: None,
-            leaving: false,
-        }
-    }
-
-    fn on_report(&mut self, report: &TorrentReport) {
-        let same = |r: &TorrentReport| (r.size, r.pieces, r.have.pieces());
-        self.refresh |= same(&self.report) != same(report) || self.report.name != report.name;
-        self.refresh |= self.told_seeding && !report.seeding;
-        self.report = report.clone();
-        self.leaving = false;
-    }
-
-    fn is_listed(&self) -> bool {
-        self.standing == Standing::Listed
-    }
-
-    fn is_staying(&self) -> bool {
-        self.is_listed() && !self.leaving
-    }
-
-    fn wants_register(&self) -> bool {
-        !self.leaving && (!self.is_listed() || self.refresh)
-    }
-
-    fn forgotten(&mut self, now: Moment) {
-        self.standing = Standing::Unknown;
-        self.register_at = now;
-    }
-
-    /// The pieces that the tracker does not know of yet; none if they are too many for a beat or
-    /// if it believes too much: then the bitmap is due.
-    fn news(&mut self, room: usize) -> Vec<PieceIndex> {
-        let have = &self.report.have;
-        let lost = self.told.iter().any(|piece| !have.has(piece));
-        let new = have.iter().filter(|&piece| !self.told.has(piece));
-        let news: Vec<PieceIndex> = new.take(MAX_NEWS + 1).collect();
-        if self.report.seeding {
-            return Vec::new();
-        }
-        if lost || news.len() > MAX_NEWS {
-            self.refresh = true;
-            return Vec::new();
-        }
-        news.into_iter().take(room).collect()
-    }
-
-    /// The bitmap, when it is due and no datagram holds it.
-    fn takes_errand(&mut self) -> Option<Bitfield> {
-        let large = self.report.have.as_bytes().len() > MAX_DATAGRAM_BITMAP;
-        let due = large && self.refresh && self.told.pieces() == self.report.have.pieces();
-        due.then(|| {
-            self.refresh = false;
-            self.report.have.clone()
-        })
-    }
-}
-
-/// A torrent that is not whole lacks something, even if it wants no more of it.
-fn left(report: &TorrentReport) -> u64 {
-    if report.seeding { 0 } else { report.left.max(1) }
-}
-
-/// The name within the protocol's limit, cut between characters; the hash while it is unknown.
-fn fitting_name(report: &TorrentReport) -> String {
-    if report.name.is_empty() {
-        return report.info_hash.to_string();
-    }
-    let end = (0..=MAX_NAME).rev().find(|&end| report.name.is_char_boundary(end));
-    report.name[..end.unwrap_or(0).min(report.name.len())].to_owned()
 }
 
 #[cfg(test)]

@@ -180,7 +180,13 @@ fn the_type_names_the_class() {
             packet.message,
             Message::PeerList(_) | Message::Listing(_) | Message::Torrent(_)
         );
-        let wanted = if answers { 3 } else if data { 2 } else { 1 };
+        let wanted = if answers {
+            3
+        } else if data {
+            2
+        } else {
+            1
+        };
         assert_eq!(class, wanted, "{}", packet.message.word());
     }
 }

@@ -28,7 +28,7 @@ impl State {
         };
         if let Message::Hello(hello) = message {
             let cookie = Bin(self.cookies.of(now, from));
-            bare(Cookie { seq: hello.seq, cookie }.into()).put_datagram(out);
+            bare(Cookie { seq: hello.seq, cookie }).put_datagram(out);
             if out.len() > bytes.len() {
                 out.clear();
             }
@@ -64,14 +64,8 @@ impl State {
         bare(answer).put_datagram(out);
     }
 
-    fn on_register(
-        &mut self,
-        now: Moment,
-        addr: SocketAddr,
-        m: Register,
-        body: &[u8],
-    ) -> Message {
-        let refused = |code, why: &str| error(m.seq, code, why, 0);
+    fn on_register(&mut self, now: Moment, addr: SocketAddr, m: Register, body: &[u8]) -> Message {
+        let refused = |code, why: &str| error(m.seq, code, why, 0).into();
         if addr.port() == 0 {
             return refused(ErrorCode::BadField, "nobody can be reached at port 0");
         }
@@ -97,7 +91,7 @@ impl State {
             bittorrent: m.bittorrent,
         };
         if let Err(full) = self.registry.on_register(now, registration) {
-            return error(m.seq, ErrorCode::Full, full, FULL_RETRY_MS);
+            return error(m.seq, ErrorCode::Full, &full, FULL_RETRY_MS).into();
         }
         log::debug!("{addr} takes part in {hash}");
         let publish = if self.wants_publish(now, &hash) { vec![0] } else { vec![] };
@@ -112,7 +106,7 @@ impl State {
         body: &[u8],
     ) -> Message {
         let Ok(beats) = read_beats(body) else {
-            return error(m.seq, ErrorCode::BadField, "the heartbeats cannot be read", 0);
+            return error(m.seq, ErrorCode::BadField, "the heartbeats cannot be read", 0).into();
         };
         let (mut unknown, mut publish) = (Vec::new(), Vec::new());
         for (position, beat) in (0..).zip(&beats) {
@@ -131,7 +125,7 @@ impl State {
         if self.registry.on_completed(now, &InfoHashV2(m.info_hash.0), addr) {
             self.ack(m.seq, vec![], vec![])
         } else {
-            error(m.seq, ErrorCode::UnknownPeer, "not registered for this torrent", 0)
+            error(m.seq, ErrorCode::UnknownPeer, "not registered for this torrent", 0).into()
         }
     }
 
@@ -146,7 +140,7 @@ impl State {
             Some(content) => {
                 ChunkCount { seq: m.seq, info_hash: m.info_hash, count: content.pieces }.into()
             }
-            None => error(m.seq, ErrorCode::UnknownTorrent, "no such torrent here", 0),
+            None => error(m.seq, ErrorCode::UnknownTorrent, "no such torrent here", 0).into(),
         }
     }
 
@@ -166,7 +160,9 @@ impl State {
         };
         let (list, peers) = self.peers_for(m.seq, &question);
         let mut body = Vec::with_capacity(8 * peers.len());
-        peers.iter().for_each(|peer| put_peer(&mut body, peer));
+        for peer in &peers {
+            put_peer(&mut body, peer);
+        }
         Packet::new(list, &body).put_datagram(out);
     }
 }

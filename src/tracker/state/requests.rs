@@ -10,8 +10,8 @@ use crate::ids::{InfoHashV2, PeerId};
 use crate::logic::registry::Have;
 use crate::protocol::frame::{Bin, MAX_BODY};
 use crate::protocol::tracker_native::{
-    self as wire, ErrorCode, Listing, MAX_TORRENT, Message, Packet, Publish, TORRENT_CHUNK, Torrent,
-    put_candidate, put_peer,
+    self as wire, ErrorCode, Listing, MAX_TORRENT, Message, Packet, Publish, TORRENT_CHUNK,
+    Torrent, put_candidate, put_peer,
 };
 use crate::tracker::catalogue::{CatalogueError, split_choice};
 use std::net::{IpAddr, SocketAddr};
@@ -86,16 +86,7 @@ impl State {
     ) -> Option<Feed> {
         self.counters.requests += 1;
         match &packet.message {
-            Message::Fetch(m) => match self.catalogue.get(&InfoHashV2(m.info_hash.0)) {
-                Some(entry) => {
-                    let torrent = Arc::clone(&entry.torrent);
-                    return Some(Feed { hash: InfoHashV2(m.info_hash.0), torrent, offset: 0 });
-                }
-                None => {
-                    let none = "no .torrent has been published for it";
-                    bare(error(0, ErrorCode::NotPublished, none, BUSY_RETRY_MS)).put_frame(out);
-                }
-            },
+            Message::Fetch(m) => return self.on_fetch(InfoHashV2(m.info_hash.0), out),
             Message::Publish(m) => self.on_publish(m, packet.body, upload, out),
             Message::Lookup(m) => self.on_lookup(&m.name, out),
             Message::List(m) => self.on_list(m.after.map(|hash| InfoHashV2(hash.0)), out),
@@ -103,7 +94,7 @@ impl State {
             Message::Have(m) => self.on_have(now, asker, m, packet.body, out),
             other => {
                 let why = format!("{} does not travel by TCP", other.word());
-                bare(error(0, ErrorCode::OutOfPlace, why, 0)).put_frame(out);
+                bare(error(0, ErrorCode::OutOfPlace, &why, 0)).put_frame(out);
             }
         }
         None
@@ -114,6 +105,15 @@ impl State {
         if let Upload::Taking(_, bytes) = std::mem::take(upload) {
             self.uploading -= bytes.len();
         }
+    }
+
+    fn on_fetch(&self, hash: InfoHashV2, out: &mut Vec<u8>) -> Option<Feed> {
+        let Some(entry) = self.catalogue.get(&hash) else {
+            let none = "no .torrent has been published for it";
+            bare(error(0, ErrorCode::NotPublished, none, BUSY_RETRY_MS)).put_frame(out);
+            return None;
+        };
+        Some(Feed { hash, torrent: Arc::clone(&entry.torrent), offset: 0 })
     }
 
     fn on_publish(&mut self, m: &Publish, chunk: &[u8], upload: &mut Upload, out: &mut Vec<u8>) {
@@ -139,10 +139,10 @@ impl State {
         m: &Publish,
         chunk: &[u8],
         upload: &mut Upload,
-    ) -> Result<Option<Vec<u8>>, Message> {
+    ) -> Result<Option<Vec<u8>>, wire::Error> {
         let (offset, total) = (m.offset as usize, m.total as usize);
         if total > MAX_TORRENT {
-            return Err(error(0, ErrorCode::BadTorrent, CatalogueError::TooLong, 0));
+            return Err(error(0, ErrorCode::BadTorrent, &CatalogueError::TooLong, 0));
         }
         if offset == 0 {
             self.on_upload_ended(upload);
@@ -181,9 +181,9 @@ impl State {
                 log::info!("published {name:?} as {hash}");
                 self.ack(0, vec![], vec![])
             }
-            Err(e @ CatalogueError::Full) => error(0, ErrorCode::Full, e, BUSY_RETRY_MS),
-            Err(e @ CatalogueError::Name) => error(0, ErrorCode::BadField, e, 0),
-            Err(e) => error(0, ErrorCode::BadTorrent, e, 0),
+            Err(e @ CatalogueError::Full) => error(0, ErrorCode::Full, &e, BUSY_RETRY_MS).into(),
+            Err(e @ CatalogueError::Name) => error(0, ErrorCode::BadField, &e, 0).into(),
+            Err(e) => error(0, ErrorCode::BadTorrent, &e, 0).into(),
         };
         bare(answer).put_frame(out);
     }
@@ -238,7 +238,9 @@ impl State {
         };
         let (list, peers) = self.peers_for(0, &question);
         let mut body = Vec::with_capacity(8 * peers.len());
-        peers.iter().for_each(|peer| put_peer(&mut body, peer));
+        for peer in &peers {
+            put_peer(&mut body, peer);
+        }
         Packet::new(list, &body).put_frame(out);
     }
 
@@ -254,12 +256,12 @@ impl State {
         let (hash, id) = (InfoHashV2(m.info_hash.0), PeerId(m.peer_id.0));
         let bits = match Bitfield::from_bytes(bits, m.pieces) {
             Ok(bits) => bits,
-            Err(e) => return bare(error(0, ErrorCode::BadField, e, 0)).put_frame(out),
+            Err(e) => return bare(error(0, ErrorCode::BadField, &e, 0)).put_frame(out),
         };
         let answer = if self.registry.on_have(now, &hash, addr, id, Have::Some(bits)) {
             self.ack(0, vec![], vec![])
         } else {
-            error(0, ErrorCode::UnknownPeer, "not registered for this torrent", 0)
+            error(0, ErrorCode::UnknownPeer, "not registered for this torrent", 0).into()
         };
         bare(answer).put_frame(out);
     }
