@@ -10,7 +10,7 @@ use harness::scratch::{Scratch, assert_same, free_bytes, listing};
 use harness::{DOWNLOAD, SOON, alone, not_run, together, until};
 use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ fn a_large_file_needs_little_memory() {
     let out = scratch.folder("out");
     let mut user = leecher("user", tracker.address, "large.bin", &out, "--seed-time 0");
     let watch_user = user.watch();
-    let done = user.wait_for("done", Duration::from_secs(120));
+    let done = user.wait_for("done", Duration::from_mins(2));
     user.expect_exit(0, SOON);
     let (source_most, user_most) = (watch_source.most(), watch_user.most());
     harness::process::say(&format!(
@@ -70,7 +70,7 @@ fn names_with_spaces_brackets_and_foreign_letters_arrive_and_so_does_an_empty_fi
             scratch.file(&format!("src/{name}"), length, n as u64)
         })
         .collect();
-    let paths: Vec<&Path> = files.iter().map(|file| file.as_path()).collect();
+    let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
     let _source = seeder_of("source", tracker.address, &paths, &scratch.folder("src"), "");
     for (n, (name, file)) in names.iter().zip(&files).enumerate() {
         let out = scratch.folder(&format!("out-{n}"));
@@ -140,9 +140,9 @@ fn names_that_climb_out_of_the_folder_write_nothing_outside() {
         ("BBBBBBBBBBBB", "../../evil.x"),
         ("BBBBBBBBBBBB", "/tmp/evilx12"),
         ("AAAAAAAAAAAAAA", "../../evil.dir"),
-        ("AAAAAAAAAAAAAA", "..\\..\\evil.di"),
+        ("AAAAAAAAAAAAAA", "..\\..\\evil.dir"),
         ("BBBBBBBBBBBB", "a/../../evil"),
-        ("BBBBBBBBBBBB", "evil\0\n\x1b[2Jxx"),
+        ("BBBBBBBBBBBB", "bads\0\n\x1b[2Jxx"),
     ]
     .iter()
     .enumerate()
@@ -426,4 +426,24 @@ fn a_torrent_is_seeded_from_its_data_and_wrong_data_ends_with_5() {
     harness::scratch::flip(&file, 100_000);
     let mut wrong = peer("wrong", &["--seed", what], scratch.path(), "");
     wrong.expect_exit(5, SOON);
+}
+
+/// Whoever reads the events may pause: the download goes on, and its end is told afterwards.
+#[test]
+fn the_end_of_a_download_is_told_though_nobody_read_the_events_for_a_while() {
+    let _turn = alone();
+    let scratch = Scratch::in_memory("unread", 1 << 30);
+    // More pieces than events may wait, each of which is told.
+    let file = scratch.sparse("src/film.bin", 88 * MIB);
+    let tracker = quick_tracker();
+    let _source = seeder("source", tracker.address, &file, "--piece-length 16KiB");
+    let out = scratch.folder("out");
+    let (folder, address) = (out.to_str().expect("UTF-8"), tracker.address.to_string());
+    let mut args = vec!["--leech", "film.bin", "--json", "-p", "0", "--seed-time", "0"];
+    args.extend(["--tracker", &address, "-w", folder]);
+    let (mut user, gate) = Process::start_unread("user", PEER, &args, scratch.path());
+    until("the file is whole", DOWNLOAD, || out.join("film.bin").exists().then_some(()));
+    drop(gate);
+    user.wait_for("done", SOON);
+    user.expect_exit(0, SOON);
 }

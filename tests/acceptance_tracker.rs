@@ -12,6 +12,7 @@ use harness::scratch::{Scratch, assert_same};
 use harness::{DOWNLOAD, SOON, alone, not_run, pass, together, until};
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use swarmlet::ids::InfoHashV2;
@@ -31,7 +32,7 @@ fn a_restarted_tracker_lists_all_peers_again() {
         (0..3).map(|n| seeder(&format!("seeder {n}"), old.address, &file, flags)).collect();
     wait_seeders(old.address, "film.bin", 3, SOON);
     let out = scratch.folder("out");
-    let mut user = leecher("user", old.address, "film.bin", &out, "");
+    let user = leecher("user", old.address, "film.bin", &out, "");
     user.wait_bytes(MIB as u64, DOWNLOAD);
     old.kill();
     let tracker = tracker_at(old.address, "--keepalive 1s --expire 3s --interval 2s");
@@ -128,7 +129,7 @@ fn one_peer_serves_a_thousand_files() {
     let files: Vec<_> = (0..1000)
         .map(|n| scratch.file(&format!("src/file-{n:04}.bin"), 5000 + n, n as u64))
         .collect();
-    let paths: Vec<_> = files.iter().map(|file| file.as_path()).collect();
+    let paths: Vec<_> = files.iter().map(PathBuf::as_path).collect();
     let _seeder = seeder_of("librarian", tracker.address, &paths, &scratch.folder("src"), "");
     until("all are listed", Duration::from_secs(30), || {
         (catalogue(tracker.address).len() == 1000).then_some(())
@@ -170,7 +171,7 @@ fn idle_programs_use_no_processor() {
     let span = Duration::from_secs(3);
     pass(span);
     for ((name, process), before) in all.iter().zip(before) {
-        let used = process.usage().cpu - before;
+        let used = process.usage().cpu.saturating_sub(before);
         assert!(used <= span / 50, "{name}: {used:?} of processor time in {span:?}");
     }
 }

@@ -197,7 +197,7 @@ struct Frames {
 
 impl Frames {
     fn read_more(&mut self) -> io::Result<()> {
-        let mut block = [0; 64 * 1024];
+        let mut block = vec![0; 64 * 1024];
         match self.stream.read(&mut block)? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             count => {
@@ -258,9 +258,8 @@ impl Serving {
     }
 
     /// Keeps the connection open and does nothing.
-    fn hold(&self) -> io::Result<()> {
+    fn hold(&self) {
         let _ = self.ended.recv();
-        Ok(())
     }
 
     fn serve(mut self) -> io::Result<()> {
@@ -269,7 +268,8 @@ impl Serving {
             Lie::HangsUp => return self.stream.shutdown(Shutdown::Both),
             Lie::GarbageFirst => {
                 self.stream.write_all(&[0x5a; 5000])?;
-                return self.hold();
+                self.hold();
+                return Ok(());
             }
             _ => {}
         }
@@ -374,9 +374,12 @@ impl Serving {
             }
             Lie::HugeLength => {
                 self.stream.write_all(&[0xff, 0xff, 0xff, 0xff, 0x20])?;
-                self.stream.write_all(&[0; 100_000])
+                self.stream.write_all(&vec![0; 100_000])
             }
-            Lie::NeverReads => self.hold(),
+            Lie::NeverReads => {
+                self.hold();
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -435,7 +438,8 @@ impl Serving {
                 Lie::Drips => self.drip(&bytes)?,
                 Lie::HalfAChunk => {
                     self.stream.write_all(&bytes[..bytes.len() / 2])?;
-                    return self.hold();
+                    self.hold();
+                    return Ok(());
                 }
                 _ => self.stream.write_all(&bytes)?,
             }

@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 pub const SOON: Duration = Duration::from_secs(20);
 
 /// How long a download of a test may take.
-pub const DOWNLOAD: Duration = Duration::from_secs(60);
+pub const DOWNLOAD: Duration = Duration::from_mins(1);
 
 static TURN: RwLock<()> = RwLock::new(());
 

@@ -56,19 +56,31 @@ pub struct Process {
 impl Process {
     /// Starts `program` in `folder`; `name` is what the test calls it.
     pub fn start<S: AsRef<OsStr>>(name: &str, program: &str, args: &[S], folder: &Path) -> Self {
+        Self::start_unread(name, program, args, folder).0
+    }
+
+    /// Starts a program whose stdout is not read until the sender is dropped.
+    pub fn start_unread<S: AsRef<OsStr>>(
+        name: &str,
+        program: &str,
+        args: &[S],
+        folder: &Path,
+    ) -> (Self, Sender<()>) {
         let mut command = Command::new(program);
         command.args(args).current_dir(folder).env_remove("RUST_LOG").env("RUST_BACKTRACE", "1");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{program}: {error}"));
         let ear = Arc::new(Ear::default());
+        let (gate, opened) = bounded(0);
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let readers = vec![
-            listen(ear.clone(), out.expect("stdout is piped"), on_stdout),
+            listen(ear.clone(), Gated(opened, out.expect("stdout is piped")), on_stdout),
             listen(ear.clone(), err.expect("stderr is piped"), on_stderr),
         ];
         let words: Vec<_> = args.iter().map(|word| word.as_ref().to_string_lossy()).collect();
         let line = format!("{program} {}", words.join(" "));
-        Self { name: name.to_owned(), line, child, ear, readers, status: None, sent: None }
+        let name = name.to_owned();
+        (Self { name, line, child, ear, readers, status: None, sent: None }, gate)
     }
 
     /// Its id.
@@ -223,14 +235,14 @@ impl Process {
     fn conversation(&self) -> String {
         let heard = self.ear.heard.lock();
         let skip = heard.events.len().saturating_sub(LAST_EVENTS);
-        let last: String =
-            heard.events[skip..].iter().map(|event| format!("    {event}\n")).collect();
+        let last: Vec<String> = heard.events[skip..].iter().map(ToString::to_string).collect();
+        let last = last.join("\n    ");
         let mut cut = heard.stderr.len().saturating_sub(LAST_WORDS);
         while !heard.stderr.is_char_boundary(cut) {
             cut += 1;
         }
         format!(
-            "---- {} ({})\n  {} events, the last:\n{last}  stdout: {:?}\n  stderr:\n{}\n",
+            "---- {} ({})\n  {} events, the last:\n    {last}\n  stdout: {:?}\n  stderr:\n{}\n",
             self.name,
             self.line,
             heard.events.len(),
@@ -258,6 +270,16 @@ impl Drop for Process {
         let died = signal.is_some() && self.sent != signal;
         let panicked = self.ear.heard.lock().stderr.contains("panicked at");
         assert!(!died && !panicked, "{}: signal {signal:?}\n{}", self.name, self.conversation());
+    }
+}
+
+/// A stream that is read once its gate is open: once nobody holds the sender.
+struct Gated<R>(Receiver<()>, R);
+
+impl<R: Read> Read for Gated<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let _ = self.0.recv();
+        self.1.read(buffer)
     }
 }
 

@@ -91,7 +91,7 @@ pub fn seeder_of(
     action.extend(paths.iter().map(|path| path.to_str().expect("a path in UTF-8")));
     let process = Process::start(name, PEER, &words(&action, Some(tracker), flags), folder);
     let served = |event: &Value| event["event"] == "seeding";
-    let end = std::time::Instant::now() + Duration::from_secs(120);
+    let end = std::time::Instant::now() + Duration::from_mins(2);
     let mut mark = 0;
     for _ in paths {
         let left = end.saturating_duration_since(std::time::Instant::now());
@@ -141,7 +141,7 @@ pub fn create(path: &Path, torrent: &Path, flags: &str) {
     let mut args = vec!["create", path, "-o", torrent, "-q"];
     args.extend(flags.split_whitespace());
     let mut process = Process::start("create", PEER, &args, &std::env::temp_dir());
-    process.expect_exit(0, Duration::from_secs(120));
+    process.expect_exit(0, Duration::from_mins(2));
 }
 
 /// What `peer list --json` prints.
