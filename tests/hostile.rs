@@ -57,7 +57,8 @@ impl Stage {
     fn victim(&self, peers: &[SocketAddr]) -> Process {
         let what = self.torrent.to_str().expect("UTF-8");
         let out = self.scratch.folder("out");
-        let peers: String = peers.iter().map(|peer| format!(" --peer {peer}")).collect();
+        let peers: Vec<String> = peers.iter().map(|peer| format!(" --peer {peer}")).collect();
+        let peers = peers.concat();
         leecher("victim", self.tracker.address, what, &out, &format!("--seed-time 0{peers}"))
     }
 

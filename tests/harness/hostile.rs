@@ -508,6 +508,11 @@ impl Caller {
         })
     }
 
+    /// Reads the magic that opens the other end's stream.
+    pub fn skip_magic(&mut self) -> io::Result<()> {
+        self.frames.magic()
+    }
+
     /// Connects, greets, says that it has nothing and is interested.
     pub fn interested(address: SocketAddr, info_hash: InfoHashV2) -> io::Result<Self> {
         Self::connect(address)?.into_interested(info_hash)
