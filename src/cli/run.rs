@@ -300,6 +300,7 @@ impl Program<'_> {
                 failed: None,
             })),
         };
+        self.next_look = now;
         if whole {
             self.on_whole(&torrent);
         }
