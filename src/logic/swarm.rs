@@ -380,12 +380,14 @@ impl Swarm {
         }
     }
 
-    /// Time passed: requests that nobody answered are asked of others.
+    /// Time passed: requests that nobody answered are asked of others, and a peer with nothing to
+    /// do is asked once more (it may have refused, or the end game may have begun since).
     pub fn on_tick(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let mut again = false;
+        let mut again = self.sessions.values().any(|s| s.is_idle() && s.am_interested);
         for (&peer, session) in &mut self.sessions {
             for span in session.next_missed(now, REQUEST_TIMEOUT) {
-                again |= self.picker.on_void(peer, span);
+                self.picker.on_void(peer, span);
+                again = true;
             }
             if session.misses >= MISSES {
                 out.push(Action::Disconnect(peer, Parting::Snubbed));
