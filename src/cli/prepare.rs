@@ -222,8 +222,20 @@ fn leech(context: &Context, what: &What, say: &dyn Fn(State)) -> Result<Prepared
         IoMode::Mmap => Io::Mmap,
         IoMode::Pread => Io::Pread,
     };
+    let was_there = path.is_file();
     let storage = Storage::create_or_resume(StoragePlan::of(&meta, folder)?, io)?;
     let have = verify(context, &storage, say)?;
+    if was_there && have.pieces() > 0 && have.count() == 0 {
+        // Not a damaged copy of it, but somebody's file of that name and size.
+        return Err(CliError::new(
+            Exit::Disk,
+            format!(
+                "{} is there and is something else: move it away, \
+                 or choose another folder with --download-dir",
+                path.display()
+            ),
+        ));
+    }
     let mut prepared = finish(meta, storage, have, path, true)?;
     prepared.peers = peers;
     Ok(prepared)

@@ -424,8 +424,15 @@ impl Program<'_> {
     }
 
     fn look_at(&mut self, now: Moment, at: usize) {
+        let Stage::Running(running) = &self.jobs[at].stage else { return };
+        let torrent = running.torrent.clone();
+        if running.whole_since.is_none() && torrent.completed.load(Ordering::Acquire) {
+            // The event that says so is dropped when stdout is not read for a while.
+            self.node.announce();
+            self.on_whole(&torrent);
+        }
         let Stage::Running(running) = &mut self.jobs[at].stage else { return };
-        let status = self.node.status(&running.torrent);
+        let status = self.node.status(&torrent);
         let counts = |s: &TorrentStatus| (s.fetched, s.uploaded, s.left);
         let moved = counts(&status) != counts(&running.last);
         let news = moved || status.peers.len() != running.last.peers.len();

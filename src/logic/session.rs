@@ -5,7 +5,7 @@
 
 use crate::bitfield::{Bitfield, BitfieldError};
 use crate::clock::Moment;
-use crate::geometry::Geometry;
+use crate::geometry::{BLOCK_LEN, Geometry};
 use crate::ids::{PieceIndex, Span};
 use crate::logic::PeerKey;
 use crate::logic::pipeline::Pipeline;
@@ -173,23 +173,33 @@ impl Session {
     }
 
     /// Bytes arrived; true if we asked for them, even if we gave up on them since.
+    ///
+    /// A request is answered in order and in whole blocks, so that what counts as its answer is
+    /// its answer: a block sent again, or a byte now and then, does not keep it open.
     pub fn on_chunk(&mut self, now: Moment, chunk: Span) -> Result<bool, Fault> {
-        self.misses = 0;
-        self.waiting_since = now;
-        self.gives.add(now, chunk.length.into());
         let holds = |span: &Span| {
-            span.piece == chunk.piece && span.offset <= chunk.offset && chunk.end() <= span.end()
+            let ends_inside = chunk.end().is_some_and(|end| Some(end) <= span.end());
+            span.piece == chunk.piece && span.offset <= chunk.offset && ends_inside
         };
-        if let Some(at) = self.asked.iter().position(|asked| holds(&asked.span)) {
+        let is_next = |asked: &Asked| {
+            let whole = chunk.length.is_multiple_of(BLOCK_LEN) || chunk.end() == asked.span.end();
+            let due = asked.span.offset + asked.arrived == chunk.offset;
+            holds(&asked.span) && due && whole && chunk.length > 0
+        };
+        if let Some(at) = self.asked.iter().position(is_next) {
             let asked = &mut self.asked[at];
-            asked.arrived = (asked.arrived + chunk.length).min(asked.span.length);
+            asked.arrived += chunk.length;
             if asked.arrived == asked.span.length {
                 self.asked.remove(at);
             }
+            (self.misses, self.waiting_since) = (0, now);
+            self.gives.add(now, chunk.length.into());
             self.pipeline.on_delivered(now, chunk.length.into());
             return Ok(true);
         }
         if self.late.iter().any(holds) {
+            self.misses = 0;
+            self.gives.add(now, chunk.length.into());
             self.pipeline.on_delivered(now, 0);
             return Ok(true);
         }
@@ -256,7 +266,7 @@ impl Session {
 
 /// Whether a request of a peer can be served at all: inside its piece, and we have it.
 pub fn check_request(geometry: &Geometry, ours: &Bitfield, span: Span) -> Result<(), Fault> {
-    let aligned = span.offset.is_multiple_of(crate::geometry::BLOCK_LEN);
+    let aligned = span.offset.is_multiple_of(BLOCK_LEN);
     if aligned && geometry.contains(span) && ours.has(span.piece) {
         Ok(())
     } else {
@@ -314,6 +324,19 @@ mod tests {
         assert_eq!(s.on_chunk(at(1), span(32768, 32768)), Ok(true));
         assert!(s.is_idle());
         assert_eq!(s.pipeline.in_flight(), 0);
+    }
+
+    #[test]
+    fn a_block_sent_again_or_a_few_bytes_of_one_are_no_answer() {
+        let mut s = session(1);
+        s.on_asked(at(0), span(0, 65536));
+        assert_eq!(s.on_chunk(at(1), span(0, 16384)), Ok(true));
+        for odd in [span(0, 16384), span(32768, 16384), span(16384, 1), span(16384, 0)] {
+            assert_eq!(s.on_chunk(at(2), odd), Ok(false), "{odd}");
+        }
+        assert_eq!(s.on_chunk(at(2), span(u32::MAX, 16384)), Ok(false));
+        assert_eq!(s.pipeline.in_flight(), 49152);
+        assert_eq!(s.deadline(Duration::from_secs(10)), Some(at(11)), "only an answer counts");
     }
 
     #[test]

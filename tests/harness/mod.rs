@@ -1,0 +1,69 @@
+//! The swarm runner: starts the real programs and watches them.
+//!
+//! Every process listens on 127.0.0.x with port 0 and prints JSON lines, which a thread reads;
+//! tests wait for events with a deadline and never sleep to synchronise. A process that is
+//! dropped is killed by its id. A test fails when a program prints panic text, dies by a signal
+//! that nobody sent, or misses a deadline; then the conversation (the last events and the end of
+//! stderr of each process) is printed. Folders are removed when they are dropped.
+//!
+//! | file | what |
+//! |---|---|
+//! | `process` | one running program: its events, its words, its resources |
+//! | `programs` | tracker, seeder, leecher, list: the flags that every test gives them |
+//! | `scratch` | folders and files |
+//! | `hostile` | a scripted peer that keeps no rule |
+//! | `relay` | a slow wire |
+//! | `registry` | what a tracker says, asked through the library |
+//!
+//! A test that measures time or memory holds [`alone`], the others hold [`together`].
+#![allow(dead_code, reason = "each test file uses its own part of the harness")]
+
+pub mod hostile;
+pub mod process;
+pub mod programs;
+pub mod registry;
+pub mod relay;
+pub mod scratch;
+
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
+
+/// How long anything may take that ought to be quick.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// How long a download of a test may take.
+pub const DOWNLOAD: Duration = Duration::from_mins(1);
+
+static TURN: RwLock<()> = RwLock::new(());
+
+/// Nothing else of this test file runs meanwhile: for tests that measure, or start many processes.
+pub fn alone() -> RwLockWriteGuard<'static, ()> {
+    TURN.write()
+}
+
+/// Others may run meanwhile.
+pub fn together() -> RwLockReadGuard<'static, ()> {
+    TURN.read()
+}
+
+/// Lets time pass, for measurements over a while; not to wait for something.
+pub fn pass(time: Duration) {
+    let _ = crossbeam_channel::after(time).recv();
+}
+
+/// Asks again and again until the answer is `Some`; panics with `what` when time is up.
+pub fn until<T>(what: &str, within: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + within;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < end, "{what}: not within {within:?}");
+        pass(Duration::from_millis(20));
+    }
+}
+
+/// Says why a test did not run; such a test returns at once.
+pub fn not_run(test: &str, why: &str) {
+    eprintln!("NOT RUN: {test}: {why}");
+}

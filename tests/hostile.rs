@@ -1,0 +1,505 @@
+//! Peers that keep no rule, against the real programs.
+//!
+//! Whatever they do, nothing crashes, memory grows by less than 8 MiB, a download beside them
+//! ends with the right bytes, and an honest peer is served.
+
+mod harness;
+
+use harness::hostile::{Caller, Content, Hostile, Lie};
+use harness::process::Process;
+use harness::programs::{Listening, create, leecher, quick_tracker, seeder, tracker, wait_seeders};
+use harness::registry::{Claim, Claimant};
+use harness::scratch::{Scratch, assert_same};
+use harness::{DOWNLOAD, SOON, alone, together};
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use swarmlet::ids::{InfoHashV2, PieceIndex, Sha256Hash, Span};
+use swarmlet::protocol::native::{HashRange, Message};
+
+const MIB: u64 = 1024 * 1024;
+
+/// How much anonymous memory hostile peers may cost.
+const GROWTH: u64 = 8 * MIB;
+
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+const PIECE: u32 = 65536;
+
+/// A file, its .torrent, a tracker.
+struct Stage {
+    scratch: Scratch,
+    file: PathBuf,
+    torrent: PathBuf,
+    content: Arc<Content>,
+    tracker: Listening,
+}
+
+impl Stage {
+    fn new(name: &str, length: u64) -> Self {
+        let scratch = Scratch::new(name);
+        let file = scratch.file("src/film.bin", length as usize, 99);
+        let torrent = scratch.at("film.torrent");
+        create(&file, &torrent, "-s 64KiB");
+        let content = Content::of(&file, PIECE);
+        Self { scratch, file, torrent, content, tracker: quick_tracker() }
+    }
+
+    fn seeder(&self, flags: &str) -> Listening {
+        let flags = format!("--piece-length 64KiB {flags}");
+        seeder("honest", self.tracker.address, &self.file, &flags)
+    }
+
+    /// A leecher that has the .torrent and calls these peers first.
+    fn victim(&self, peers: &[SocketAddr]) -> Process {
+        let what = self.torrent.to_str().expect("UTF-8");
+        let out = self.scratch.folder("out");
+        let peers: Vec<String> = peers.iter().map(|peer| format!(" --peer {peer}")).collect();
+        let peers = peers.concat();
+        leecher("victim", self.tracker.address, what, &out, &format!("--seed-time 0{peers}"))
+    }
+
+    fn expect_whole(&self, victim: &mut Process, within: Duration) {
+        victim.wait_for("done", within);
+        assert_same(&self.file, &self.scratch.path().join("out/film.bin"));
+        victim.expect_exit(0, SOON);
+    }
+
+    /// A new leecher gets everything from `seeder`, within `within`.
+    fn expect_served(&self, name: &str, within: Duration) -> Duration {
+        let out = self.scratch.folder(name);
+        let start = Instant::now();
+        let mut user = leecher(name, self.tracker.address, "film.bin", &out, "--seed-time 0");
+        user.wait_for("done", within);
+        let took = start.elapsed();
+        assert_same(&self.file, &out.join("film.bin"));
+        user.expect_exit(0, SOON);
+        took
+    }
+}
+
+/// A leecher meets hostile servers first, then an honest seeder comes.
+fn check_servers(name: &str, lies: &[Lie]) -> (Vec<Hostile>, Process) {
+    let _turn = together();
+    let stage = Stage::new(name, 2 * MIB);
+    let servers: Vec<Hostile> =
+        lies.iter().map(|&lie| Hostile::start(HERE, stage.content.clone(), lie)).collect();
+    let addresses: Vec<_> = servers.iter().map(|server| server.address).collect();
+    let mut victim = stage.victim(&addresses);
+    victim.wait_for("start", SOON);
+    let base = victim.usage().memory;
+    let watch = victim.watch();
+    for server in &servers {
+        harness::until("the hostile peer is called", SOON, || (server.calls() > 0).then_some(()));
+    }
+    let honest = stage.seeder("");
+    stage.expect_whole(&mut victim, DOWNLOAD);
+    let most = watch.most();
+    // The download itself has buffers: 512 KiB a connection, and one frame an upload thread.
+    let own = 2 * MIB + servers.len() as u64 * MIB;
+    let limit = base + own + GROWTH;
+    assert!(most.memory < limit, "{base} bytes before, {most:?}");
+    let banned = victim.events_of("banned");
+    let slandered = banned.iter().any(|e| e["address"] == honest.address.to_string());
+    assert!(!slandered, "the honest seeder was banned: {banned:?}");
+    (servers, victim)
+}
+
+fn expect_banned(servers: &[Hostile], victim: &Process) {
+    let banned = victim.events_of("banned");
+    for server in servers {
+        let told = banned.iter().any(|event| event["address"] == server.address.to_string());
+        assert!(told, "{} is not banned: {banned:?}", server.address);
+    }
+}
+
+#[test]
+fn a_peer_that_lies_in_every_chunk_is_banned() {
+    let (servers, victim) = check_servers("lies", &[Lie::FlipsBits(1)]);
+    expect_banned(&servers, &victim);
+    let sent = servers[0].counts.sent.load(Ordering::Relaxed);
+    assert!(sent <= 40 * PIECE as usize, "{sent} bytes were taken from a lone liar");
+}
+
+#[test]
+fn a_peer_that_lies_now_and_then_is_banned() {
+    let (servers, victim) = check_servers("lies-rarely", &[Lie::FlipsBits(7)]);
+    expect_banned(&servers, &victim);
+}
+
+#[test]
+fn four_liars_at_once_are_banned_and_the_download_ends() {
+    let (servers, victim) = check_servers("liars", &[Lie::FlipsBits(1); 4]);
+    expect_banned(&servers, &victim);
+}
+
+#[test]
+fn a_peer_that_has_all_and_delivers_nothing_delays_little() {
+    check_servers("nothing", &[Lie::DeliversNothing]);
+}
+
+#[test]
+fn a_peer_that_rejects_everything_delays_nothing() {
+    let (servers, _) = check_servers("rejects", &[Lie::RejectsAll]);
+    assert!(servers[0].gets() < 10_000, "{} requests were made in vain", servers[0].gets());
+}
+
+#[test]
+fn a_peer_that_drips_delays_little() {
+    check_servers("drips", &[Lie::Drips]);
+}
+
+#[test]
+fn chunks_of_one_byte_do_not_keep_a_request_open() {
+    check_servers("one-byte", &[Lie::DripsChunks; 3]);
+}
+
+#[test]
+fn half_a_chunk_and_then_silence_delays_little() {
+    check_servers("half", &[Lie::HalfAChunk]);
+}
+
+#[test]
+fn nine_stalled_peers_delay_little() {
+    let mut lies = [Lie::DeliversNothing; 9];
+    lies[3..6].fill(Lie::Drips);
+    lies[6..].fill(Lie::HalfAChunk);
+    check_servers("stalled", &lies);
+}
+
+#[test]
+fn garbage_ends_one_connection_only() {
+    check_servers("garbage", &[Lie::Garbage, Lie::GarbageFirst, Lie::HugeLength]);
+}
+
+#[test]
+fn wrong_bitfields_and_haves_end_one_connection_only() {
+    check_servers("fields", &[Lie::SpareBits, Lie::HaveOutOfRange, Lie::SpeaksTwice]);
+}
+
+#[test]
+fn chunks_that_nobody_asked_for_are_not_stored() {
+    check_servers("unasked", &[Lie::UnaskedChunks, Lie::ChunksOutOfRange]);
+}
+
+#[test]
+fn a_chunk_whose_end_overflows_is_not_stored() {
+    check_servers("overflow", &[Lie::OverflowingChunks; 3]);
+}
+
+#[test]
+fn a_block_sent_again_and_again_does_not_hide_those_that_are_missing() {
+    let (servers, _) = check_servers("repeats", &[Lie::RepeatsFirstBlock; 3]);
+    assert!(servers[0].gets() > 0, "it was never asked");
+}
+
+#[test]
+fn floods_of_haves_and_chokes_do_no_harm() {
+    check_servers("floods", &[Lie::FloodsHaves, Lie::Flutters]);
+}
+
+#[test]
+fn a_peer_that_never_reads_does_no_harm() {
+    check_servers("deaf", &[Lie::NeverReads]);
+}
+
+#[test]
+fn a_peer_that_hangs_up_is_not_called_all_the_time() {
+    let (servers, _) = check_servers("hangs-up", &[Lie::HangsUp]);
+    assert!(servers[0].calls() <= 4, "{} calls", servers[0].calls());
+}
+
+/// A peer names the caller itself, one victim a thousand times, and places that nobody may dial.
+#[test]
+fn peers_that_a_peer_names_are_dialled_with_care() {
+    let bystander = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = bystander.local_addr().expect("it listens");
+    let (called, calls) = crossbeam_channel::unbounded();
+    std::thread::spawn(move || {
+        for stream in bystander.incoming().flatten() {
+            if called.send(stream).is_err() {
+                return;
+            }
+        }
+    });
+    let (_servers, victim) = check_servers("names", &[Lie::NamesPeers(address)]);
+    assert!(calls.len() <= 3, "the bystander was called {} times", calls.len());
+    drop(calls);
+    let _ = TcpStream::connect(address); // ends the bystander's thread
+    drop(victim);
+}
+
+/// Hostile seeders that the tracker lists, found by name like any other.
+#[test]
+fn hostile_seeders_on_the_trackers_list_do_not_stop_a_download() {
+    let _turn = together();
+    let stage = Stage::new("listed", 2 * MIB);
+    let lies = [Lie::FlipsBits(1), Lie::DeliversNothing, Lie::RejectsAll, Lie::GarbageFirst];
+    let servers = lies.map(|lie| Hostile::start(HERE, stage.content.clone(), lie));
+    let honest = stage.seeder("--uplimit 1M");
+    wait_seeders(stage.tracker.address, "film.bin", 1, SOON);
+    let claim = Claim {
+        info_hash: stage.content.info_hash,
+        name: stage.content.name.clone(),
+        size: stage.content.bytes.len() as u64,
+        pieces: stage.content.pieces,
+    };
+    let address = stage.tracker.address;
+    let claimants = servers
+        .each_ref()
+        .map(|server| Claimant::start(address, HERE, server.address.port(), vec![claim.clone()]));
+    wait_seeders(address, "film.bin", 5, SOON);
+    stage.expect_served("user", DOWNLOAD);
+    let called = servers.iter().filter(|server| server.calls() > 0).count();
+    assert_eq!(called, servers.len(), "all were tried");
+    drop((honest, claimants));
+}
+
+/// A seeder, hostile callers, then an honest leecher.
+fn check_callers(name: &str, flags: &str, misbehave: impl FnOnce(SocketAddr, &Arc<Content>)) {
+    let _turn = together();
+    let stage = Stage::new(name, MIB);
+    let victim = stage.seeder(flags);
+    stage.expect_served("before", DOWNLOAD); // its buffers are there from here on
+    let base = victim.usage().memory;
+    let watch = victim.watch();
+    misbehave(victim.address, &stage.content);
+    stage.expect_served("after", DOWNLOAD);
+    let most = watch.most();
+    assert!(most.memory < base + GROWTH, "{base} bytes before, {most:?}");
+}
+
+fn span(piece: u32, offset: u32, length: u32) -> Span {
+    Span { piece: PieceIndex(piece), offset, length }
+}
+
+#[test]
+fn a_silent_caller_is_let_go_and_others_are_served_meanwhile() {
+    check_callers("silent", "", |victim, content| {
+        let mut silent = Caller::connect(victim).expect("it listens");
+        let mut half = Caller::connect(victim).expect("it listens");
+        half.send(b"SWP1\0\0").expect("sent");
+        drop(Caller::connect(victim).expect("it listens"));
+        let mut greeted = Caller::connect(victim).expect("it listens");
+        assert!(greeted.greet(content.info_hash).expect("an answer").is_ok());
+        drop(greeted);
+        silent.expect_end().expect("a caller that says nothing is let go");
+        half.expect_end().expect("a caller that stops in mid-word is let go");
+    });
+}
+
+#[test]
+fn a_wrong_magic_or_content_is_refused_at_once() {
+    check_callers("magic", "", |victim, _| {
+        let start = Instant::now();
+        for opening in [&b"SWQ1"[..], b"GET / HTTP/1.1\r\n\r\n", &[0; 64], &[0xff; 5000]] {
+            let mut caller = Caller::connect(victim).expect("it listens");
+            let _ = caller.send(opening); // it may have hung up at the first byte
+            caller.expect_end().expect("what is no peer is let go");
+        }
+        let mut stranger = Caller::connect(victim).expect("it listens");
+        let answer = stranger.greet(InfoHashV2([7; 32])).expect("an answer");
+        assert!(answer.is_err(), "unknown content: {answer:?}");
+        stranger.expect_end().expect("it is let go");
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    });
+}
+
+#[test]
+fn frames_that_break_the_rules_end_the_connection() {
+    check_callers("frames", "", |victim, content| {
+        let have_all = Message::HaveAll.to_bytes();
+        let bits = vec![0xff; content.pieces.div_ceil(8) as usize + 3];
+        let mut deep = vec![0x33, 0x81, 0xa1, b'a'];
+        deep.extend([0x91; 4000]);
+        let mut nested = (deep.len() as u32).to_be_bytes().to_vec();
+        nested.extend(deep);
+        let refused: Vec<Vec<u8>> = vec![
+            vec![0xff; 8],
+            vec![0, 0, 0, 0],
+            vec![0, 0, 0, 2, 0x99, 0x80],
+            vec![0, 0, 0, 2, 0x37, 0xc1],
+            vec![0, 0, 0, 3, 0x37, 0x80, 1],
+            vec![0, 0, 0, 2, 0x33, 0x80],
+            vec![0, 0, 0, 7, 0x33, 0x81, 0xdb, 0xff, 0xff, 0xff, 0xff],
+            nested,
+            Message::Bitfield { first: 0, bits: &bits }.to_bytes(),
+            Message::Bitfield { first: 8, bits: &[0xff] }.to_bytes(),
+            Message::Have(PieceIndex(content.pieces)).to_bytes(),
+            Message::Have(PieceIndex(u32::MAX)).to_bytes(),
+            [have_all.clone(), have_all].concat(),
+            Message::Get(span(0, 0, PIECE + 16384)).to_bytes(),
+            Message::Get(span(0, u32::MAX - 16383, 16384)).to_bytes(),
+            Message::Get(span(0, 0, 0)).to_bytes(),
+            Message::Get(span(0, 1, 16384)).to_bytes(),
+            Message::Get(span(content.pieces, 0, 16384)).to_bytes(),
+            Message::Get(span(u32::MAX, 0, 16384)).to_bytes(),
+        ];
+        for bytes in refused {
+            let mut caller = Caller::connect(victim).expect("it listens");
+            assert!(caller.greet(content.info_hash).expect("an answer").is_ok());
+            let _ = caller.send(&bytes); // it may have hung up in the middle
+            let head = bytes[..bytes.len().min(16)].to_vec();
+            caller.expect_end().unwrap_or_else(|error| panic!("{head:02x?}: not let go: {error}"));
+        }
+    });
+}
+
+#[test]
+fn a_request_while_choked_is_rejected() {
+    check_callers("choked", "", |victim, content| {
+        let mut caller = Caller::connect(victim).expect("it listens");
+        assert!(caller.greet(content.info_hash).expect("an answer").is_ok());
+        caller.say(&Message::HaveNone).expect("sent");
+        for _ in 0..1000 {
+            caller.say(&Message::Get(span(0, 0, PIECE))).expect("sent");
+        }
+        for _ in 0..1000 {
+            let rejected = caller
+                .expect(|message| match message {
+                    Message::Reject(_) => Some(true),
+                    Message::Chunk { .. } => Some(false),
+                    _ => None,
+                })
+                .expect("an answer");
+            assert!(rejected, "it was choked and got a chunk");
+        }
+    });
+}
+
+#[test]
+fn a_flood_of_requests_is_bounded() {
+    check_callers("flood", "", |victim, content| {
+        let mut caller = Caller::interested(victim, content.info_hash).expect("it listens");
+        caller.expect(|m| (*m == Message::Unchoke).then_some(())).expect("a slot is free");
+        let all: Vec<u8> = (0..10_000)
+            .flat_map(|n| Message::Get(span(n % content.pieces, 0, PIECE)).to_bytes())
+            .collect();
+        // Sent without reading a byte; it may be let go before all is sent.
+        let _ = caller.send(&all);
+    });
+}
+
+#[test]
+fn questions_whose_answers_are_never_read_are_bounded() {
+    check_callers("deaf-caller", "", |victim, content| {
+        let root: Sha256Hash = content.meta.root().expect("one file has a root");
+        let leaves = HashRange { root, base: 0, index: 0, count: 4 };
+        let wild = HashRange { root: [9; 32], base: u32::MAX, index: u32::MAX, count: u32::MAX };
+        let edge = HashRange { root, base: 0, index: u32::MAX, count: u32::MAX };
+        let questions = [
+            Message::GetMetainfo { offset: 0, length: u32::MAX },
+            Message::GetMetainfo { offset: u32::MAX, length: u32::MAX },
+            Message::GetHashes(leaves),
+            Message::GetHashes(wild),
+            Message::GetHashes(edge),
+            Message::Peers,
+            Message::GetCount,
+            Message::Ping(u64::MAX),
+            Message::Cancel(span(u32::MAX, u32::MAX, u32::MAX)),
+            Message::Reject(span(u32::MAX, u32::MAX, u32::MAX)),
+        ];
+        for question in questions {
+            let mut caller = Caller::connect_narrow(victim).expect("it listens");
+            assert!(caller.greet(content.info_hash).expect("an answer").is_ok());
+            let flood: Vec<u8> = (0..2000).flat_map(|_| question.to_bytes()).collect();
+            let _ = caller.send(&flood); // it may be let go
+        }
+    });
+}
+
+#[test]
+fn chunks_and_hashes_that_a_seeder_did_not_ask_for_are_dropped() {
+    check_callers("pushes", "", |victim, content| {
+        let mut caller = Caller::connect(victim).expect("it listens");
+        assert!(caller.greet(content.info_hash).expect("an answer").is_ok());
+        let root = content.meta.root().expect("one file has a root");
+        let range = HashRange { root, base: 0, index: 0, count: 4 };
+        caller.say(&Message::Hashes(range, &[0xaa; 128])).expect("sent");
+        let data = vec![0xaa; 16384];
+        for n in 0..1000 {
+            let piece = PieceIndex(n % content.pieces);
+            if caller.say(&Message::Chunk { piece, offset: 0, data: &data }).is_err() {
+                break; // it was let go
+            }
+        }
+        caller.expect_end().expect("it is let go");
+    });
+}
+
+/// Two hundred silent connections: memory stays bounded, and somebody honest gets in.
+#[test]
+fn a_flood_of_connections_is_bounded() {
+    check_callers("connections", "", |victim, _| {
+        let callers: Vec<_> = (0..200).map(|_| Caller::connect(victim)).collect();
+        assert!(callers.iter().filter(|caller| caller.is_ok()).count() > 100);
+    });
+}
+
+/// Forty peers that ask for everything and read nothing do not hold the upload threads.
+#[test]
+fn forty_stalled_readers_do_not_slow_an_honest_leecher() {
+    let _turn = alone();
+    let stage = Stage::new("readers", 8 * MIB);
+    let victim = stage.seeder("--upload-slots 60");
+    let clean = stage.expect_served("clean", DOWNLOAD);
+    let base = victim.usage().memory;
+    let watch = victim.watch();
+    let mut readers = Vec::new();
+    for _ in 0..40 {
+        let caller = Caller::connect_narrow(victim.address).expect("it listens");
+        let mut caller = caller.into_interested(stage.content.info_hash).expect("it greets");
+        caller.expect(|m| (*m == Message::Unchoke).then_some(())).expect("a slot is free");
+        for piece in 0..64 {
+            caller.say(&Message::Get(span(piece, 0, PIECE))).expect("sent");
+        }
+        readers.push(caller);
+    }
+    let took = stage.expect_served("honest", DOWNLOAD);
+    let most = watch.most();
+    drop(readers);
+    harness::process::say(&format!("clean {clean:?}, beside 40 stalled readers {took:?}"));
+    assert!(took < clean * 2 + Duration::from_secs(2), "clean {clean:?}, beside them {took:?}");
+    assert!(most.memory < base + GROWTH, "{base} bytes before, {most:?}");
+}
+
+/// Slow, silent and garbage clients of a tracker do not delay the others.
+#[test]
+fn a_tracker_answers_at_once_beside_slow_and_hostile_clients() {
+    let _turn = alone();
+    let tracker = tracker("");
+    let base = tracker.usage().memory;
+    let watch = tracker.watch();
+    let mut streams = Vec::new();
+    for n in 0..300_u32 {
+        let Ok(mut stream) = TcpStream::connect(tracker.address) else { continue };
+        let mut random = fastrand::Rng::with_seed(n.into());
+        let opening: Vec<u8> = match n % 6 {
+            0 => Vec::new(),
+            1 => b"SWT1".to_vec(),
+            2 => b"SWT1\0\x02\0\0\x13".to_vec(),
+            3 => b"SWT1\xff\xff\xff\xff\x13".to_vec(),
+            4 => b"GET /announce?info_hash=".to_vec(),
+            _ => (0..2000).map(|_| random.u8(..)).collect(),
+        };
+        let _ = stream.write_all(&opening); // it may be let go
+        streams.push(stream);
+    }
+    let udp = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let mut random = fastrand::Rng::with_seed(1);
+    for n in 0..3000_usize {
+        let mut datagram = b"SWT1".to_vec();
+        datagram.extend((0..n % 1400).map(|_| random.u8(..)));
+        let _ = udp.send_to(&datagram, tracker.address);
+    }
+    let start = Instant::now();
+    let entries = harness::registry::catalogue(tracker.address);
+    let took = start.elapsed();
+    assert!(entries.is_empty());
+    assert!(took < Duration::from_secs(1), "it answered after {took:?}");
+    let most = watch.most();
+    assert!(most.memory < base + GROWTH, "{base} bytes before, {most:?}");
+}
