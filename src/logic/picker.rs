@@ -21,6 +21,10 @@ use crate::logic::availability::Availability;
 use std::fmt;
 use std::str::FromStr;
 
+/// The most blocks of one end game request: a frame. It is taken from the end of what another
+/// peer owes, whose request is then cut short by a CANCEL of exactly that end.
+const END_GAME_BLOCKS: usize = 8;
+
 /// How a new piece is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Policy {
@@ -138,6 +142,18 @@ pub struct Claim {
     pub cancel: Vec<(PeerKey, Span)>,
 }
 
+impl Claim {
+    /// Notes that `peer` need not send a block; blocks that follow each other become one span.
+    fn cancel(&mut self, peer: PeerKey, block: Span) {
+        match self.cancel.last_mut() {
+            Some((last, span)) if *last == peer && span.end() == Some(block.offset) => {
+                span.length += block.length;
+            }
+            _ => self.cancel.push((peer, block)),
+        }
+    }
+}
+
 /// Who wrote each block of a piece that failed its hash.
 pub type Writers = Vec<Option<PeerKey>>;
 
@@ -235,7 +251,8 @@ impl Picker {
     }
 
     /// Bytes of `peer` are here: which of them may be stored? Each block is granted once.
-    /// Only blocks that some peer was asked for are ever granted.
+    /// Only blocks of a begun piece are granted; whether this peer was asked is its session's
+    /// business.
     pub fn claim(&mut self, peer: PeerKey, span: Span) -> Claim {
         let mut claim = Claim::default();
         let Some((first, count)) = self.geometry.blocks_of_span(span) else { return claim };
@@ -251,8 +268,7 @@ impl Picker {
                 block.state = BlockState::Claimed;
                 for other in block.asked.iter_mut().filter_map(Option::take) {
                     if other != peer {
-                        let span = geometry.span_of_blocks(span.piece, index, 1);
-                        claim.cancel.push((other, span));
+                        claim.cancel(other, geometry.span_of_blocks(span.piece, index, 1));
                     }
                 }
                 run = Some((run.map_or(index, |(start, _)| start), index + 1));
@@ -368,7 +384,7 @@ impl Picker {
             .find(|open| theirs.has(open.piece) && open.blocks.iter().any(owed))?;
         let last = open.blocks.iter().rposition(owed)?;
         let run = open.blocks[..=last].iter().rev().take_while(|block| owed(block)).count();
-        let count = run.min(most as usize);
+        let count = run.min(most as usize).min(END_GAME_BLOCKS);
         let first = last + 1 - count;
         open.blocks[first..=last].iter_mut().for_each(|block| block.ask(peer));
         Some(self.geometry.span_of_blocks(open.piece, first as u32, count as u32))

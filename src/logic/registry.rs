@@ -419,7 +419,8 @@ impl Registry {
 
     fn check_address(&self, ip: IpAddr) -> Result<(), Refused> {
         let taken = self.per_address.get(&bucket(ip)).copied().unwrap_or(0);
-        if taken >= self.params.max_per_address && !self.is_exempt(ip) {
+        let cap = self.params.max_per_address;
+        if cap > 0 && taken >= cap && !self.is_exempt(ip) {
             return Err(Refused::Address);
         }
         Ok(())

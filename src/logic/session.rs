@@ -35,9 +35,6 @@ pub enum Fault {
     /// A request that is empty, leaves its piece, or names a piece we do not have.
     #[error("request of {0}, which is out of range")]
     RequestOutOfRange(Span),
-    /// Far more requests than anyone can need.
-    #[error("more than {0} requests waiting")]
-    TooManyRequests(usize),
     /// Many chunks that were never asked for.
     #[error("{UNASKED} chunks that nobody asked for")]
     ChunksNotAsked,
@@ -52,6 +49,21 @@ struct Asked {
     span: Span,
     /// Bytes of it that arrived, from its start.
     arrived: u32,
+    /// Bytes of its end that were cancelled.
+    cut: u32,
+}
+
+impl Asked {
+    /// Bytes that are still to come.
+    fn open(&self) -> u32 {
+        (self.span.length - self.cut).saturating_sub(self.arrived)
+    }
+
+    /// What has not arrived, cancelled or not.
+    fn rest(&self) -> Span {
+        let (offset, length) = (self.span.offset + self.arrived, self.span.length - self.arrived);
+        Span { offset, length, ..self.span }
+    }
 }
 
 /// What we know and owe of one connected peer.
@@ -169,7 +181,7 @@ impl Session {
             self.waiting_since = now;
         }
         self.pipeline.on_asked(span.length.into());
-        self.asked.push_back(Asked { span, arrived: 0 });
+        self.asked.push_back(Asked { span, arrived: 0, cut: 0 });
     }
 
     /// Bytes arrived; true if we asked for them, even if we gave up on them since.
@@ -188,13 +200,16 @@ impl Session {
         };
         if let Some(at) = self.asked.iter().position(is_next) {
             let asked = &mut self.asked[at];
+            let delivered = chunk.length.min(asked.open());
             asked.arrived += chunk.length;
-            if asked.arrived == asked.span.length {
+            let asked = *asked;
+            if asked.open() == 0 {
                 self.asked.remove(at);
+                self.expect_late(asked.rest());
             }
             (self.misses, self.waiting_since) = (0, now);
             self.gives.add(now, chunk.length.into());
-            self.pipeline.on_delivered(now, chunk.length.into());
+            self.pipeline.on_delivered(now, delivered.into());
             return Ok(true);
         }
         if self.late.iter().any(holds) {
@@ -209,31 +224,34 @@ impl Session {
 
     /// The peer refuses a request; true if we had asked it.
     pub fn on_reject(&mut self, span: Span) -> bool {
-        let Some(at) = self.asked.iter().position(|asked| asked.span == span) else { return false };
-        let asked = self.asked.remove(at).expect("found at this place");
-        self.pipeline.on_void(u64::from(span.length - asked.arrived));
+        let refused = self.asked.iter().position(|asked| asked.span == span);
+        let Some(asked) = refused.and_then(|at| self.asked.remove(at)) else { return false };
+        self.pipeline.on_void(asked.open().into());
         true
     }
 
-    /// Another peer delivered part of what we asked here: the rest of that request is cancelled
-    /// as a whole. Gives the request, if it still waits and nothing of it arrived yet.
-    pub fn on_cancelled(&mut self, part: Span) -> Option<Span> {
-        let at = self.asked.iter().position(|asked| {
-            let span = asked.span;
-            asked.arrived == 0
-                && span.piece == part.piece
-                && span.offset == part.offset
-                && span.length == part.length
-        })?;
-        let asked = self.asked.remove(at).expect("found at this place");
-        self.pipeline.on_void(asked.span.length.into());
-        self.expect_late(asked.span);
-        Some(asked.span)
+    /// Another peer delivered `part`: if it is the end of a request that waits here, the request
+    /// need not be answered that far. True if the peer should be told.
+    pub fn on_cancelled(&mut self, part: Span) -> bool {
+        let ends_there = |asked: &Asked| {
+            let end = asked.span.end().map(|end| end - asked.cut);
+            asked.span.piece == part.piece && end == part.end() && part.length <= asked.open()
+        };
+        let Some(at) = self.asked.iter().position(ends_there) else { return false };
+        let asked = &mut self.asked[at];
+        asked.cut += part.length;
+        let asked = *asked;
+        self.pipeline.on_void(part.length.into());
+        if asked.open() == 0 {
+            self.asked.remove(at);
+            self.expect_late(asked.rest());
+        }
+        true
     }
 
     /// Everything asked is void: choked, gone. Gives what to hand back to the picker.
     pub fn void_all(&mut self) -> Vec<Span> {
-        let open: u64 = self.asked.iter().map(|a| u64::from(a.span.length - a.arrived)).sum();
+        let open: u64 = self.asked.iter().map(|asked| u64::from(asked.open())).sum();
         self.pipeline.on_void(open);
         self.asked.drain(..).map(|asked| asked.span).collect()
     }
@@ -257,6 +275,9 @@ impl Session {
     }
 
     fn expect_late(&mut self, span: Span) {
+        if span.length == 0 {
+            return;
+        }
         if self.late.len() == LATE {
             self.late.pop_front();
         }
@@ -354,6 +375,22 @@ mod tests {
             assert_eq!(s.on_chunk(at(11), span(16384, 16384)), Ok(false));
         }
         assert_eq!(s.on_chunk(at(11), span(16384, 16384)), Err(Fault::ChunksNotAsked));
+    }
+
+    #[test]
+    fn a_request_is_cancelled_from_its_end() {
+        let mut s = session(1);
+        s.on_asked(at(0), span(0, 65536));
+        assert!(!s.on_cancelled(span(16384, 16384)), "the middle is asked as it was");
+        assert!(s.on_cancelled(span(49152, 16384)));
+        assert!(s.on_cancelled(span(32768, 16384)));
+        assert_eq!(s.pipeline.in_flight(), 32768);
+        assert_eq!(s.on_chunk(at(1), span(0, 16384)), Ok(true));
+        assert!(!s.is_idle());
+        assert_eq!(s.on_chunk(at(1), span(16384, 32768)), Ok(true), "it crossed the cancel");
+        assert!(s.is_idle());
+        assert_eq!(s.pipeline.in_flight(), 0);
+        assert_eq!(s.on_chunk(at(1), span(49152, 16384)), Ok(true), "so did this");
     }
 
     #[test]

@@ -28,6 +28,9 @@ use std::time::Duration;
 /// How long a request may stay unanswered before others are asked.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How many peers are remembered by their addresses, gone or not.
+const KNOWN_ADDRESSES: usize = 4096;
+
 /// A peer that let so many deadlines pass in a row is let go.
 const MISSES: u32 = 3;
 
@@ -168,7 +171,8 @@ impl Swarm {
 
     /// Whether an upload slot is free.
     pub fn has_free_slot(&self) -> bool {
-        self.sessions.values().filter(|s| !s.am_choking).count() < self.choker.slots()
+        let taken = self.sessions.values().filter(|s| !s.am_choking && s.peer_interested);
+        taken.count() < self.choker.slots()
     }
 
     /// All peers, for people to look at.
@@ -197,6 +201,11 @@ impl Swarm {
         let pieces = self.have().pieces();
         let session = Session::new(now, peer, address, pieces, self.params.rate_window);
         self.sessions.insert(peer, session);
+        if self.addresses.len() >= KNOWN_ADDRESSES {
+            // Who is gone for long has no block left that anybody could blame on it.
+            let sessions = &self.sessions;
+            self.addresses.retain(|peer, _| sessions.contains_key(peer));
+        }
         self.addresses.insert(peer, address);
     }
 
@@ -292,9 +301,8 @@ impl Swarm {
         }
         let claim = self.picker.claim(peer, chunk);
         for (other, span) in claim.cancel {
-            let session = self.sessions.get_mut(&other);
-            if let Some(whole) = session.and_then(|session| session.on_cancelled(span)) {
-                out.push(Action::Say(other, Message::Cancel(whole)));
+            if self.sessions.get_mut(&other).is_some_and(|session| session.on_cancelled(span)) {
+                out.push(Action::Say(other, Message::Cancel(span)));
             }
         }
         Ok(claim.granted)
@@ -380,12 +388,14 @@ impl Swarm {
         }
     }
 
-    /// Time passed: requests that nobody answered are asked of others.
+    /// Time passed: requests that nobody answered are asked of others, and a peer with nothing to
+    /// do is asked once more (it may have refused, or the end game may have begun since).
     pub fn on_tick(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let mut again = false;
+        let mut again = self.sessions.values().any(|s| s.is_idle() && s.am_interested);
         for (&peer, session) in &mut self.sessions {
             for span in session.next_missed(now, REQUEST_TIMEOUT) {
-                again |= self.picker.on_void(peer, span);
+                self.picker.on_void(peer, span);
+                again = true;
             }
             if session.misses >= MISSES {
                 out.push(Action::Disconnect(peer, Parting::Snubbed));
@@ -496,8 +506,9 @@ impl Swarm {
     fn fill_slots(&mut self, now: Moment, out: &mut Vec<Action>) {
         while let Some(peer) = self.choker.next_for_free_slot(&self.candidates(now)) {
             // A slot whose peer wants nothing is as good as free, but the slots are counted.
+            let unchoked = self.sessions.values().filter(|s| !s.am_choking).count();
             let idle = self.sessions.values().find(|s| !s.am_choking && !s.peer_interested);
-            if let Some(idle) = idle.map(|s| s.peer).filter(|_| !self.has_free_slot()) {
+            if let Some(idle) = idle.map(|s| s.peer).filter(|_| unchoked >= self.choker.slots()) {
                 self.set_choking(now, idle, true, out);
             }
             self.set_choking(now, peer, false, out);

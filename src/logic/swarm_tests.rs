@@ -255,6 +255,38 @@ fn of_several_writers_only_the_liar_is_banned() {
 }
 
 #[test]
+fn a_peer_that_refused_everything_is_asked_again_later() {
+    let mut s = Stage::leecher();
+    s.join(ANN);
+    s.hear_all(ANN, &[Message::HaveAll, Message::Unchoke]);
+    let asked = [0, 1].map(|piece| Span { piece: PieceIndex(piece), offset: 0, length: 65536 });
+    s.script.clear();
+    s.hear_all(ANN, &asked.map(Message::Reject));
+    s.told("");
+    s.act(Swarm::on_tick);
+    s.told(
+        "peer 1 < get piece 0 +0 (65536 bytes)
+         peer 1 < get piece 1 +0 (65536 bytes)",
+    );
+}
+
+#[test]
+fn an_idle_peer_joins_the_end_game_at_the_next_tick() {
+    let mut s = Stage::leecher();
+    s.join(BEN);
+    s.hear_all(BEN, &[Message::HaveNone, Message::Unchoke]);
+    s.join(ANN);
+    s.hear_all(ANN, &[Message::HaveAll, Message::Unchoke]);
+    s.chunk(ANN, 0, 0, 65536);
+    s.script.clear();
+    s.hear(BEN, &Message::Have(PieceIndex(1))).unwrap();
+    s.told(
+        "peer 2 < Interested
+         peer 2 < get piece 1 +0 (65536 bytes)",
+    );
+}
+
+#[test]
 fn a_full_disk_stops_the_asking_but_not_the_serving() {
     let mut s = Stage::leecher();
     s.join(ANN);

@@ -106,9 +106,15 @@ impl Outbox {
         queue.schedule()
     }
 
-    /// Takes a request back out, if none of it has been sent.
-    pub fn unqueue(&self, span: Span) {
-        self.queue.lock().data.retain(|&waiting| waiting != span);
+    /// Takes a request, or the end of one, back out, as far as it has not been sent.
+    pub fn unqueue(&self, part: Span) {
+        self.queue.lock().data.retain_mut(|waiting| {
+            if waiting.piece != part.piece || waiting.end() != part.end() {
+                return true;
+            }
+            waiting.length = part.offset.saturating_sub(waiting.offset);
+            waiting.length > 0
+        });
     }
 
     /// Takes all requests back out.
@@ -213,7 +219,11 @@ mod tests {
         }
         assert_eq!(outbox.upload(span(0, 16384)), Pushed::Full);
         outbox.unqueue(span(0, 16384));
-        assert_ne!(outbox.upload(span(0, 1)), Pushed::Full);
+        assert_ne!(outbox.upload(span(0, 65536)), Pushed::Full);
+        assert_eq!(outbox.upload(span(0, 1)), Pushed::Full);
+        outbox.unqueue(span(32768, 32768));
+        let last = outbox.queue.lock().data.back().copied();
+        assert_eq!(last, Some(span(0, 32768)), "cut at its end");
         outbox.unqueue_all();
         assert!(matches!(outbox.next(1), Next::Idle));
     }

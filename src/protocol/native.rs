@@ -166,7 +166,17 @@ pub struct ErrorMessage {
     pub message: String,
 }
 
+/// Whether a type has a meaning here.
+fn is_known(kind: u8) -> bool {
+    let commands = kind::HELLO..=kind::PING;
+    let data = kind::CHUNK_DATA..=kind::HASHES;
+    let control = kind::STATE..=kind::PONG;
+    commands.contains(&kind) || data.contains(&kind) || control.contains(&kind) || kind == kind::BYE
+}
+
 mod kind {
+    /// COMMAND, DATA and CONTROL.
+    pub const CLASSES: std::ops::RangeInclusive<u8> = 0x10..=0x3f;
     pub const HELLO: u8 = 0x10;
     pub const GET_COUNT: u8 = 0x11;
     pub const GET_METAINFO: u8 = 0x12;
@@ -360,7 +370,7 @@ impl<'a> Message<'a> {
             frame.kind,
             kind::CHUNK_DATA | kind::METAINFO | kind::HASHES | kind::BITFIELD | kind::PEER_LIST
         );
-        if !has_body && length > 0 {
+        if !has_body && length > 0 && is_known(frame.kind) {
             return Err(wrong_body);
         }
         Ok(Some(match frame.kind {
@@ -416,7 +426,7 @@ impl<'a> Message<'a> {
             kind::PING => Self::Ping(frame.decode::<PingHeader>()?.number),
             kind::PONG => Self::Pong(frame.decode::<PingHeader>()?.number),
             kind::BYE => Self::Bye,
-            kind if (0x10..=0x3f).contains(&kind) => return Ok(None),
+            kind if kind::CLASSES.contains(&kind) => return Ok(None),
             kind => return Err(Malformed::UnknownType { kind }),
         }))
     }
@@ -591,7 +601,9 @@ mod tests {
 
     #[test]
     fn a_new_type_in_a_known_class_is_ignored() {
-        assert_eq!(Message::read(&Frame::parse(&[0x3e, 0x80]).unwrap()), Ok(None));
+        for new in [&[0x3e, 0x80][..], &[0x2e, 0x80, 1, 2, 3]] {
+            assert_eq!(Message::read(&Frame::parse(new).unwrap()), Ok(None));
+        }
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 //!
 //! A [`Packet`] is a [`Message`] (the header, understood) and its body (raw bytes, whose layout
 //! [`peer_list`], [`beats`] and [`listing`] describe). The same packets travel in datagrams and
-//! in TCP frames; which travels where is said at each message. docs/protocol-tracker.md shows
+//! in TCP frames; which travels where is said at each message. PROTOCOL.md shows
 //! every message byte by byte, and a test executes its examples. No sockets here.
 //!
 //! ```text
