@@ -191,13 +191,12 @@ impl Session {
     pub fn on_chunk(&mut self, now: Moment, chunk: Span) -> Result<bool, Fault> {
         let holds = |span: &Span| {
             let ends_inside = chunk.end().is_some_and(|end| Some(end) <= span.end());
-            span.piece == chunk.piece && span.offset <= chunk.offset && ends_inside
+            let whole = chunk.length.is_multiple_of(BLOCK_LEN) || chunk.end() == span.end();
+            let inside = span.piece == chunk.piece && span.offset <= chunk.offset && ends_inside;
+            inside && whole && chunk.length > 0
         };
-        let is_next = |asked: &Asked| {
-            let whole = chunk.length.is_multiple_of(BLOCK_LEN) || chunk.end() == asked.span.end();
-            let due = asked.span.offset + asked.arrived == chunk.offset;
-            holds(&asked.span) && due && whole && chunk.length > 0
-        };
+        let is_next =
+            |asked: &Asked| holds(&asked.span) && asked.span.offset + asked.arrived == chunk.offset;
         if let Some(at) = self.asked.iter().position(is_next) {
             let asked = &mut self.asked[at];
             let delivered = chunk.length.min(asked.open());
@@ -213,7 +212,7 @@ impl Session {
             return Ok(true);
         }
         if self.late.iter().any(holds) {
-            self.misses = 0;
+            // It may be old news sent again: the deadlines that were missed stay missed.
             self.gives.add(now, chunk.length.into());
             self.pipeline.on_delivered(now, 0);
             return Ok(true);
