@@ -287,9 +287,9 @@ fn a_full_disk_ends_with_8_and_leaves_it_as_it_was() {
     expect_sentence(&user, &["disk is full", "needed", "free"]);
     // `df` prints plain numbers, which read as JSON.
     let events = user.events();
-    let used: Vec<_> = events.iter().filter(|line| line.is_number()).collect();
-    assert_eq!(used.len(), 2, "{events:?}");
-    assert_eq!(used[0], used[1], "KiB used before and after");
+    let taken: Vec<_> = events.iter().filter(|line| line.is_number()).collect();
+    assert_eq!(taken.len(), 2, "{events:?}");
+    assert_eq!(taken[0], taken[1], "KiB used before and after");
 }
 
 /// Others fill the disk while the download runs: its room was reserved before, so it ends well.

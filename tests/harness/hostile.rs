@@ -17,7 +17,7 @@ use std::time::Duration;
 use swarmlet::ids::{InfoHashV2, PeerId, PieceIndex, Span};
 use swarmlet::metainfo::Metainfo;
 use swarmlet::metainfo::build::{BuildOptions, build};
-use swarmlet::protocol::frame::{Frame, PEER_MAGIC};
+use swarmlet::protocol::frame::{Frame, PEER_MAGIC, put_frame};
 use swarmlet::protocol::native::{Availability, Hello, MAX_CHUNK, Message, State, VERSION};
 use swarmlet::storage::create::{HashOptions, hash_path};
 
@@ -134,6 +134,8 @@ pub struct Hostile {
     /// Dropped to wake those who wait.
     over: Option<Sender<()>>,
     streams: Arc<Mutex<Vec<TcpStream>>>,
+    /// One for each connection: joined at the end, so that no panic of theirs is lost.
+    servants: Arc<Mutex<Vec<JoinHandle<()>>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -146,7 +148,9 @@ impl Hostile {
         let stop = Arc::new(AtomicBool::new(false));
         let streams = Arc::new(Mutex::new(Vec::<TcpStream>::new()));
         let counts = Arc::new(Counts::default());
+        let servants = Arc::new(Mutex::new(Vec::<JoinHandle<()>>::new()));
         let (stopped, kept, counted) = (stop.clone(), streams.clone(), counts.clone());
+        let serving = servants.clone();
         let thread = spawn(move || {
             for stream in listener.incoming().flatten() {
                 if stopped.load(Ordering::Acquire) {
@@ -157,13 +161,15 @@ impl Hostile {
                 kept.lock().push(own);
                 let id = PeerId::generate(&mut fastrand::Rng::new());
                 let (content, counts, ended) = (content.clone(), counted.clone(), ended.clone());
-                spawn(move || {
+                let servant = spawn(move || {
                     // A program that hangs up on it is right.
                     let _ = Serving { stream, content, counts, ended, lie, id }.serve();
                 });
+                serving.lock().push(servant);
             }
         });
-        Self { address, counts, stop, over: Some(over), streams, thread: Some(thread) }
+        let (over, thread) = (Some(over), Some(thread));
+        Self { address, counts, stop, over, streams, servants, thread }
     }
 
     /// Connections accepted.
@@ -186,6 +192,9 @@ impl Drop for Hostile {
         }
         let _ = TcpStream::connect(self.address); // wakes the thread
         let _ = self.thread.take().map(JoinHandle::join);
+        let ends: Vec<_> = self.servants.lock().drain(..).map(JoinHandle::join).collect();
+        let panicked = ends.iter().any(Result::is_err);
+        assert!(!panicked || std::thread::panicking(), "the hostile peer itself panicked");
     }
 }
 
@@ -235,6 +244,17 @@ impl Frames {
     }
 }
 
+/// The header of CHUNK_DATA with whatever numbers; the library's own writer keeps the rules.
+#[derive(serde::Serialize)]
+struct AnyChunk {
+    piece: u32,
+    offset: u32,
+    length: u32,
+}
+
+/// CHUNK_DATA's type byte.
+const CHUNK_DATA: u8 = 0x20;
+
 /// What a server does about a message.
 enum Heard {
     Get(Span),
@@ -255,6 +275,14 @@ struct Serving {
 impl Serving {
     fn say(&mut self, message: &Message) -> io::Result<()> {
         self.stream.write_all(&message.to_bytes())
+    }
+
+    /// CHUNK_DATA, whether it makes sense or not.
+    fn say_chunk(&mut self, piece: u32, offset: u32, data: &[u8]) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        let header = AnyChunk { piece, offset, length: data.len() as u32 };
+        put_frame(&mut bytes, CHUNK_DATA, &header, data);
+        self.stream.write_all(&bytes)
     }
 
     /// Keeps the connection open and does nothing.
@@ -335,10 +363,8 @@ impl Serving {
             Lie::ChunksOutOfRange => {
                 for piece in [pieces, u32::MAX] {
                     let data = vec![0xaa; 16384];
-                    let piece = PieceIndex(piece);
-                    self.say(&Message::Chunk { piece, offset: 0, data: &data })?;
-                    let piece = PieceIndex(0);
-                    self.say(&Message::Chunk { piece, offset: u32::MAX, data: &data })?;
+                    self.say_chunk(piece, 0, &data)?;
+                    self.say_chunk(0, u32::MAX, &data)?;
                 }
             }
             Lie::FloodsHaves => {
@@ -391,7 +417,7 @@ impl Serving {
             Lie::OverflowingChunks => {
                 for offset in [u32::MAX, u32::MAX - 16383, u32::MAX - 8191, u32::MAX - 1] {
                     let data = vec![0xaa; 16384];
-                    self.say(&Message::Chunk { piece: asked.piece, offset, data: &data })?;
+                    self.say_chunk(asked.piece.0, offset, &data)?;
                 }
                 return Ok(());
             }
@@ -402,8 +428,7 @@ impl Serving {
             for n in 0..asked.length {
                 let span = Span { offset: asked.offset + n, length: 1, ..asked };
                 let data = content.span(span).ok_or(io::ErrorKind::InvalidData)?;
-                let (piece, offset) = (span.piece, span.offset);
-                self.say(&Message::Chunk { piece, offset, data })?;
+                self.say_chunk(span.piece.0, span.offset, data)?;
                 let waited = self.ended.recv_timeout(Duration::from_secs(1));
                 if waited == Err(crossbeam_channel::RecvTimeoutError::Disconnected) {
                     break;
@@ -414,9 +439,8 @@ impl Serving {
         if self.lie == Lie::RepeatsFirstBlock {
             let first = Span { length: asked.length.min(16384), ..asked };
             let data = content.span(first).ok_or(io::ErrorKind::InvalidData)?;
-            let (piece, offset) = (first.piece, first.offset);
             for _ in 0..asked.length.div_ceil(16384) {
-                self.say(&Message::Chunk { piece, offset, data })?;
+                self.say_chunk(first.piece.0, first.offset, data)?;
             }
             return Ok(());
         }
