@@ -50,6 +50,7 @@ use crate::logic::picker::Policy;
 use crate::logic::rate::Rate;
 use crate::logic::swarm::{Params, PeerStatus, Swarm};
 use crate::metainfo::Metainfo;
+use crate::protocol::native::Message;
 use crate::storage::{Storage, StorageError};
 use crate::threadpool::ThreadPool;
 use coordinator::Wires;
@@ -68,7 +69,7 @@ use trackers::{Heartbeat, HeartbeatConfig, TorrentReport, TrackerEvent};
 const UPLOAD_THREADS: usize = 4;
 
 /// News that may wait to be heard; one second of a fast download's pieces.
-const EVENTS: usize = 4096;
+pub(crate) const EVENTS: usize = 4096;
 
 /// The most connections a node can have: the upload channel has room for each.
 const MOST_PEERS: usize = 4000;
@@ -200,6 +201,13 @@ pub enum Event {
         /// The tracker.
         tracker: SocketAddr,
     },
+}
+
+impl Event {
+    /// Whether the same is told again soon, or can be seen otherwise.
+    pub(crate) fn repeats_itself(&self) -> bool {
+        matches!(self, Self::Connected { .. } | Self::Disconnected { .. } | Self::Piece { .. })
+    }
 }
 
 /// How a torrent stands.
@@ -377,6 +385,15 @@ impl Node {
         self.heartbeat.nudge();
     }
 
+    /// Takes a torrent out: it is served and fetched no more, and the trackers are told.
+    pub fn remove(&self, torrent: &Torrent) {
+        torrent.removed.store(true, Ordering::Release);
+        self.shared.torrents.lock().remove(&torrent.info_hash);
+        torrent.picker.lock().stop_requesting();
+        torrent.connections().iter().for_each(|c| self.shared.end(c, &Message::Bye));
+        self.heartbeat.nudge();
+    }
+
     /// How a torrent stands.
     pub fn status(&self, torrent: &Torrent) -> TorrentStatus {
         let now = self.shared.clock.now();
@@ -413,7 +430,7 @@ impl Node {
         }
         self.shared.parked.wake();
         self.heartbeat.stop(Duration::from_secs(1));
-        for torrent in torrents.iter().filter(|t| !t.completed.load(Ordering::Acquire)) {
+        for torrent in torrents.iter().filter(|torrent| torrent.picker.lock().fetched() > 0) {
             match torrent.storage.sync(&|| Instant::now() < deadline) {
                 Ok(true) => {}
                 Ok(false) => log::info!("{}: not all is durable yet", torrent.name),

@@ -447,6 +447,7 @@ impl Program<'_> {
             self.emit(&progress);
         }
         if over {
+            self.node.remove(&torrent);
             self.jobs[at].stage = if failed { Stage::Failed } else { Stage::Finished };
         }
     }

@@ -34,8 +34,6 @@ enum State {
 struct Candidate {
     state: State,
     failures: u32,
-    /// In the tracker's last answer.
-    listed: bool,
 }
 
 /// The addresses of one torrent's peers.
@@ -43,42 +41,55 @@ struct Candidate {
 pub struct Dialer {
     candidates: HashMap<SocketAddr, Candidate>,
     banned: HashSet<IpAddr>,
+    /// What each tracker listed last.
+    listed: HashMap<SocketAddr, HashSet<SocketAddr>>,
 }
 
 impl Dialer {
-    /// Someone named an address.
+    /// Someone named an address. When there is no room for more, one that failed gives way.
     pub fn on_found(&mut self, now: Moment, address: SocketAddr) {
         let fits = can_be_dialled(address) && !self.banned.contains(&address.ip());
-        if fits && self.candidates.len() < CANDIDATES {
-            let new = Candidate { state: State::Idle(now), failures: 0, listed: false };
+        if fits && (self.candidates.contains_key(&address) || self.make_room()) {
+            let new = Candidate { state: State::Idle(now), failures: 0 };
             self.candidates.entry(address).or_insert(new);
         }
     }
 
     /// A tracker listed these addresses, which therefore lived a moment ago: one that had
-    /// vanished from the list and is back is called at once.
-    pub fn on_listed(&mut self, now: Moment, addresses: &[SocketAddr]) {
-        let listed: HashSet<_> = addresses.iter().collect();
+    /// vanished from this tracker's list and is back is called at once.
+    pub fn on_listed(&mut self, now: Moment, tracker: SocketAddr, addresses: &[SocketAddr]) {
+        let listed: HashSet<SocketAddr> = addresses.iter().copied().collect();
+        let before = self.listed.insert(tracker, listed).unwrap_or_default();
         for &address in addresses {
             self.on_found(now, address);
-        }
-        for (address, candidate) in &mut self.candidates {
-            let is_listed = listed.contains(address);
-            if is_listed && !candidate.listed && matches!(candidate.state, State::Idle(_)) {
+            let candidate = self.candidates.get_mut(&address);
+            if let Some(candidate) = candidate.filter(|_| !before.contains(&address))
+                && matches!(candidate.state, State::Idle(_))
+            {
                 candidate.state = State::Idle(now);
             }
-            candidate.listed = is_listed;
         }
     }
 
     /// A connection with the peer that listens there exists, whoever made it.
     pub fn on_connected(&mut self, address: SocketAddr) {
-        let new = Candidate { state: State::Busy, failures: 0, listed: false };
+        let is_known = self.candidates.contains_key(&address);
+        if !is_known && (!can_be_dialled(address) || !self.make_room()) {
+            return;
+        }
+        let new = Candidate { state: State::Busy, failures: 0 };
         let candidate = self.candidates.entry(address).or_insert(new);
-        candidate.failures = 0;
         if candidate.state != State::Never {
             candidate.state = State::Busy;
         }
+    }
+
+    /// A connection ended that had been of use.
+    pub fn on_ended(&mut self, now: Moment, address: SocketAddr) {
+        if let Some(candidate) = self.candidates.get_mut(&address) {
+            candidate.failures = 0;
+        }
+        self.on_failed(now, address);
     }
 
     /// A call failed, or a connection ended before it was of use.
@@ -94,7 +105,7 @@ impl Dialer {
 
     /// The address is our own, or a liar's: never again.
     pub fn on_never(&mut self, address: SocketAddr) {
-        let never = Candidate { state: State::Never, failures: 0, listed: false };
+        let never = Candidate { state: State::Never, failures: 0 };
         self.candidates.insert(address, never);
     }
 
@@ -129,6 +140,17 @@ impl Dialer {
             candidate.state = State::Busy;
         }
         ready.into_iter().map(|(_, address)| address).collect()
+    }
+
+    /// Whether one more address may be kept; drops the one that failed most often, if it must.
+    fn make_room(&mut self) -> bool {
+        if self.candidates.len() < CANDIDATES {
+            return true;
+        }
+        let idle = |c: &Candidate| matches!(c.state, State::Idle(_)) && c.failures > 0;
+        let failed = self.candidates.iter().filter(|(_, candidate)| idle(candidate));
+        let worst = failed.max_by_key(|(_, candidate)| candidate.failures).map(|(&a, _)| a);
+        worst.is_some_and(|address| self.candidates.remove(&address).is_some())
     }
 
     /// When the next address is due.
@@ -190,15 +212,16 @@ mod tests {
     #[test]
     fn a_peer_that_comes_back_to_the_trackers_list_is_called_at_once() {
         let mut d = Dialer::default();
-        d.on_listed(at(0), &[address(1)]);
+        let tracker = address(6969);
+        d.on_listed(at(0), tracker, &[address(1)]);
         for _ in 0..5 {
             d.next_dials(at(1000), 9);
             d.on_failed(at(1000), address(1));
         }
-        d.on_listed(at(1001), &[address(1)]);
+        d.on_listed(at(1001), tracker, &[address(1)]);
         assert_eq!(d.next_dials(at(1001), 9), [], "listed all the time, yet it does not answer");
-        d.on_listed(at(1002), &[]);
-        d.on_listed(at(1003), &[address(1)]);
+        d.on_listed(at(1002), tracker, &[]);
+        d.on_listed(at(1003), tracker, &[address(1)]);
         assert_eq!(d.next_dials(at(1003), 9), [address(1)]);
     }
 
@@ -206,8 +229,38 @@ mod tests {
     fn a_peer_that_called_us_is_not_called_as_well() {
         let mut d = Dialer::default();
         d.on_connected(address(1));
-        d.on_listed(at(0), &[address(1)]);
+        d.on_listed(at(0), address(6969), &[address(1)]);
         assert_eq!(d.next_dials(at(0), 9), []);
+    }
+
+    #[test]
+    fn a_peer_that_takes_calls_and_drops_them_is_called_ever_more_rarely() {
+        let mut d = Dialer::default();
+        d.on_found(at(0), address(1));
+        for (now, next) in [(0, 5), (5, 15), (15, 35)] {
+            assert_eq!(d.next_dials(at(now), 9), [address(1)]);
+            d.on_connected(address(1));
+            d.on_failed(at(now), address(1));
+            assert_eq!(d.deadline(), Some(at(next)));
+        }
+        d.next_dials(at(35), 9);
+        d.on_connected(address(1));
+        d.on_ended(at(100), address(1));
+        assert_eq!(d.deadline(), Some(at(105)), "it was of use");
+    }
+
+    #[test]
+    fn junk_gives_way_when_there_is_no_room() {
+        let mut d = Dialer::default();
+        for port in 1..=CANDIDATES as u16 {
+            d.on_found(at(0), address(port));
+        }
+        d.on_found(at(0), address(9000));
+        assert!(!d.candidates.contains_key(&address(9000)), "all of them may be good");
+        d.next_dials(at(0), 1);
+        d.on_failed(at(0), address(1));
+        d.on_found(at(0), address(9000));
+        assert!(d.candidates.contains_key(&address(9000)));
     }
 
     #[test]

@@ -31,6 +31,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a dial may take.
 const DIAL: Duration = Duration::from_secs(5);
 
+/// A connection that lasted so long was worth a call.
+const OF_USE: Duration = Duration::from_secs(10);
+
 /// Bits in one BITFIELD message: a body of 64 KiB.
 const BITS_PER_MESSAGE: u32 = BLOCK_LEN * 32;
 
@@ -302,6 +305,7 @@ fn enter(
         outbox: Outbox::default(),
         torrent: torrent.clone(),
         uploaded: AtomicU64::new(0),
+        since: shared.clock.now(),
     });
     let mut peers = torrent.peers.lock();
     if shared.is_stopping() || torrent.removed.load(Ordering::Acquire) {
@@ -329,7 +333,14 @@ pub fn leave(shared: &Shared, connection: &Arc<Connection>) {
         if peers.connections.remove(&connection.key).is_none() {
             return;
         }
-        peers.dialer.on_failed(now, connection.who.address);
+        let address = connection.who.address;
+        if !peers.connections.values().any(|other| other.who.address == address) {
+            if now.since(connection.since) >= OF_USE {
+                peers.dialer.on_ended(now, address);
+            } else {
+                peers.dialer.on_failed(now, address);
+            }
+        }
         torrent.picker.lock().on_left(now, connection.key, &mut actions);
     }
     shared.connections.fetch_sub(1, Ordering::AcqRel);

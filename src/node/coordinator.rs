@@ -75,12 +75,12 @@ impl Coordinator<'_> {
 
     fn on_tracker(&self, event: TrackerEvent) {
         match event {
-            TrackerEvent::Peers { info_hash, peers, .. } => {
+            TrackerEvent::Peers { tracker, info_hash, peers } => {
                 let Some(torrent) = self.torrent(info_hash) else { return };
                 let now = self.shared.clock.now();
                 let native = peers.iter().filter(|peer| peer.native);
                 let addresses: Vec<SocketAddr> = native.map(|peer| peer.addr).collect();
-                torrent.peers.lock().dialer.on_listed(now, &addresses);
+                torrent.peers.lock().dialer.on_listed(now, tracker, &addresses);
             }
             TrackerEvent::NeedsPublish { tracker, info_hash } => {
                 if let Some(torrent) = self.torrent(info_hash) {

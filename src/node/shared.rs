@@ -18,9 +18,9 @@ use crate::logic::limiter::Limiter;
 use crate::logic::rate::Rate;
 use crate::logic::swarm::{Action, Swarm};
 use crate::metainfo::Metainfo;
-use crate::node::Event;
 use crate::node::outbox::{Outbox, Pushed};
 use crate::node::socket::Parked;
+use crate::node::{EVENTS, Event};
 use crate::protocol::native::{ErrorMessage, Message};
 use crate::storage::Storage;
 use crossbeam_channel::{Receiver, Sender};
@@ -97,9 +97,11 @@ impl Shared {
         self.is_stopping() || self.stopped.recv_timeout(pause) != Err(Timeout)
     }
 
-    /// Tells people what happened; news is dropped when they do not listen.
+    /// Tells people what happened. When they do not listen, news that repeats itself is dropped
+    /// while there is still room for what does not.
     pub fn tell(&self, event: Event) {
-        if self.events.try_send(event).is_err() {
+        let crowded = self.events.len() > EVENTS * 3 / 4;
+        if (crowded && event.repeats_itself()) || self.events.try_send(event).is_err() {
             log::debug!("an event was dropped: nobody listens fast enough");
         }
     }
@@ -266,6 +268,8 @@ pub struct Connection {
     pub torrent: Arc<Torrent>,
     /// Bytes of content sent on it.
     pub uploaded: AtomicU64,
+    /// When it began.
+    pub since: Moment,
 }
 
 impl Connection {

@@ -10,6 +10,7 @@ use crate::node::outbox::{Frame, Next};
 use crate::node::shared::{Connection, Shared};
 use crate::node::socket::{Until, send_now};
 use crate::protocol::native::MAX_CHUNK;
+use crate::storage::StorageError;
 use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
@@ -44,15 +45,30 @@ pub fn serve(shared: &Shared, connection: &Arc<Connection>) {
     match turn(shared, connection) {
         Ok(Some(until)) => shared.parked.park(connection, until),
         Ok(None) => {}
-        Err(error) => {
+        Err(Failed::Socket(error)) => {
             log::debug!("{}: sending failed: {error}", connection.who.address);
             connection.shut();
+        }
+        Err(Failed::Storage(error)) => {
+            connection.shut();
+            shared.disk_failed(&connection.torrent, error);
         }
     }
 }
 
+/// Why nothing more is sent.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    /// The other end is gone.
+    #[error("{0}")]
+    Socket(#[from] io::Error),
+    /// The content cannot be read, or is not what it was.
+    #[error("{0}")]
+    Storage(#[from] StorageError),
+}
+
 /// Sends until nothing waits (`None`), or until it must wait for something.
-fn turn(shared: &Shared, connection: &Arc<Connection>) -> io::Result<Option<Until>> {
+fn turn(shared: &Shared, connection: &Arc<Connection>) -> Result<Option<Until>, Failed> {
     let mut sending = connection.outbox.sending.lock();
     let mut frames = 0;
     loop {
@@ -101,7 +117,7 @@ fn count(shared: &Shared, connection: &Connection, frame: &Frame) {
     }
 }
 
-fn send(connection: &Connection, frame: &mut Frame) -> io::Result<Sent> {
+fn send(connection: &Connection, frame: &mut Frame) -> Result<Sent, Failed> {
     match frame {
         Frame::Control { bytes, sent } => {
             while *sent < bytes.len() {
@@ -118,11 +134,11 @@ fn send(connection: &Connection, frame: &mut Frame) -> io::Result<Sent> {
             let skip = sent.saturating_sub(head.len());
             let end = head_left.len() + span.length as usize - skip;
             buffer[..head_left.len()].copy_from_slice(head_left);
-            connection
-                .torrent
-                .storage
-                .read(span.piece, span.offset + skip as u32, &mut buffer[head_left.len()..end])
-                .map_err(io::Error::other)?;
+            connection.torrent.storage.read(
+                span.piece,
+                span.offset + skip as u32,
+                &mut buffer[head_left.len()..end],
+            )?;
             let mut rest = &buffer[..end];
             while !rest.is_empty() {
                 match send_now(&connection.stream, rest)? {
