@@ -21,6 +21,7 @@ use crate::logic::picker::{Picker, Policy};
 use crate::logic::rate::Rate;
 use crate::logic::session::{Fault, Session, check_request};
 use crate::protocol::native::{HashRange, Message};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -469,15 +470,25 @@ impl Swarm {
     }
 
     fn fill_all(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let peers: Vec<PeerKey> = self.sessions.keys().copied().collect();
-        peers.into_iter().for_each(|peer| self.fill(now, peer, out));
+        self.by_merit(now).into_iter().for_each(|peer| self.fill(now, peer, out));
     }
 
     /// Others first, so that a request which its peer refused is not asked of it again at once.
     fn fill_others(&mut self, now: Moment, refused: PeerKey, out: &mut Vec<Action>) {
-        let others: Vec<PeerKey> =
-            self.sessions.keys().copied().filter(|&peer| peer != refused).collect();
-        others.into_iter().for_each(|peer| self.fill(now, peer, out));
+        let others = self.by_merit(now).into_iter().filter(|&peer| peer != refused);
+        others.for_each(|peer| self.fill(now, peer, out));
+    }
+
+    /// Who is asked first: whoever missed no deadline, then whoever gives most, so that what one
+    /// stalled peer owed does not go to the next one.
+    fn by_merit(&self, now: Moment) -> Vec<PeerKey> {
+        let mut peers: Vec<_> = self
+            .sessions
+            .iter()
+            .map(|(&peer, session)| (session.misses, Reverse(session.gives.per_second(now)), peer))
+            .collect();
+        peers.sort_unstable();
+        peers.into_iter().map(|(_, _, peer)| peer).collect()
     }
 
     /// Asks a peer for as much as its pipeline takes.
