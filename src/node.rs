@@ -351,6 +351,7 @@ impl Node {
             policy: self.options.picker,
             upload_slots: self.options.upload_slots,
             rate_window: clock.scaled(RATE_WINDOW),
+            down_limit: self.options.down_limit,
             seed: fastrand::u64(..),
         };
         let completed = have.is_full();

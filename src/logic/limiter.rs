@@ -43,6 +43,14 @@ impl Limiter {
         self.wait(rate)
     }
 
+    /// Takes `bytes` for a transfer that begins after the time given back. Whoever reserves first
+    /// goes first, so that several takers share the rate evenly.
+    pub fn reserve(&mut self, now: Moment, bytes: u64) -> Duration {
+        let wait = self.delay(now);
+        self.take(now, bytes);
+        wait
+    }
+
     /// How long until a transfer may begin; zero is now.
     pub fn delay(&mut self, now: Moment) -> Duration {
         let Some(rate) = self.rate else { return Duration::ZERO };
@@ -88,6 +96,24 @@ mod tests {
             let error = (moved as f64 - ideal).abs() / ideal;
             assert!(error < 0.03, "{moved} with chunks of {chunk}");
         }
+    }
+
+    #[test]
+    fn takers_that_reserve_in_turn_get_equal_shares() {
+        let mut limiter = Limiter::new(Some(1_000_000));
+        let (mut due, mut got) = ([Duration::ZERO; 8], [0_u64; 8]);
+        for tick in 0..10_000 {
+            let now = at(tick);
+            for taker in (0..8).rev() {
+                if due[taker] <= now.elapsed() {
+                    got[taker] += 32_768;
+                    due[taker] = now.elapsed() + limiter.reserve(now, 32_768);
+                }
+            }
+        }
+        let (least, most) = (got.iter().min().unwrap(), got.iter().max().unwrap());
+        assert!(most - least <= 2 * 32_768, "{got:?}");
+        assert!((9_500_000..10_700_000).contains(&got.iter().sum::<u64>()), "{got:?}");
     }
 
     #[test]

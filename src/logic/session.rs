@@ -10,12 +10,16 @@ use crate::ids::{PieceIndex, Span};
 use crate::logic::PeerKey;
 use crate::logic::pipeline::Pipeline;
 use crate::logic::rate::Rate;
+use crate::protocol::native::BITFIELD_PART;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// Requests that may be open with one peer at a time; many small files make many requests.
+pub const MOST_ASKED: usize = 256;
+
 /// Requests whose answers may still come although we gave up on them.
-const LATE: usize = 64;
+const LATE: usize = 2 * MOST_ASKED;
 
 /// Chunks nobody asked for that a peer may send (cancels cross with data) before it is let go.
 const UNASKED: u32 = 64;
@@ -95,6 +99,10 @@ pub struct Session {
     asked: VecDeque<Asked>,
     late: VecDeque<Span>,
     unasked: u32,
+    /// It refused a request since the last tick: it is not asked again before the next.
+    refused: bool,
+    /// Its worker is busy with what it sent: the time that takes is no fault of the peer.
+    busy: bool,
     /// When the oldest request became due to be answered.
     waiting_since: Moment,
 }
@@ -124,6 +132,8 @@ impl Session {
             asked: VecDeque::new(),
             late: VecDeque::new(),
             unasked: 0,
+            refused: false,
+            busy: false,
             waiting_since: now,
         }
     }
@@ -145,6 +155,13 @@ impl Session {
             return Err(Fault::HadSpoken);
         }
         let covered = (bits.len() as u64 * 8).min(u64::from(pieces - first)) as u32;
+        // Only the last part may be short, so that there are few of them.
+        if covered < pieces - first && bits.len() < BITFIELD_PART {
+            return Err(Fault::Bitfield(BitfieldError::Length {
+                got: bits.len(),
+                wanted: BITFIELD_PART,
+            }));
+        }
         let part = Bitfield::from_bytes(bits, covered)?;
         for piece in part.iter() {
             self.have.set(PieceIndex(first + piece.0));
@@ -207,13 +224,17 @@ impl Session {
                 self.expect_late(asked.rest());
             }
             (self.misses, self.waiting_since) = (0, now);
-            self.gives.add(now, chunk.length.into());
             self.pipeline.on_delivered(now, delivered.into());
             return Ok(true);
         }
-        if self.late.iter().any(holds) {
-            // It may be old news sent again: the deadlines that were missed stay missed.
-            self.gives.add(now, chunk.length.into());
+        if let Some(at) = self.late.iter().position(holds) {
+            // It is welcome once; the deadlines that were missed stay missed.
+            let late = self.late.remove(at).expect("found at this place");
+            let (start, end) = (chunk.offset, chunk.offset + chunk.length);
+            let before = Span { length: start - late.offset, ..late };
+            let after = Span { offset: end, length: late.offset + late.length - end, ..late };
+            self.expect_late(before);
+            self.expect_late(after);
             self.pipeline.on_delivered(now, 0);
             return Ok(true);
         }
@@ -221,8 +242,32 @@ impl Session {
         if self.unasked > UNASKED { Err(Fault::ChunksNotAsked) } else { Ok(false) }
     }
 
+    /// Bytes of the peer were of use: they are stored.
+    pub fn on_granted(&mut self, now: Moment, bytes: u64) {
+        self.gives.add(now, bytes);
+        (self.unasked, self.refused, self.busy) = (0, false, true);
+    }
+
+    /// The worker is done with what the peer sent, and reads on.
+    pub fn on_ready(&mut self, now: Moment) {
+        self.busy = false;
+        self.waiting_since = now;
+    }
+
+    /// Whether the peer may be asked for more requests now.
+    pub fn may_be_asked(&self) -> bool {
+        let willing = !self.peer_choking && self.am_interested && !self.refused;
+        willing && self.asked.len() < MOST_ASKED
+    }
+
+    /// Time passed: a peer that refused may be asked again.
+    pub fn on_tick(&mut self) {
+        self.refused = false;
+    }
+
     /// The peer refuses a request; true if we had asked it.
     pub fn on_reject(&mut self, span: Span) -> bool {
+        self.refused = true;
         let refused = self.asked.iter().position(|asked| asked.span == span);
         let Some(asked) = refused.and_then(|at| self.asked.remove(at)) else { return false };
         self.pipeline.on_void(asked.open().into());
@@ -258,7 +303,7 @@ impl Session {
     /// If nothing came for `timeout`, gives up on all that was asked and gives it back; it is
     /// still welcome if it comes late.
     pub fn next_missed(&mut self, now: Moment, timeout: Duration) -> Vec<Span> {
-        if self.asked.is_empty() || now.since(self.waiting_since) < timeout {
+        if self.asked.is_empty() || self.busy || now.since(self.waiting_since) < timeout {
             return Vec::new();
         }
         let missed = self.void_all();
@@ -313,10 +358,10 @@ mod tests {
 
     #[test]
     fn a_long_bitfield_comes_in_parts_and_a_second_one_is_a_fault() {
-        let mut s = session(20);
-        s.on_bitfield(0, &[0xff]).unwrap();
-        s.on_bitfield(8, &[0x00, 0xf0]).unwrap();
-        assert_eq!(s.have().count(), 12);
+        let mut s = session(BITFIELD_PART as u32 * 8 + 12);
+        s.on_bitfield(0, &vec![0xff; BITFIELD_PART]).unwrap();
+        s.on_bitfield(BITFIELD_PART as u32 * 8, &[0x00, 0xf0]).unwrap();
+        assert_eq!(s.have().count(), BITFIELD_PART as u32 * 8 + 4);
         assert_eq!(s.on_bitfield(0, &[0xff, 0, 0]), Err(Fault::HadSpoken));
         assert_eq!(s.on_have_all_or_none(true), Err(Fault::HadSpoken));
     }
@@ -326,6 +371,9 @@ mod tests {
         assert!(matches!(session(20).on_bitfield(0, &[0; 4]), Err(Fault::Bitfield(_))));
         assert!(matches!(session(20).on_bitfield(0, &[0, 0, 1]), Err(Fault::Bitfield(_))));
         assert_eq!(session(20).on_bitfield(8, &[0]), Err(Fault::HadSpoken));
+        for short in [&[][..], &[0, 0]] {
+            assert!(matches!(session(20).on_bitfield(0, short), Err(Fault::Bitfield(_))));
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@
 
 use crate::bitfield::Bitfield;
 use crate::clock::Moment;
-use crate::geometry::Geometry;
+use crate::geometry::{BLOCK_LEN, Geometry};
 use crate::ids::{PieceIndex, Sha256Hash, Span};
 use crate::logic::PeerKey;
 use crate::logic::ban::{Court, Verdict};
@@ -44,6 +44,8 @@ pub struct Params {
     pub upload_slots: usize,
     /// Over how long the choker measures what a peer gives; a strategy timer, already scaled.
     pub rate_window: Duration,
+    /// Bytes per second that may be received: no more is asked for than that allows soon.
+    pub down_limit: Option<u64>,
     /// Where all dice of this swarm come from.
     pub seed: u64,
 }
@@ -212,9 +214,9 @@ impl Swarm {
 
     /// A peer is gone.
     pub fn on_left(&mut self, now: Moment, peer: PeerKey, out: &mut Vec<Action>) {
-        let Some(mut session) = self.sessions.remove(&peer) else { return };
+        self.hand_back(peer);
+        let Some(session) = self.sessions.remove(&peer) else { return };
         self.picker.on_left(session.have());
-        self.hand_back(&mut session);
         self.fill_slots(now, out);
         self.fill_all(now, out);
     }
@@ -258,9 +260,7 @@ impl Swarm {
             }
             Message::Choke => {
                 session.peer_choking = true;
-                for span in session.void_all() {
-                    self.picker.on_void(peer, span);
-                }
+                self.hand_back(peer);
                 self.fill_all(now, out);
             }
             Message::Unchoke => {
@@ -306,6 +306,10 @@ impl Swarm {
                 out.push(Action::Say(other, Message::Cancel(span)));
             }
         }
+        let bytes: u64 = claim.granted.iter().map(|span| u64::from(span.length)).sum();
+        if let Some(session) = self.sessions.get_mut(&peer).filter(|_| bytes > 0) {
+            session.on_granted(now, bytes);
+        }
         Ok(claim.granted)
     }
 
@@ -319,8 +323,19 @@ impl Swarm {
     ) {
         let whole: Vec<_> =
             granted.iter().filter_map(|&span| self.picker.on_written(peer, span)).collect();
+        if whole.is_empty() {
+            self.on_ready(now, peer);
+        }
         out.extend(whole.into_iter().map(Action::Verify));
         self.fill(now, peer, out);
+    }
+
+    /// The worker of a peer has handed its pieces to the verifier and reads on: only from now on
+    /// does the peer's time run.
+    pub fn on_ready(&mut self, now: Moment, peer: PeerKey) {
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            session.on_ready(now);
+        }
     }
 
     /// What was granted could not be stored: the torrent asks for nothing more.
@@ -392,15 +407,22 @@ impl Swarm {
     /// Time passed: requests that nobody answered are asked of others, and a peer with nothing to
     /// do is asked once more (it may have refused, or the end game may have begun since).
     pub fn on_tick(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let mut again = self.sessions.values().any(|s| s.is_idle() && s.am_interested);
+        let mut again = false;
+        let mut snubbed = Vec::new();
         for (&peer, session) in &mut self.sessions {
+            session.on_tick();
             for span in session.next_missed(now, REQUEST_TIMEOUT) {
                 self.picker.on_void(peer, span);
                 again = true;
             }
+            again |= session.is_idle() && session.am_interested;
             if session.misses >= MISSES {
-                out.push(Action::Disconnect(peer, Parting::Snubbed));
+                snubbed.push(peer);
             }
+        }
+        for peer in snubbed {
+            out.push(Action::Disconnect(peer, Parting::Snubbed));
+            self.on_left(now, peer, out);
         }
         if again {
             self.fill_all(now, out);
@@ -447,6 +469,9 @@ impl Swarm {
             session.am_interested = interesting;
             let news = if interesting { Message::Interested } else { Message::NotInterested };
             out.push(Action::Say(peer, news));
+            if !interesting {
+                self.hand_back(peer); // it will not answer what it thinks we do not want
+            }
         }
         self.fill(now, peer, out);
     }
@@ -454,18 +479,19 @@ impl Swarm {
     fn ban(&mut self, now: Moment, peer: PeerKey, piece: PieceIndex, out: &mut Vec<Action>) {
         let Some(&address) = self.addresses.get(&peer) else { return };
         out.push(Action::Ban(address, piece));
-        if let Some(mut session) = self.sessions.remove(&peer) {
-            self.picker.on_left(session.have());
-            self.hand_back(&mut session);
+        // It may have come back under another number since.
+        let there = self.sessions.values().filter(|s| s.address == address || s.peer == peer);
+        for peer in there.map(|s| s.peer).collect::<Vec<_>>() {
             out.push(Action::Disconnect(peer, Parting::Banned));
-            self.fill_slots(now, out);
-            self.fill_all(now, out);
+            self.on_left(now, peer, out);
         }
     }
 
-    fn hand_back(&mut self, session: &mut Session) {
-        for span in session.void_all() {
-            self.picker.on_void(session.peer, span);
+    /// What a peer owes us is wanted again.
+    fn hand_back(&mut self, peer: PeerKey) {
+        let owed = self.sessions.get_mut(&peer).map(Session::void_all).unwrap_or_default();
+        for span in owed {
+            self.picker.on_void(peer, span);
         }
     }
 
@@ -493,12 +519,11 @@ impl Swarm {
 
     /// Asks a peer for as much as its pipeline takes.
     fn fill(&mut self, now: Moment, peer: PeerKey, out: &mut Vec<Action>) {
+        let mut allowed = self.allowed();
         let Some(session) = self.sessions.get_mut(&peer) else { return };
-        if self.stopped || session.peer_choking || !session.am_interested {
-            return;
-        }
-        loop {
-            let (room, longest) = (session.pipeline.room(), session.pipeline.longest_request());
+        while !self.stopped && session.may_be_asked() {
+            let longest = session.pipeline.longest_request().min(allowed);
+            let room = session.pipeline.room().min(allowed);
             let busy = session.pipeline.in_flight() > 0;
             if room == 0 || (busy && room < longest / 2) {
                 return;
@@ -509,8 +534,17 @@ impl Swarm {
             };
             let _ = why;
             session.on_asked(now, span);
+            allowed = allowed.saturating_sub(span.length.into());
             out.push(Action::Say(peer, Message::Get(span)));
         }
+    }
+
+    /// How many more bytes may be asked of all peers together under the download limit: what it
+    /// lets through in two seconds, and always a block.
+    fn allowed(&self) -> u64 {
+        let Some(limit) = self.params.down_limit else { return u64::MAX };
+        let in_flight: u64 = self.sessions.values().map(|s| s.pipeline.in_flight()).sum();
+        (limit * 2).max(BLOCK_LEN.into()).saturating_sub(in_flight)
     }
 
     /// Gives free upload slots to those who wait.

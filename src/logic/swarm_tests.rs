@@ -35,6 +35,7 @@ impl Stage {
             policy: Policy::Sequential,
             upload_slots: 2,
             rate_window: Duration::from_secs(20),
+            down_limit: None,
             seed: 1,
         };
         Self { swarm: Swarm::new(geometry, have, params), now: at(0), script: String::new() }
@@ -268,6 +269,55 @@ fn a_peer_that_refused_everything_is_asked_again_later() {
         "peer 1 < get piece 0 +0 (65536 bytes)
          peer 1 < get piece 1 +0 (65536 bytes)",
     );
+}
+
+#[test]
+fn two_peers_that_refuse_are_not_asked_in_turns_for_ever() {
+    let mut s = Stage::leecher();
+    for peer in [ANN, BEN] {
+        s.join(peer);
+        s.hear_all(peer, &[Message::HaveAll, Message::Unchoke]);
+    }
+    s.script.clear();
+    let mut refused = 0;
+    for peer in [ANN, BEN, ANN, BEN, ANN, BEN] {
+        for piece in [0, 1] {
+            let span = Span { piece: PieceIndex(piece), offset: 0, length: 65536 };
+            s.hear(peer, &Message::Reject(span)).unwrap();
+            refused += 1;
+        }
+    }
+    assert!(refused == 12 && s.script.matches("get").count() <= 4, "{}", s.script);
+}
+
+#[test]
+fn a_download_limit_bounds_what_is_asked_of_all_peers_together() {
+    let mut s = Stage::leecher();
+    s.swarm.params.down_limit = Some(16384);
+    for peer in [ANN, BEN] {
+        s.join(peer);
+        s.hear_all(peer, &[Message::HaveAll, Message::Unchoke]);
+    }
+    s.told(
+        "peer 1 < Interested
+         peer 1 < get piece 0 +0 (32768 bytes)
+         peer 2 < Interested",
+    );
+}
+
+#[test]
+fn a_slow_disk_is_no_fault_of_the_peer() {
+    let mut s = Stage::leecher();
+    s.join(ANN);
+    s.hear_all(ANN, &[Message::HaveAll, Message::Unchoke]);
+    let chunk = Span { piece: PieceIndex(0), offset: 0, length: 16384 };
+    let granted = s.swarm.claim(s.now, ANN, chunk, &mut vec![]).unwrap();
+    s.now = at(60);
+    s.script.clear();
+    s.act(Swarm::on_tick);
+    s.told("");
+    s.act(|swarm, now, out| swarm.on_written(now, ANN, &granted, out));
+    assert_eq!(s.swarm.deadline(), Some(at(70)));
 }
 
 #[test]

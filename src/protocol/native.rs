@@ -17,6 +17,9 @@ pub const VERSION: u32 = 1;
 /// The longest CHUNK_DATA body, in bytes.
 pub const MAX_CHUNK: u32 = super::frame::MAX_BODY as u32;
 
+/// The bytes of a BITFIELD message that is not the last: many pieces take several.
+pub const BITFIELD_PART: usize = 64 * 1024;
+
 /// The most hashes one HASHES message carries.
 pub const MAX_HASHES: u32 = MAX_CHUNK / 32;
 
