@@ -56,7 +56,7 @@ use crate::threadpool::ThreadPool;
 use coordinator::Wires;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use parking_lot::Mutex;
-use shared::{Connection, Peers, Shared, Written};
+use shared::{Connection, Peers, Picking, Shared, Written};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -358,7 +358,7 @@ impl Node {
         let torrent = Arc::new(Torrent {
             name,
             info_hash,
-            picker: Mutex::new(Swarm::new(geometry.clone(), have, params)),
+            picker: Mutex::new(Picking::new(Swarm::new(geometry.clone(), have, params))),
             meta,
             geometry,
             storage,
@@ -476,8 +476,8 @@ fn reports(shared: &Shared) -> Vec<TorrentReport> {
     let torrents: Vec<Arc<Torrent>> = shared.torrents.lock().values().cloned().collect();
     let report = |torrent: &Arc<Torrent>| {
         let up_rate = torrent.up.lock().per_second(now);
-        let connections = torrent.peers.lock().connections.len();
         let picker = torrent.picker.lock();
+        let down_rate = picker.down_rate(now);
         TorrentReport {
             info_hash: torrent.info_hash,
             name: torrent.meta.name.clone(),
@@ -486,10 +486,11 @@ fn reports(shared: &Shared) -> Vec<TorrentReport> {
             left: picker.left(),
             uploaded: torrent.uploaded.load(Ordering::Relaxed),
             downloaded: picker.fetched(),
-            down_rate: picker.down_rate(now),
+            down_rate,
             up_rate,
             have: picker.have().clone(),
-            wants_peers: !picker.is_complete() && connections == 0,
+            // Whoever gets nothing asks often, however many peers stall it.
+            wants_peers: !picker.is_complete() && down_rate == 0,
             seeding: picker.is_complete(),
         }
     };

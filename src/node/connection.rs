@@ -8,8 +8,7 @@
 //! Until both sides know each other nothing is shared with other threads, so these few messages
 //! are written by the thread that reads, with a deadline of ten seconds for all of it.
 
-use crate::geometry::BLOCK_LEN;
-use crate::ids::{InfoHashV2, PeerId, PieceIndex};
+use crate::ids::{InfoHashV2, PeerId};
 use crate::logic::PeerKey;
 use crate::logic::dialer::survives;
 use crate::node::outbox::Outbox;
@@ -17,12 +16,14 @@ use crate::node::shared::{Connection, Peers, Shared, Torrent, Who};
 use crate::node::socket;
 use crate::protocol::Malformed;
 use crate::protocol::frame::PEER_MAGIC;
-use crate::protocol::native::{Availability, ErrorMessage, Hello, Message, State, VERSION};
+use crate::protocol::native::{
+    Availability, BITFIELD_PART, ErrorMessage, Hello, Message, State, VERSION,
+};
 use crate::protocol::reader::FrameBuffer;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long the whole opening may take.
@@ -33,9 +34,6 @@ const DIAL: Duration = Duration::from_secs(5);
 
 /// A connection that lasted so long was worth a call.
 const OF_USE: Duration = Duration::from_secs(10);
-
-/// Bits in one BITFIELD message: a body of 64 KiB.
-const BITS_PER_MESSAGE: u32 = BLOCK_LEN * 32;
 
 /// Why no connection came about.
 #[derive(Debug, thiserror::Error)]
@@ -219,7 +217,7 @@ pub fn dial(
     let mut opening = Opening::call(address, shared.bind, hello)?;
     let peer_id = opening.peer_id;
     let (stream, buffer) = (opening.stream.try_clone()?, std::mem::take(&mut opening.buffer));
-    let who = Who { peer_id, address, listens: true, dialled: true };
+    let who = Who { peer_id, address, listens: true, dialled: true, source: address };
     let connection = enter(shared, torrent, stream, who)?;
     say_what_we_have(shared, &connection);
     Ok((connection, buffer))
@@ -284,7 +282,8 @@ fn admit(
     let port = if hello.port == 0 { from.port() } else { hello.port };
     let address = SocketAddr::new(from.ip(), port);
     let stream = opening.stream.try_clone()?;
-    let who = Who { peer_id: hello.peer_id, address, listens: hello.port != 0, dialled: false };
+    let listens = hello.port != 0;
+    let who = Who { peer_id: hello.peer_id, address, listens, dialled: false, source: from };
     let connection = enter(shared, &torrent, stream, who)?;
     let free = torrent.picker.lock().has_free_slot();
     Ok((connection, if free { Availability::Available } else { Availability::Connected }))
@@ -306,12 +305,13 @@ fn enter(
         torrent: torrent.clone(),
         uploaded: AtomicU64::new(0),
         since: shared.clock.now(),
+        asked_for_peers: AtomicBool::new(false),
     });
     let mut peers = torrent.peers.lock();
     if shared.is_stopping() || torrent.removed.load(Ordering::Acquire) {
         return Err(Refused::Stopping);
     }
-    if peers.dialer.is_never(who.address) {
+    if peers.dialer.is_never(who.source) {
         return Err(Refused::Banned);
     }
     make_room(shared, &peers, &connection)?;
@@ -327,7 +327,6 @@ fn enter(
 pub fn leave(shared: &Shared, connection: &Arc<Connection>) {
     let torrent = &connection.torrent;
     let now = shared.clock.now();
-    let mut actions = Vec::new();
     {
         let mut peers = torrent.peers.lock();
         if peers.connections.remove(&connection.key).is_none() {
@@ -341,10 +340,10 @@ pub fn leave(shared: &Shared, connection: &Arc<Connection>) {
                 peers.dialer.on_failed(now, address);
             }
         }
-        torrent.picker.lock().on_left(now, connection.key, &mut actions);
     }
     shared.connections.fetch_sub(1, Ordering::AcqRel);
-    shared.perform(torrent, &mut actions);
+    torrent.picker.lock().lines.remove(&connection.key);
+    shared.decide(torrent, |swarm, now, out| swarm.on_left(now, connection.key, out));
 }
 
 fn make_room(shared: &Shared, peers: &Peers, new: &Connection) -> Result<(), Refused> {
@@ -383,19 +382,19 @@ fn is_local(ip: IpAddr) -> bool {
 fn say_what_we_have(shared: &Shared, connection: &Arc<Connection>) {
     let now = shared.clock.now();
     let mut picker = connection.torrent.picker.lock();
-    picker.on_joined(now, connection.key, connection.who.address);
+    picker.lines.insert(connection.key, connection.clone());
+    picker.on_joined(now, connection.key, connection.who.source);
     let have = picker.have();
     if have.is_full() {
         shared.say(connection, &Message::HaveAll);
     } else if have.is_empty() {
         shared.say(connection, &Message::HaveNone);
     } else {
-        for first in (0..have.pieces()).step_by(BITS_PER_MESSAGE as usize) {
-            let start = PieceIndex(first).at() / 8;
-            let end = (start + BITS_PER_MESSAGE as usize / 8).min(have.as_bytes().len());
-            let bits = &have.as_bytes()[start..end];
+        for (part, bits) in have.as_bytes().chunks(BITFIELD_PART).enumerate() {
+            let first = (part * BITFIELD_PART * 8) as u32;
             shared.say(connection, &Message::Bitfield { first, bits });
         }
     }
     shared.say(connection, &Message::Ping(now.elapsed().as_micros() as u64));
+    shared.follow(connection, connection.outbox.open());
 }

@@ -43,14 +43,20 @@ pub fn run(shared: &Arc<Shared>, wires: &Wires) {
         shared,
         wires,
         dialling: Arc::new(AtomicUsize::new(0)),
+        next_tick: shared.clock.now(),
+        first: 0,
         next_round: shared.clock.now() + shared.clock.scaled(choker::ROUND),
         next_ping: shared.clock.now() + PING,
     };
+    let never = crossbeam_channel::never();
+    let mut from_trackers = &wires.trackers;
     while !shared.is_stopping() {
         select! {
-            recv(wires.trackers) -> event => match event {
-                Ok(event) => coordinator.on_tracker(event),
-                Err(_) => return,
+            recv(from_trackers) -> event => if let Ok(event) = event {
+                coordinator.on_tracker(event);
+            } else {
+                log::error!("the heartbeat thread is gone: trackers are not heard any more");
+                from_trackers = &never;
             },
             recv(wires.nudged) -> _ => {}
             recv(shared.stopped) -> _ => return,
@@ -64,8 +70,11 @@ struct Coordinator<'a> {
     shared: &'a Arc<Shared>,
     wires: &'a Wires,
     dialling: Arc<AtomicUsize>,
+    next_tick: Moment,
     next_round: Moment,
     next_ping: Moment,
+    /// Which torrent dials first.
+    first: usize,
 }
 
 impl Coordinator<'_> {
@@ -106,6 +115,11 @@ impl Coordinator<'_> {
     fn turn(&mut self) {
         let now = self.shared.clock.now();
         let torrents: Vec<Arc<Torrent>> = self.shared.torrents.lock().values().cloned().collect();
+        // A nudge is for the dialer; what time decides is decided by time, however often it comes.
+        let tick = now >= self.next_tick;
+        if tick {
+            self.next_tick = now + TICK;
+        }
         let round = now >= self.next_round;
         if round {
             self.next_round = now + self.shared.clock.scaled(choker::ROUND);
@@ -114,16 +128,18 @@ impl Coordinator<'_> {
         if ping {
             self.next_ping = now + PING;
         }
-        for torrent in &torrents {
-            let mut actions = Vec::new();
-            {
-                let mut picker = torrent.picker.lock();
-                picker.on_tick(now, &mut actions);
-                if round {
-                    picker.on_round(now, &mut actions);
+        self.first = self.first.wrapping_add(1);
+        for nth in 0..torrents.len() {
+            // Another one is first each time, so that none takes all dials for itself.
+            let torrent = &torrents[(self.first + nth) % torrents.len()];
+            self.shared.decide(torrent, |swarm, now, out| {
+                if tick {
+                    swarm.on_tick(now, out);
                 }
-            }
-            self.shared.perform(torrent, &mut actions);
+                if round {
+                    swarm.on_round(now, out);
+                }
+            });
             if ping {
                 self.ping(torrent, now);
             }
@@ -136,6 +152,7 @@ impl Coordinator<'_> {
         for connection in torrent.connections() {
             self.shared.say(&connection, &Message::Ping(now.elapsed().as_micros() as u64));
             if wants_peers {
+                connection.asked_for_peers.store(true, Ordering::Release);
                 self.shared.say(&connection, &Message::Peers);
             }
         }

@@ -69,7 +69,5 @@ pub fn on_hashes(shared: &Shared, connection: &Arc<Connection>, range: HashRange
         log::warn!("{}: its leaf hashes of {piece} are wrong", connection.who.address);
         return;
     }
-    let mut actions = Vec::new();
-    torrent.picker.lock().on_leaves(shared.clock.now(), piece, &leaves, &mut actions);
-    shared.perform(torrent, &mut actions);
+    shared.decide(torrent, |swarm, now, out| swarm.on_leaves(now, piece, &leaves, out));
 }

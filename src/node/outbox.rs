@@ -10,6 +10,7 @@ use crate::ids::Span;
 use crate::protocol::native::{MAX_CHUNK, Message, put_chunk_head};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 /// Requests that may wait; more are refused. A pipeline of 8 MiB in 16 KiB blocks is 512.
 pub const MAX_REQUESTS: usize = 512;
@@ -38,12 +39,17 @@ pub enum Frame {
     },
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Queue {
     control: Vec<u8>,
     data: VecDeque<Span>,
-    /// A pool thread has it, or it waits for one, or for its socket.
+    /// A pool thread has it, or it waits for one, or for its socket. It begins so: until the
+    /// opening is over only the thread that opens may write.
     scheduled: bool,
+    /// It is parked until the upload limit allows its next chunk; control need not wait for that.
+    held: bool,
+    /// When the upload limit allows the next chunk, once that was asked.
+    due: Option<Instant>,
     /// No more is taken; the connection ends when all is sent.
     ending: bool,
 }
@@ -54,6 +60,8 @@ struct Queue {
 pub enum Pushed {
     /// It became non-empty: schedule it.
     Schedule,
+    /// It is parked for the upload limit: bring it back.
+    Unpark,
     /// Someone is at it already.
     Noted,
     /// There is no room: the request is refused, or the peer reads nothing.
@@ -65,6 +73,8 @@ pub enum Pushed {
 pub enum Next {
     /// Send this.
     Frame(Frame),
+    /// The next chunk is allowed then; control goes before it.
+    Later(Instant),
     /// Nothing waits; it is not scheduled any more.
     Idle,
     /// Everything is sent and nothing more will come.
@@ -133,17 +143,33 @@ impl Outbox {
         queue.schedule()
     }
 
-    /// The next frame, cut from what waits: all control messages at once, else at most
-    /// `longest` bytes of the first request.
-    pub fn next(&self, longest: u32) -> Next {
+    /// The opening is over: what was said meanwhile may go.
+    pub fn open(&self) -> Pushed {
         let mut queue = self.queue.lock();
+        queue.scheduled = !queue.control.is_empty() || !queue.data.is_empty();
+        if queue.scheduled { Pushed::Schedule } else { Pushed::Noted }
+    }
+
+    /// The next frame, cut from what waits: all control messages at once, else at most
+    /// `longest` bytes of the first request. `reserve` is asked once for each chunk how long the
+    /// upload limit makes it wait.
+    pub fn next(&self, longest: u32, now: Instant, reserve: impl FnOnce(u32) -> Duration) -> Next {
+        let mut queue = self.queue.lock();
+        queue.held = false;
         if !queue.control.is_empty() {
             let bytes = std::mem::take(&mut queue.control);
             return Next::Frame(Frame::Control { bytes, sent: 0 });
         }
-        if let Some(request) = queue.data.front_mut() {
+        if let Some(request) = queue.data.front() {
             let longest = longest.clamp(BLOCK_LEN, MAX_CHUNK) / BLOCK_LEN * BLOCK_LEN;
             let length = request.length.min(longest);
+            let due = *queue.due.get_or_insert_with(|| now + reserve(length));
+            if due > now {
+                queue.held = true;
+                return Next::Later(due);
+            }
+            queue.due = None;
+            let request = queue.data.front_mut().expect("it was there a moment ago");
             let span = Span { length, ..*request };
             request.offset += length;
             request.length -= length;
@@ -158,6 +184,11 @@ impl Outbox {
         if queue.ending { Next::Ended } else { Next::Idle }
     }
 
+    /// Whether a control message waits.
+    pub fn has_control(&self) -> bool {
+        !self.queue.lock().control.is_empty()
+    }
+
     /// Whether anything but the frame in hand waits.
     pub fn is_waiting(&self) -> bool {
         let queue = self.queue.lock();
@@ -165,9 +196,22 @@ impl Outbox {
     }
 }
 
+impl Default for Queue {
+    fn default() -> Self {
+        let (control, data) = (Vec::new(), VecDeque::new());
+        Self { control, data, scheduled: true, held: false, due: None, ending: false }
+    }
+}
+
 impl Queue {
     fn schedule(&mut self) -> Pushed {
-        if std::mem::replace(&mut self.scheduled, true) { Pushed::Noted } else { Pushed::Schedule }
+        if !std::mem::replace(&mut self.scheduled, true) {
+            Pushed::Schedule
+        } else if self.held && !self.control.is_empty() {
+            Pushed::Unpark
+        } else {
+            Pushed::Noted
+        }
     }
 }
 
@@ -176,44 +220,54 @@ mod tests {
     use super::*;
     use crate::ids::PieceIndex;
 
+    fn opened() -> Outbox {
+        let outbox = Outbox::default();
+        assert_eq!(outbox.open(), Pushed::Noted);
+        outbox
+    }
+
+    fn next(outbox: &Outbox, longest: u32) -> Next {
+        outbox.next(longest, Instant::now(), |_| Duration::ZERO)
+    }
+
     fn span(offset: u32, length: u32) -> Span {
         Span { piece: PieceIndex(1), offset, length }
     }
 
     #[test]
     fn it_is_scheduled_once_until_it_is_empty_again() {
-        let outbox = Outbox::default();
+        let outbox = opened();
         assert_eq!(outbox.say(&Message::Choke), Pushed::Schedule);
         assert_eq!(outbox.say(&Message::Unchoke), Pushed::Noted);
         let both = [Message::Choke.to_bytes(), Message::Unchoke.to_bytes()].concat();
         assert!(
-            matches!(outbox.next(1), Next::Frame(Frame::Control { bytes, .. }) if bytes == both)
+            matches!(next(&outbox, 1), Next::Frame(Frame::Control { bytes, .. }) if bytes == both)
         );
         assert_eq!(outbox.say(&Message::Bye), Pushed::Noted, "the thread is still at it");
-        assert!(matches!(outbox.next(1), Next::Frame(_)));
-        assert!(matches!(outbox.next(1), Next::Idle));
+        assert!(matches!(next(&outbox, 1), Next::Frame(_)));
+        assert!(matches!(next(&outbox, 1), Next::Idle));
         assert_eq!(outbox.say(&Message::Bye), Pushed::Schedule);
     }
 
     #[test]
     fn control_goes_before_data_and_a_long_request_is_cut_into_frames() {
-        let outbox = Outbox::default();
+        let outbox = opened();
         assert_eq!(outbox.upload(span(0, 300_000)), Pushed::Schedule);
         let chunk = |next: Next| match next {
             Next::Frame(Frame::Chunk { span, .. }) => span,
             other => panic!("{other:?}"),
         };
-        assert_eq!(chunk(outbox.next(MAX_CHUNK)), span(0, 131_072));
+        assert_eq!(chunk(next(&outbox, MAX_CHUNK)), span(0, 131_072));
         assert_eq!(outbox.say(&Message::Have(PieceIndex(2))), Pushed::Noted);
-        assert!(matches!(outbox.next(MAX_CHUNK), Next::Frame(Frame::Control { .. })));
-        assert_eq!(chunk(outbox.next(MAX_CHUNK)), span(131_072, 131_072));
-        assert_eq!(chunk(outbox.next(MAX_CHUNK)), span(262_144, 37_856));
-        assert!(matches!(outbox.next(MAX_CHUNK), Next::Idle));
+        assert!(matches!(next(&outbox, MAX_CHUNK), Next::Frame(Frame::Control { .. })));
+        assert_eq!(chunk(next(&outbox, MAX_CHUNK)), span(131_072, 131_072));
+        assert_eq!(chunk(next(&outbox, MAX_CHUNK)), span(262_144, 37_856));
+        assert!(matches!(next(&outbox, MAX_CHUNK), Next::Idle));
     }
 
     #[test]
     fn a_cancelled_request_is_not_sent_and_too_many_are_refused() {
-        let outbox = Outbox::default();
+        let outbox = opened();
         for n in 0..MAX_REQUESTS as u32 {
             assert_ne!(outbox.upload(span(n * 16384, 16384)), Pushed::Full);
         }
@@ -225,23 +279,45 @@ mod tests {
         let last = outbox.queue.lock().data.back().copied();
         assert_eq!(last, Some(span(0, 32768)), "cut at its end");
         outbox.unqueue_all();
-        assert!(matches!(outbox.next(1), Next::Idle));
+        assert!(matches!(next(&outbox, 1), Next::Idle));
     }
 
     #[test]
     fn a_peer_that_never_reads_fills_no_memory() {
-        let outbox = Outbox::default();
+        let outbox = opened();
         let told = (0..1_000_000).find(|_| outbox.say(&Message::Choke) == Pushed::Full);
         assert!(told.is_some());
     }
 
     #[test]
-    fn after_the_last_message_it_ends() {
+    fn until_the_opening_is_over_nothing_is_scheduled() {
         let outbox = Outbox::default();
+        assert_eq!(outbox.say(&Message::Choke), Pushed::Noted);
+        assert_eq!(outbox.open(), Pushed::Schedule);
+    }
+
+    #[test]
+    fn a_chunk_that_must_wait_for_the_limit_holds_no_control_back() {
+        let outbox = opened();
+        let now = Instant::now();
+        let later = Duration::from_secs(1);
+        assert_eq!(outbox.upload(span(0, 16384)), Pushed::Schedule);
+        let due = now + later;
+        assert!(matches!(outbox.next(1, now, |_| later), Next::Later(at) if at == due));
+        assert_eq!(outbox.say(&Message::Choke), Pushed::Unpark);
+        let again = |_| panic!("it is asked once for each chunk");
+        assert!(matches!(outbox.next(1, now, again), Next::Frame(Frame::Control { .. })));
+        assert!(matches!(outbox.next(1, now, again), Next::Later(at) if at == due));
+        assert!(matches!(outbox.next(1, due, again), Next::Frame(Frame::Chunk { .. })));
+    }
+
+    #[test]
+    fn after_the_last_message_it_ends() {
+        let outbox = opened();
         assert_eq!(outbox.upload(span(0, 16384)), Pushed::Schedule);
         assert_eq!(outbox.end_with(&Message::Bye), Pushed::Noted);
         assert_eq!(outbox.say(&Message::Choke), Pushed::Noted);
-        assert!(matches!(outbox.next(1), Next::Frame(Frame::Control { .. })));
-        assert!(matches!(outbox.next(1), Next::Ended));
+        assert!(matches!(next(&outbox, 1), Next::Frame(Frame::Control { .. })));
+        assert!(matches!(next(&outbox, 1), Next::Ended));
     }
 }

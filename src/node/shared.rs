@@ -5,8 +5,10 @@
 //! | `Torrent::peers` | the connections and the dialer of a torrent | I/O |
 //! | `Torrent::picker` | the torrent's [`Swarm`]: bitmap, picker, choker, sessions | I/O |
 //!
-//! The order is `peers`, then `picker`; an outbox may be pushed to under either. Decisions are
-//! taken under `picker` as a list of [`Action`]s and carried out after it is released.
+//! The order is `peers`, then `picker`. Decisions are taken under `picker` as a list of
+//! [`Action`]s ([`Shared::decide`]); what they say is put into outboxes under the same lock, the
+//! rest is carried out after it is released. The locks of an outbox, of the limits, of the parked
+//! connections and of the upload channel are leaves: nothing is locked under them.
 
 use crate::bitfield::Bitfield;
 use crate::clock::{Clock, Moment};
@@ -106,43 +108,75 @@ impl Shared {
         }
     }
 
-    /// Carries out what the swarm of a torrent decided. No lock may be held.
-    pub fn perform(&self, torrent: &Arc<Torrent>, actions: &mut Vec<Action>) {
-        for action in actions.drain(..) {
-            match action {
-                Action::Say(peer, message) => {
-                    torrent.with(peer, |connection| self.say(connection, &message));
-                }
-                Action::Upload(peer, span) => {
-                    torrent.with(peer, |connection| self.upload(connection, span));
-                }
-                Action::Unqueue(peer, span) => torrent.with(peer, |c| c.outbox.unqueue(span)),
-                Action::UnqueueAll(peer) => torrent.with(peer, |c| c.outbox.unqueue_all()),
-                Action::Verify(piece) => {
-                    // It is closed only when the node stops.
-                    let _ = self.written.send((torrent.clone(), piece));
-                }
-                Action::Disconnect(peer, parting) => torrent.with(peer, |connection| {
+    /// Lets the swarm of a torrent decide something, and carries it out.
+    ///
+    /// What goes into outboxes is put there under the same lock, so that what two threads decided
+    /// one after the other is also said in that order. The rest is done after it is released.
+    pub fn decide<R>(
+        &self,
+        torrent: &Arc<Torrent>,
+        decision: impl FnOnce(&mut Swarm, Moment, &mut Vec<Action>) -> R,
+    ) -> R {
+        let (mut actions, mut later) = (Vec::new(), Vec::new());
+        let mut picker = torrent.picker.lock();
+        let result = decision(&mut picker.swarm, self.clock.now(), &mut actions);
+        for action in actions {
+            self.put(&picker.lines, action, &mut later);
+        }
+        drop(picker);
+        later.iter().for_each(|action| self.perform(torrent, action));
+        result
+    }
+
+    /// Puts an action into its outbox, or aside if it is for no outbox.
+    fn put(&self, lines: &Lines, action: Action, later: &mut Vec<Action>) {
+        let line = |peer: PeerKey| lines.get(&peer);
+        match action {
+            Action::Say(peer, message) => _ = line(peer).map(|c| self.say(c, &message)),
+            Action::Upload(peer, span) => _ = line(peer).map(|c| self.upload(c, span)),
+            Action::Unqueue(peer, span) => _ = line(peer).map(|c| c.outbox.unqueue(span)),
+            Action::UnqueueAll(peer) => _ = line(peer).map(|c| c.outbox.unqueue_all()),
+            Action::Disconnect(peer, parting) => {
+                if let Some(connection) = line(peer) {
                     log::info!("{}: closed: {parting}", connection.who.address);
                     self.end(connection, &Message::Bye);
-                }),
-                Action::Ban(address, piece) => {
-                    log::warn!("{address}: banned: {piece} does not match its hash");
-                    torrent.peers.lock().dialer.on_banned(address);
-                    self.tell(Event::Banned { torrent: torrent.clone(), address, piece });
-                }
-                Action::Complete => {
-                    torrent.completed.store(true, Ordering::Release);
-                    self.tell(Event::Complete { torrent: torrent.clone() });
                 }
             }
+            other => later.push(other),
         }
     }
 
-    /// Puts a message into a connection's outbox.
-    pub fn say(&self, connection: &Arc<Connection>, message: &Message) {
-        match connection.outbox.say(message) {
+    fn perform(&self, torrent: &Arc<Torrent>, action: &Action) {
+        match *action {
+            Action::Verify(piece) => {
+                // It is closed only when the node stops.
+                let _ = self.written.send((torrent.clone(), piece));
+            }
+            Action::Ban(address, piece) => {
+                log::info!("{address}: banned: {piece} does not match its hash");
+                torrent.peers.lock().dialer.on_banned(address);
+                self.tell(Event::Banned { torrent: torrent.clone(), address, piece });
+            }
+            Action::Complete => {
+                torrent.completed.store(true, Ordering::Release);
+                self.tell(Event::Complete { torrent: torrent.clone() });
+            }
+            _ => unreachable!("what is for an outbox was put there"),
+        }
+    }
+
+    /// Brings a connection back that waits for the upload limit.
+    pub fn unpark(&self, connection: &Arc<Connection>) {
+        if self.parked.unpark(connection) {
+            self.schedule(connection);
+        }
+    }
+
+    /// Does what a push asks for.
+    pub fn follow(&self, connection: &Arc<Connection>, pushed: Pushed) {
+        match pushed {
             Pushed::Schedule => self.schedule(connection),
+            Pushed::Unpark => self.unpark(connection),
             Pushed::Noted => {}
             Pushed::Full => {
                 log::info!(
@@ -154,11 +188,14 @@ impl Shared {
         }
     }
 
+    /// Puts a message into a connection's outbox.
+    pub fn say(&self, connection: &Arc<Connection>, message: &Message) {
+        self.follow(connection, connection.outbox.say(message));
+    }
+
     /// Says a last message, then closes.
     pub fn end(&self, connection: &Arc<Connection>, message: &Message) {
-        if connection.outbox.end_with(message) == Pushed::Schedule {
-            self.schedule(connection);
-        }
+        self.follow(connection, connection.outbox.end_with(message));
     }
 
     /// Says what rule was broken, then closes.
@@ -169,10 +206,40 @@ impl Shared {
 
     fn upload(&self, connection: &Arc<Connection>, span: Span) {
         match connection.outbox.upload(span) {
-            Pushed::Schedule => self.schedule(connection),
-            Pushed::Noted => {}
             Pushed::Full => self.say(connection, &Message::Reject(span)),
+            pushed => self.follow(connection, pushed),
         }
+    }
+}
+
+/// The connections whose peers the swarm knows.
+pub type Lines = HashMap<PeerKey, Arc<Connection>>;
+
+/// A torrent's decisions and the outboxes they go to.
+pub struct Picking {
+    /// The decisions.
+    pub swarm: Swarm,
+    /// The outboxes.
+    pub lines: Lines,
+}
+
+impl Picking {
+    /// Nobody is connected yet.
+    pub fn new(swarm: Swarm) -> Self {
+        Self { swarm, lines: HashMap::new() }
+    }
+}
+
+impl std::ops::Deref for Picking {
+    type Target = Swarm;
+    fn deref(&self) -> &Swarm {
+        &self.swarm
+    }
+}
+
+impl std::ops::DerefMut for Picking {
+    fn deref_mut(&mut self) -> &mut Swarm {
+        &mut self.swarm
     }
 }
 
@@ -199,8 +266,8 @@ pub struct Torrent {
     pub storage: Storage,
     /// Connections and dialer.
     pub peers: Mutex<Peers>,
-    /// Bitmap, picker, choker, sessions.
-    pub picker: Mutex<Swarm>,
+    /// Bitmap, picker, choker, sessions, and where to say what they decide.
+    pub picker: Mutex<Picking>,
     /// Whether everything is here.
     pub completed: AtomicBool,
     /// Whether the disk failed: nothing more is asked for.
@@ -227,14 +294,6 @@ impl Torrent {
         self.picker.lock().have().clone()
     }
 
-    /// Does something with a connection, if it is still there.
-    pub fn with(&self, peer: PeerKey, act: impl FnOnce(&Arc<Connection>)) {
-        let connection = self.peers.lock().connections.get(&peer).cloned();
-        if let Some(connection) = connection {
-            act(&connection);
-        }
-    }
-
     /// All live connections.
     pub fn connections(&self) -> Vec<Arc<Connection>> {
         self.peers.lock().connections.values().cloned().collect()
@@ -252,6 +311,8 @@ pub struct Who {
     pub listens: bool,
     /// Whether we dialled.
     pub dialled: bool,
+    /// The other end of the socket: what a peer cannot choose.
+    pub source: SocketAddr,
 }
 
 /// One TCP connection with a peer whose HELLO or STATE has been seen.
@@ -270,6 +331,8 @@ pub struct Connection {
     pub uploaded: AtomicU64,
     /// When it began.
     pub since: Moment,
+    /// Whether we asked it for other peers and it has not answered.
+    pub asked_for_peers: AtomicBool,
 }
 
 impl Connection {

@@ -82,6 +82,14 @@ impl Parked {
         }
     }
 
+    /// Takes a connection back that waits for the upload limit; true if it was there.
+    pub fn unpark(&self, connection: &Connection) -> bool {
+        let key = connection.key.0 as usize;
+        let mut stalled = self.stalled.lock();
+        let allowed = matches!(stalled.get(&key), Some((_, Until::Allowed(_))));
+        allowed && stalled.remove(&key).is_some()
+    }
+
     /// Wakes the waiting thread.
     pub fn wake(&self) {
         // A poller that cannot be notified is already awake.

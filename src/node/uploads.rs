@@ -43,7 +43,13 @@ enum Sent {
 /// A pool thread's turn with one connection.
 pub fn serve(shared: &Shared, connection: &Arc<Connection>) {
     match turn(shared, connection) {
-        Ok(Some(until)) => shared.parked.park(connection, until),
+        Ok(Some(until)) => {
+            shared.parked.park(connection, until);
+            // Said after the turn and before it was parked: nobody else brings it back for that.
+            if matches!(until, Until::Allowed(_)) && connection.outbox.has_control() {
+                shared.unpark(connection);
+            }
+        }
         Ok(None) => {}
         Err(Failed::Socket(error)) => {
             log::debug!("{}: sending failed: {error}", connection.who.address);
@@ -77,8 +83,14 @@ fn turn(shared: &Shared, connection: &Arc<Connection>) -> Result<Option<Until>, 
                 shared.schedule(connection);
                 return Ok(None);
             }
-            *sending = match connection.outbox.next(shared.longest_frame()) {
+            let reserve = |length: u32| {
+                let now = shared.clock.now();
+                shared.up_limit.lock().reserve(now, length.into())
+            };
+            let longest = shared.longest_frame();
+            *sending = match connection.outbox.next(longest, Instant::now(), reserve) {
                 Next::Frame(frame) => Some(frame),
+                Next::Later(due) => return Ok(Some(Until::Allowed(due))),
                 Next::Idle => return Ok(None),
                 Next::Ended => {
                     connection.shut();
@@ -87,9 +99,6 @@ fn turn(shared: &Shared, connection: &Arc<Connection>) -> Result<Option<Until>, 
             };
         }
         let frame = sending.as_mut().expect("it was filled above");
-        if let Some(delay) = delay_of(shared, frame) {
-            return Ok(Some(Until::Allowed(Instant::now() + delay)));
-        }
         match send(connection, frame)? {
             Sent::Part => return Ok(Some(Until::Writable(Instant::now() + STALLED))),
             Sent::Whole => {
@@ -101,17 +110,9 @@ fn turn(shared: &Shared, connection: &Arc<Connection>) -> Result<Option<Until>, 
     }
 }
 
-/// How long the upload limit makes a chunk wait before it is begun.
-fn delay_of(shared: &Shared, frame: &Frame) -> Option<Duration> {
-    let Frame::Chunk { sent: 0, .. } = frame else { return None };
-    let delay = shared.up_limit.lock().delay(shared.clock.now());
-    (delay > Duration::ZERO).then_some(delay)
-}
-
 fn count(shared: &Shared, connection: &Connection, frame: &Frame) {
     if let Frame::Chunk { span, .. } = frame {
         let bytes = u64::from(span.length);
-        shared.up_limit.lock().take(shared.clock.now(), bytes);
         connection.uploaded.fetch_add(bytes, Ordering::Relaxed);
         connection.torrent.on_uploaded(shared.clock.now(), bytes);
     }
@@ -166,7 +167,7 @@ impl Shared {
 pub fn watch_parked(shared: &Shared) {
     let mut events = polling::Events::new();
     while !shared.is_stopping() {
-        match shared.parked.wait(&mut events, Duration::from_mins(1)) {
+        match shared.parked.wait(&mut events, STALLED / 4) {
             Ok(awake) => awake.iter().for_each(|connection| shared.schedule(connection)),
             Err(error) => {
                 log::error!("waiting for sockets failed: {error}");

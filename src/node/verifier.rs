@@ -5,7 +5,6 @@
 //! not is wanted again, and its writers are brought to court.
 
 use crate::ids::PieceIndex;
-use crate::logic::swarm::Action;
 use crate::node::Event;
 use crate::node::leaves::range_of;
 use crate::node::shared::{Shared, Torrent, Written};
@@ -72,11 +71,11 @@ fn on_right(
     for path in torrent.storage.piece_is_verified(piece)? {
         log::info!("complete: {}", path.display());
     }
-    let mut actions = Vec::new();
-    torrent.picker.lock().on_verified(shared.clock.now(), piece, &mut actions);
     shared.tell(Event::Piece { torrent: torrent.clone(), piece });
-    let complete = actions.contains(&Action::Complete);
-    shared.perform(torrent, &mut actions);
+    let complete = shared.decide(torrent, |swarm, now, out| {
+        swarm.on_verified(now, piece, out);
+        swarm.is_complete()
+    });
     if complete {
         let _ = shared.nudge.try_send(()); // the trackers are told at once
     }
@@ -90,10 +89,8 @@ fn on_wrong(
 ) -> Result<(), StorageError> {
     let range = range_of(torrent, piece);
     let found = if range.is_some() { torrent.storage.leaf_hashes(piece)? } else { Vec::new() };
-    let mut actions = Vec::new();
-    torrent.picker.lock().on_failed(shared.clock.now(), piece, found, range, &mut actions);
     shared.tell(Event::VerifyFailed { torrent: torrent.clone(), piece });
-    shared.perform(torrent, &mut actions);
+    shared.decide(torrent, |swarm, now, out| swarm.on_failed(now, piece, found, range, out));
     Ok(())
 }
 

@@ -19,6 +19,7 @@ use crate::protocol::native::{MAX_CHUNK, Message};
 use crate::protocol::reader::FrameBuffer;
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// A peer that says nothing at all for so long is gone; PINGs go out every minute.
@@ -29,6 +30,9 @@ const TICK: Duration = Duration::from_secs(5);
 
 /// A frame begun must be whole within this, and a second more for each 4 KiB of it.
 const FRAME: Duration = Duration::from_secs(10);
+
+/// With a download limit, a read takes at most this share of a second's bytes.
+const READS_PER_SECOND: u64 = 20;
 
 /// How a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -85,8 +89,6 @@ pub fn run(shared: &Shared, connection: &Arc<Connection>, buffer: FrameBuffer) {
 struct Worker<'a> {
     shared: &'a Shared,
     connection: &'a Arc<Connection>,
-    /// The list that every decision fills, emptied by carrying it out.
-    actions: Vec<Action>,
     heard: Moment,
     /// Since when a frame has been begun and not whole.
     partial_since: Option<Moment>,
@@ -95,12 +97,13 @@ struct Worker<'a> {
 impl<'a> Worker<'a> {
     fn new(shared: &'a Shared, connection: &'a Arc<Connection>) -> Self {
         let heard = shared.clock.now();
-        Self { shared, connection, actions: Vec::new(), heard, partial_since: None }
+        Self { shared, connection, heard, partial_since: None }
     }
 
     fn read(&mut self, mut buffer: FrameBuffer) -> Result<(), End> {
         let mut stream = &self.connection.stream;
         stream.set_read_timeout(Some(TICK))?;
+        let mut read = 0; // what was read last is decoded before it is paid for
         loop {
             let mut whole = false;
             while let Some(frame) = buffer.next_frame()? {
@@ -109,18 +112,22 @@ impl<'a> Worker<'a> {
                     self.on_message(&message)?;
                 }
             }
+            self.keep_limit(std::mem::take(&mut read))?;
             self.check_frame(whole, buffer.pending())?;
             if self.shared.is_stopping() {
                 return Err(End::Stopping);
             }
-            match stream.read(buffer.room()) {
+            let room = buffer.room();
+            let most = room.len().min(self.most_at_once());
+            match stream.read(&mut room[..most]) {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 Ok(count) => {
                     self.heard = self.shared.clock.now();
                     buffer.filled(count);
-                    self.keep_limit(count as u64)?;
+                    read = count as u64;
                 }
                 Err(e) if is_timeout(&e) => {
+                    buffer.shrink();
                     if self.shared.clock.now().since(self.heard) > SILENCE {
                         return Err(End::Silent);
                     }
@@ -147,6 +154,12 @@ impl<'a> Worker<'a> {
         if !whole && now.since(since) > patience { Err(End::Stuck) } else { Ok(()) }
     }
 
+    /// How much to read at once: little under a download limit, so that it is kept smoothly.
+    fn most_at_once(&self) -> usize {
+        let limit = self.shared.down_limit.lock().rate();
+        limit.map_or(usize::MAX, |rate| (rate / READS_PER_SECOND).max(4096) as usize)
+    }
+
     /// Reads no faster than the download limit allows; TCP tells the sender.
     fn keep_limit(&self, bytes: u64) -> Result<(), End> {
         let pause = self.shared.down_limit.lock().take(self.shared.clock.now(), bytes);
@@ -170,22 +183,17 @@ impl<'a> Worker<'a> {
             &Message::Hashes(range, hashes) => on_hashes(shared, connection, range, hashes),
             Message::Peers => shared.say(connection, &Message::PeerList(self.other_peers())),
             Message::PeerList(found) => {
-                let now = shared.clock.now();
-                let mut peers = connection.torrent.peers.lock();
-                found.iter().for_each(|&address| peers.dialer.on_found(now, address));
-                drop(peers);
-                let _ = shared.nudge.try_send(()); // one nudge is as good as two
+                if connection.asked_for_peers.swap(false, Ordering::AcqRel) {
+                    let now = shared.clock.now();
+                    let mut peers = connection.torrent.peers.lock();
+                    found.iter().for_each(|&address| peers.dialer.on_found(now, address));
+                }
             }
             Message::Bye => return Err(End::Bye),
             Message::Error(error) => return Err(End::Told(error.message.clone())),
-            _ => {
-                let now = shared.clock.now();
-                let mut picker = connection.torrent.picker.lock();
-                let heard = picker.on_message(now, connection.key, message, &mut self.actions);
-                drop(picker);
-                shared.perform(&connection.torrent, &mut self.actions);
-                heard?;
-            }
+            _ => shared.decide(&connection.torrent, |swarm, now, out| {
+                swarm.on_message(now, connection.key, message, out)
+            })?,
         }
         Ok(())
     }
@@ -194,24 +202,30 @@ impl<'a> Worker<'a> {
     fn on_chunk(&mut self, piece: PieceIndex, offset: u32, data: &[u8]) -> Result<(), End> {
         let (shared, connection) = (self.shared, self.connection);
         let torrent = &connection.torrent;
-        let now = shared.clock.now();
+        let key = connection.key;
         let chunk = Span { piece, offset, length: data.len() as u32 };
-        let claim = torrent.picker.lock().claim(now, connection.key, chunk, &mut self.actions);
-        let granted = claim.inspect_err(|_| self.actions.clear())?;
+        let granted =
+            shared.decide(torrent, |swarm, now, out| swarm.claim(now, key, chunk, out))?;
         let written = granted.iter().try_for_each(|span| {
             let start = (span.offset - offset) as usize;
             let bytes = &data[start..start + span.length as usize];
             torrent.storage.write(span.piece, span.offset, bytes)
         });
-        let mut picker = torrent.picker.lock();
         match written {
-            Ok(()) => picker.on_written(now, connection.key, &granted, &mut self.actions),
-            Err(_) => picker.on_not_written(&granted),
-        }
-        drop(picker);
-        shared.perform(torrent, &mut self.actions);
-        if let Err(error) = written {
-            shared.disk_failed(torrent, error);
+            Ok(()) => {
+                let whole = shared.decide(torrent, |swarm, now, out| {
+                    swarm.on_written(now, key, &granted, out);
+                    out.iter().any(|action| matches!(action, Action::Verify(_)))
+                });
+                if whole {
+                    // Handing it to the verifier may have taken a while.
+                    shared.decide(torrent, |swarm, now, _| swarm.on_ready(now, key));
+                }
+            }
+            Err(error) => {
+                shared.decide(torrent, |swarm, _, _| swarm.on_not_written(&granted));
+                shared.disk_failed(torrent, error);
+            }
         }
         Ok(())
     }

@@ -82,6 +82,13 @@ impl FrameBuffer {
         &self.bytes[self.start..self.end]
     }
 
+    /// The connection is idle: gives the memory of a burst back.
+    pub fn shrink(&mut self) {
+        if self.pending().is_empty() && self.bytes.len() > SMALL {
+            *self = Self::default();
+        }
+    }
+
     fn grow(&mut self) {
         let length = (self.bytes.len() * 2).min(LARGE);
         self.bytes.resize(length, 0);
