@@ -44,15 +44,20 @@ impl Drop for Scratch {
 }
 
 fn node() -> Node {
+    limited(None, None)
+}
+
+/// A node that sends and receives at most so many bytes per second.
+fn limited(up_limit: Option<u64>, down_limit: Option<u64>) -> Node {
     let options = NodeOptions {
         bind: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         ports: vec![0],
         trackers: Vec::new(),
         max_peers: 50,
         max_per_ip: 0,
-        upload_slots: 4,
-        up_limit: None,
-        down_limit: None,
+        upload_slots: 8,
+        up_limit,
+        down_limit,
         picker: Policy::Rarest,
         time_scale: 1.0,
     };
@@ -197,4 +202,73 @@ fn a_seeder_with_a_flipped_byte_is_banned_and_the_result_is_right() {
     for node in [ann, eve, ben] {
         node.stop();
     }
+}
+
+#[test]
+fn an_upload_limit_is_shared_evenly() {
+    let scratch = Scratch::new("even");
+    let path = scratch.file("src/big.bin", 1024 * 1024, 7);
+    let meta = metainfo(&path);
+    let ann = limited(Some(4_000_000), None);
+    seed(&ann, &meta, &path);
+    let leechers: Vec<(Node, Arc<Torrent>)> = (0..6)
+        .map(|n| {
+            let node = node();
+            let torrent = leech(&node, &meta, &scratch.0.join(format!("out{n}")), Io::Mmap);
+            node.add_peer(&torrent, address(&ann));
+            (node, torrent)
+        })
+        .collect();
+    wait_complete(&leechers[0].0);
+    for (n, (node, torrent)) in leechers.iter().enumerate() {
+        let fetched = node.status(torrent).fetched;
+        assert!(fetched > 400_000, "leecher {n} has {fetched} bytes when the first has all");
+    }
+    leechers.into_iter().for_each(|(node, _)| node.stop());
+    ann.stop();
+}
+
+#[test]
+fn an_upload_limit_does_not_slow_our_own_download() {
+    let scratch = Scratch::new("own");
+    let path = scratch.file("src/big.bin", 4 * 1024 * 1024, 8);
+    let meta = metainfo(&path);
+    let half = |name: &str, lacks: std::ops::Range<usize>| {
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[lacks].fill(0);
+        let folder = scratch.0.join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("big.bin.part"), bytes).unwrap();
+        folder
+    };
+    // Ann may send 100 kB/s and would need twenty seconds to give Ben his half.
+    let (ann, ben) = (limited(Some(100_000), None), node());
+    let hers = leech(&ann, &meta, &half("ann", 0..2 * 1024 * 1024), Io::Mmap);
+    let his = leech(&ben, &meta, &half("ben", 2 * 1024 * 1024..4 * 1024 * 1024), Io::Mmap);
+    ann.add_peer(&hers, address(&ben));
+    wait_complete(&ann);
+    let sent = ben.status(&his).fetched;
+    assert!(sent < 1_000_000, "she had sent {sent} bytes when she had everything");
+    ann.stop();
+    ben.stop();
+}
+
+#[test]
+fn a_download_limit_is_kept_with_many_peers_and_nothing_is_fetched_twice() {
+    let scratch = Scratch::new("down");
+    let path = scratch.file("src/big.bin", 1024 * 1024, 9);
+    let meta = metainfo(&path);
+    let seeders: Vec<Node> = (0..6).map(|_| node()).collect();
+    seeders.iter().for_each(|node| _ = seed(node, &meta, &path));
+    let ben = limited(None, Some(500_000));
+    let torrent = leech(&ben, &meta, &scratch.0.join("out"), Io::Mmap);
+    let begun = std::time::Instant::now();
+    seeders.iter().for_each(|node| ben.add_peer(&torrent, address(node)));
+    wait_complete(&ben);
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(1800), "1 MiB at 500 kB/s took only {took:?}");
+    let fetched = ben.status(&torrent).fetched;
+    assert!(fetched <= 1024 * 1024 + 128 * 1024, "{fetched} bytes for 1 MiB");
+    ben.stop();
+    seeders.into_iter().for_each(Node::stop);
 }

@@ -528,7 +528,9 @@ impl Swarm {
             if room == 0 || (busy && room < longest / 2) {
                 return;
             }
-            let (most, idle) = (room.min(longest), session.is_idle());
+            // Under a limit of our own a second copy would only take room from the first.
+            let idle = session.is_idle() && self.params.down_limit.is_none();
+            let most = room.min(longest);
             let Some((span, why)) = self.picker.next_span(peer, session.have(), most, idle) else {
                 return;
             };
