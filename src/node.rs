@@ -1,7 +1,7 @@
 //! A peer: its threads and what they share.
 //!
 //! [`Node::start`] is the list of a node's threads; [`Node::add`] gives it a torrent to fetch or
-//! to serve, [`Node::stop`] ends it within three seconds. What happens is told on
+//! to serve, [`Node::stop`] ends it within two and a half seconds. What happens is told on
 //! [`Node::events`]; how things stand is asked with [`Node::status`].
 //!
 //! | thread | how many | blocks on |
@@ -14,6 +14,7 @@
 //! | `coordinator` | 1 | trackers, nudges, a tick |
 //! | `heartbeat` | 1 | native UDP |
 //! | `announce` | 1 | torrents that a tracker lacks |
+//! | `good-bye`, `sync`, `close` | 1 each, when it stops | the heartbeat; the disk; the upload pool |
 
 /// How a connection begins.
 pub mod connection;
@@ -255,8 +256,8 @@ pub struct Node {
     uploads: ThreadPool<Arc<Connection>>,
     /// Torrents that were taken out after they fetched something: `stop` makes that durable.
     removed: Mutex<Vec<Arc<Torrent>>>,
-    /// Each thread holds a sender; when all are gone, `ended` is closed.
-    running: Sender<()>,
+    running: Running,
+    /// Closed when the last of them has ended.
     ended: Receiver<()>,
 }
 
@@ -305,7 +306,7 @@ impl Node {
             stop,
             uploads,
             removed: Mutex::default(),
-            running,
+            running: Running(running),
             ended,
             options,
         };
@@ -321,7 +322,7 @@ impl Node {
 
     fn spawn(&self, name: &str, body: impl FnOnce(Arc<Shared>) + Send + 'static) -> io::Result<()> {
         let shared = self.shared.clone();
-        spawn(&self.running, name, move || body(shared))
+        self.running.spawn(name, move || body(shared))
     }
 
     /// Where the node listens.
@@ -446,9 +447,9 @@ impl Node {
         self.shared.uploads.lock().take();
         let (heartbeat, uploads) = (self.heartbeat, self.uploads);
         let begun = [
-            spawn(&self.running, "good-bye", move || heartbeat.stop(GOOD_BYE)),
-            spawn(&self.running, "sync", move || make_durable(&torrents)),
-            spawn(&self.running, "close", move || {
+            self.running.spawn("good-bye", move || heartbeat.stop(GOOD_BYE)),
+            self.running.spawn("sync", move || make_durable(&torrents)),
+            self.running.spawn("close", move || {
                 uploads.close();
             }),
         ];
@@ -467,14 +468,18 @@ impl Node {
     }
 }
 
-/// Starts a thread that counts as running until it ends.
-fn spawn(running: &Sender<()>, name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let running = running.clone();
-    Builder::new().name(name.to_owned()).spawn(move || {
-        body();
-        drop(running);
-    })?;
-    Ok(())
+/// The threads that are waited for when the node stops: each holds the sender while it runs.
+struct Running(Sender<()>);
+
+impl Running {
+    fn spawn(&self, name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let running = self.0.clone();
+        Builder::new().name(name.to_owned()).spawn(move || {
+            body();
+            drop(running);
+        })?;
+        Ok(())
+    }
 }
 
 fn has_fetched(torrent: &Torrent) -> bool {

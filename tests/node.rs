@@ -1,7 +1,8 @@
 //! Nodes in one process, without a tracker: content moves, whoever serves it and however often
 //! the downloader stops.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -197,4 +198,15 @@ fn a_seeder_with_a_flipped_byte_is_banned_and_the_result_is_right() {
     for node in [ann, eve, ben] {
         node.stop();
     }
+}
+
+#[test]
+fn of_many_callers_that_say_nothing_the_oldest_makes_room() {
+    let ann = node();
+    let mut silent: Vec<TcpStream> =
+        (0..65).map(|_| TcpStream::connect(address(&ann)).unwrap()).collect();
+    // Less than a caller has for its first words.
+    silent[0].set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    assert_eq!(silent[0].read(&mut [0]).expect("it is let go at once"), 0);
+    ann.stop();
 }

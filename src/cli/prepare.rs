@@ -551,3 +551,160 @@ impl From<ShowError> for CliError {
         Self::new(exit, error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::{Node, NodeOptions};
+    use std::cell::RefCell;
+    use std::net::Ipv4Addr;
+
+    /// A folder that goes with the test.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let name = format!("swarmlet-prepare-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            std::fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        /// A file of three pieces.
+        fn file(&self, name: &str) -> PathBuf {
+            let path = self.0.join(name);
+            std::fs::write(&path, vec![7; 150_000]).unwrap();
+            path
+        }
+
+        /// The .torrent of that file: whole, or without its piece layers.
+        fn torrent(&self, path: &Path, version: Version, has_layers: bool) -> PathBuf {
+            let mut meta = metainfo(path, version);
+            if !has_layers {
+                meta.files.iter_mut().for_each(|file| file.layer.clear());
+            }
+            let torrent = self.0.join("x.torrent");
+            std::fs::write(&torrent, meta.to_torrent()).unwrap();
+            torrent
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0); // left to the system's housekeeping
+        }
+    }
+
+    fn metainfo(path: &Path, version: Version) -> Metainfo {
+        let options = HashOptions { piece_length: Some(65536), version };
+        let draft = hash_path(path, &options, &mut |_, _| {}).unwrap();
+        build(&draft, &BuildOptions::default()).unwrap()
+    }
+
+    /// Without trackers, and with a timeout of nothing.
+    fn context(scratch: &Scratch, peers: Vec<SocketAddr>) -> Context {
+        Context {
+            config: PeerConfig {
+                download_dir: scratch.0.join("out"),
+                piece_length: Some(65536),
+                timeout: Duration::ZERO,
+                peers,
+                ..PeerConfig::default()
+            },
+            trackers: Vec::new(),
+            bind: None,
+            peer_id: PeerId([1; 20]),
+            stop: AtomicBool::new(false),
+            stopped: crossbeam_channel::never(),
+            contents: Mutex::default(),
+        }
+    }
+
+    /// The last word about an item.
+    fn outcome(context: &Context, item: &Item) -> Result<Prepared, CliError> {
+        let last = RefCell::new(None);
+        prepare(context, item, &|word| *last.borrow_mut() = Some(word));
+        match last.into_inner() {
+            Some(News::Ready(prepared)) => Ok(*prepared),
+            Some(News::Failed(error)) => Err(error),
+            Some(News::State(_)) | None => panic!("the last word was not said"),
+        }
+    }
+
+    fn expect_error(outcome: Result<Prepared, CliError>, exit: Exit, words: &[&str]) {
+        let Err(error) = outcome else { panic!("it was prepared") };
+        assert_eq!(error.exit, exit, "{error}");
+        for word in words {
+            assert!(error.message.contains(word), "{word:?} is not in {error}");
+        }
+    }
+
+    #[test]
+    fn the_same_content_is_prepared_once_and_its_second_item_touches_no_file() {
+        let scratch = Scratch::new("twice");
+        let path = scratch.file("g.bin");
+        let torrent = scratch.torrent(&path, Version::Hybrid, true);
+        let context = context(&scratch, Vec::new());
+        let leech = Item::Leech(What::Torrent(torrent));
+        assert!(outcome(&context, &Item::Seed(path)).is_ok());
+        let words = ["--leech", "x.torrent", "--seed", "g.bin", "give it once"];
+        expect_error(outcome(&context, &leech), Exit::Usage, &words);
+        assert!(!scratch.0.join("out").exists());
+    }
+
+    #[test]
+    fn a_v1_torrent_is_refused_before_a_file_is_made() {
+        let scratch = Scratch::new("v1");
+        let torrent = scratch.torrent(&scratch.file("g.bin"), Version::V1, true);
+        let context = context(&scratch, Vec::new());
+        let leech = outcome(&context, &Item::Leech(What::Torrent(torrent.clone())));
+        expect_error(leech, Exit::BadTorrent, &["x.torrent", "no v2 hash"]);
+        let seed = outcome(&context, &Item::Seed(torrent));
+        expect_error(seed, Exit::BadTorrent, &["x.torrent", "no v2 hash"]);
+        assert!(!scratch.0.join("out").exists());
+    }
+
+    #[test]
+    fn a_torrent_without_its_layers_is_refused_when_nobody_has_them() {
+        let scratch = Scratch::new("bare");
+        let torrent = scratch.torrent(&scratch.file("g.bin"), Version::Hybrid, false);
+        let context = context(&scratch, Vec::new());
+        let seed = outcome(&context, &Item::Seed(torrent.clone()));
+        expect_error(seed, Exit::BadTorrent, &["x.torrent", "piece layers", "peer create"]);
+        let leech = outcome(&context, &Item::Leech(What::Torrent(torrent)));
+        expect_error(leech, Exit::BadTorrent, &["x.torrent", "piece layers", "nobody"]);
+        assert!(!scratch.0.join("out").exists());
+    }
+
+    #[test]
+    fn the_layers_that_a_torrent_lacks_come_from_a_peer() {
+        let scratch = Scratch::new("layers");
+        let path = scratch.file("g.bin");
+        let torrent = scratch.torrent(&path, Version::Hybrid, false);
+        let meta = metainfo(&path, Version::Hybrid);
+        let node = Node::start(NodeOptions {
+            bind: Some(Ipv4Addr::LOCALHOST.into()),
+            ports: vec![0],
+            trackers: Vec::new(),
+            max_peers: 50,
+            max_per_ip: 0,
+            upload_slots: 4,
+            up_limit: None,
+            down_limit: None,
+            picker: PeerConfig::default().picker,
+            time_scale: 1.0,
+        })
+        .unwrap();
+        let plan = StoragePlan::of(&meta, scratch.0.clone()).unwrap();
+        let have = Bitfield::full(meta.geometry().pieces());
+        let storage = Storage::open_existing(plan).unwrap();
+        node.add("g.bin".into(), meta.clone(), meta.info_hash_v2.unwrap(), storage, have);
+        let context = context(&scratch, vec![(Ipv4Addr::LOCALHOST, node.port()).into()]);
+        let Ok(got) = outcome(&context, &Item::Leech(What::Torrent(torrent))) else {
+            panic!("it was not prepared");
+        };
+        assert_eq!((got.info_hash, got.is_download), (meta.info_hash_v2.unwrap(), true));
+        assert!(got.meta.layers_complete() && got.have.is_empty());
+        node.stop();
+    }
+}
