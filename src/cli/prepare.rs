@@ -700,11 +700,10 @@ mod tests {
         let storage = Storage::open_existing(plan).unwrap();
         node.add("g.bin".into(), meta.clone(), meta.info_hash_v2.unwrap(), storage, have);
         let context = context(&scratch, vec![(Ipv4Addr::LOCALHOST, node.port()).into()]);
-        let Ok(got) = outcome(&context, &Item::Leech(What::Torrent(torrent))) else {
-            panic!("it was not prepared");
-        };
+        let got = outcome(&context, &Item::Leech(What::Torrent(torrent)));
+        node.stop();
+        let Ok(got) = got else { panic!("it was not prepared") };
         assert_eq!((got.info_hash, got.is_download), (meta.info_hash_v2.unwrap(), true));
         assert!(got.meta.layers_complete() && got.have.is_empty());
-        node.stop();
     }
 }
