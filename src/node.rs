@@ -1,7 +1,7 @@
 //! A peer: its threads and what they share.
 //!
 //! [`Node::start`] is the list of a node's threads; [`Node::add`] gives it a torrent to fetch or
-//! to serve, [`Node::stop`] ends it within three seconds. What happens is told on
+//! to serve, [`Node::stop`] ends it within two and a half seconds. What happens is told on
 //! [`Node::events`]; how things stand is asked with [`Node::status`].
 //!
 //! | thread | how many | blocks on |
@@ -14,6 +14,7 @@
 //! | `coordinator` | 1 | trackers, nudges, a tick |
 //! | `heartbeat` | 1 | native UDP |
 //! | `announce` | 1 | torrents that a tracker lacks |
+//! | `good-bye`, `sync`, `close` | 1 each, when it stops | the heartbeat; the disk; the upload pool |
 
 /// How a connection begins.
 pub mod connection;
@@ -77,8 +78,14 @@ const MOST_PEERS: usize = 4000;
 /// Over how long the choker measures what a peer gives.
 const RATE_WINDOW: Duration = Duration::from_secs(20);
 
-/// How long writing to the disk may go on when the node stops.
+/// After so long nothing more is begun to be made durable when the node stops.
 const SYNC: Duration = Duration::from_secs(2);
+
+/// How long stopping takes at most, whatever hangs: half a second is left to the program.
+const STOP: Duration = Duration::from_millis(2500);
+
+/// How long the trackers have to hear that the node stops.
+const GOOD_BYE: Duration = Duration::from_secs(1);
 
 /// What a node is started with.
 #[derive(Debug, Clone)]
@@ -245,10 +252,12 @@ pub struct Node {
     heartbeat: Heartbeat,
     events: Receiver<Event>,
     /// Dropped to stop: see [`Shared::stopped`].
-    stop: Option<Sender<()>>,
+    stop: Sender<()>,
     uploads: ThreadPool<Arc<Connection>>,
-    /// Each thread holds a sender; when all are gone, `ended` is closed.
-    running: Option<Sender<()>>,
+    /// Torrents that were taken out after they fetched something: `stop` makes that durable.
+    removed: Mutex<Vec<Arc<Torrent>>>,
+    running: Running,
+    /// Closed when the last of them has ended.
     ended: Receiver<()>,
 }
 
@@ -285,7 +294,6 @@ impl Node {
             stopped,
             stopping: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
-            handshakes: AtomicUsize::new(0),
             next_key: AtomicU64::new(1),
         });
         slot.get_or_init(|| Arc::downgrade(&shared));
@@ -295,9 +303,10 @@ impl Node {
             listener,
             heartbeat,
             events,
-            stop: Some(stop),
+            stop,
             uploads,
-            running: Some(running),
+            removed: Mutex::default(),
+            running: Running(running),
             ended,
             options,
         };
@@ -312,12 +321,8 @@ impl Node {
     }
 
     fn spawn(&self, name: &str, body: impl FnOnce(Arc<Shared>) + Send + 'static) -> io::Result<()> {
-        let (shared, running) = (self.shared.clone(), self.running.clone());
-        Builder::new().name(name.to_owned()).spawn(move || {
-            body(shared);
-            drop(running);
-        })?;
-        Ok(())
+        let shared = self.shared.clone();
+        self.running.spawn(name, move || body(shared))
     }
 
     /// Where the node listens.
@@ -369,6 +374,8 @@ impl Node {
             uploaded: AtomicU64::new(0),
             up: Mutex::new(Rate::over(Duration::from_secs(2))),
             added: clock.now(),
+            leaves: Mutex::default(),
+            exchange: OnceLock::new(),
         });
         self.shared.torrents.lock().insert(info_hash, torrent.clone());
         self.heartbeat.nudge();
@@ -389,8 +396,9 @@ impl Node {
     /// Takes a torrent out: it is served and fetched no more, and the trackers are told.
     pub fn remove(&self, torrent: &Torrent) {
         torrent.removed.store(true, Ordering::Release);
-        self.shared.torrents.lock().remove(&torrent.info_hash);
+        let removed = self.shared.torrents.lock().remove(&torrent.info_hash);
         torrent.picker.lock().stop_requesting();
+        self.removed.lock().extend(removed.filter(|torrent| has_fetched(torrent)));
         torrent.connections().iter().for_each(|c| self.shared.end(c, &Message::Bye));
         self.heartbeat.nudge();
     }
@@ -416,32 +424,78 @@ impl Node {
     }
 
     /// Stops: no new connections, `stopped` to the trackers, sockets shut, data made durable as
-    /// far as two seconds allow. Takes three seconds at most.
-    pub fn stop(mut self) {
-        let deadline = Instant::now() + SYNC;
-        let torrents: Vec<Arc<Torrent>> = self.shared.torrents.lock().values().cloned().collect();
+    /// far as two seconds allow. Takes two and a half at most.
+    pub fn stop(self) {
+        self.stop_until(Instant::now() + STOP);
+    }
+
+    /// What may wait for a tracker, for the disk or for another thread has a thread of its own:
+    /// what does not come back in time is left to the end of the process.
+    fn stop_until(self, deadline: Instant) {
+        let torrents = self.all_torrents();
         for torrent in &torrents {
             torrent.picker.lock().stop_requesting();
         }
+        // Those that were taken out before still say BYE.
+        let served: Vec<_> = self.shared.torrents.lock().values().cloned().collect();
         self.shared.stopping.store(true, Ordering::Release);
-        (self.stop, self.running) = (None, None);
+        drop(self.stop);
         socket::stop_listening(&self.listener);
-        for connection in torrents.iter().flat_map(|torrent| torrent.connections()) {
+        for connection in served.iter().flat_map(|torrent| torrent.connections()) {
             connection.shut();
         }
         self.shared.parked.wake();
-        self.heartbeat.stop(Duration::from_secs(1));
-        for torrent in torrents.iter().filter(|torrent| torrent.picker.lock().fetched() > 0) {
-            match torrent.storage.sync(&|| Instant::now() < deadline) {
-                Ok(true) => {}
-                Ok(false) => log::info!("{}: not all is durable yet", torrent.name),
-                Err(error) => log::warn!("{error}"),
-            }
-        }
         self.shared.uploads.lock().take();
-        self.uploads.close();
-        // A thread that is still in a system call is left to the end of the process.
+        let (heartbeat, uploads) = (self.heartbeat, self.uploads);
+        let begun = [
+            self.running.spawn("good-bye", move || heartbeat.stop(GOOD_BYE)),
+            self.running.spawn("sync", move || make_durable(&torrents)),
+            self.running.spawn("close", move || {
+                uploads.close();
+            }),
+        ];
+        for error in begun.into_iter().filter_map(Result::err) {
+            log::warn!("not all can be ended in good order: {error}");
+        }
+        drop(self.running);
         let _ = self.ended.recv_deadline(deadline);
+    }
+
+    /// The torrents it has, and those it had that fetched something.
+    fn all_torrents(&self) -> Vec<Arc<Torrent>> {
+        let mut torrents: Vec<_> = self.shared.torrents.lock().values().cloned().collect();
+        torrents.extend(self.removed.lock().iter().cloned());
+        torrents
+    }
+}
+
+/// The threads that are waited for when the node stops: each holds the sender while it runs.
+struct Running(Sender<()>);
+
+impl Running {
+    fn spawn(&self, name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let running = self.0.clone();
+        Builder::new().name(name.to_owned()).spawn(move || {
+            body();
+            drop(running);
+        })?;
+        Ok(())
+    }
+}
+
+fn has_fetched(torrent: &Torrent) -> bool {
+    torrent.picker.lock().fetched() > 0
+}
+
+/// The `sync` thread: what was fetched goes to the disk.
+fn make_durable(torrents: &[Arc<Torrent>]) {
+    let deadline = Instant::now() + SYNC;
+    for torrent in torrents.iter().filter(|torrent| has_fetched(torrent)) {
+        match torrent.storage.sync(&|| Instant::now() < deadline) {
+            Ok(true) => {}
+            Ok(false) => log::info!("{}: not all is durable yet", torrent.name),
+            Err(error) => log::warn!("{error}"),
+        }
     }
 }
 
@@ -538,4 +592,104 @@ fn listen(options: &NodeOptions) -> Result<TcpListener, NodeError> {
         [] => "(none)".to_owned(),
     };
     Err(NodeError::PortInUse { ports, address: ip })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metainfo::build::{BuildOptions, build};
+    use crate::storage::create::{HashOptions, hash_path};
+    use crate::storage::{Io, StoragePlan};
+    use std::path::{Path, PathBuf};
+
+    const DEADLINE: Duration = Duration::from_mins(1);
+
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let name = format!("swarmlet-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            std::fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0); // left to the system's housekeeping
+        }
+    }
+
+    fn node() -> Node {
+        Node::start(NodeOptions {
+            bind: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            ports: vec![0],
+            trackers: Vec::new(),
+            max_peers: 50,
+            max_per_ip: 0,
+            upload_slots: 4,
+            up_limit: None,
+            down_limit: None,
+            picker: Policy::Rarest,
+            time_scale: 1.0,
+        })
+        .unwrap()
+    }
+
+    fn metainfo(path: &Path) -> Metainfo {
+        let draft = hash_path(path, &HashOptions::default(), &mut |_, _| {}).unwrap();
+        build(&draft, &BuildOptions::default()).unwrap()
+    }
+
+    fn add(node: &Node, meta: &Metainfo, storage: Storage, have: Bitfield) -> Arc<Torrent> {
+        let hash = meta.info_hash_v2.unwrap();
+        node.add(meta.name.clone(), meta.clone(), hash, storage, have)
+    }
+
+    fn seed(node: &Node, meta: &Metainfo, folder: &Path) -> Arc<Torrent> {
+        let plan = StoragePlan::of(meta, folder.to_owned()).unwrap();
+        let have = Bitfield::full(meta.geometry().pieces());
+        add(node, meta, Storage::open_existing(plan).unwrap(), have)
+    }
+
+    #[test]
+    fn what_was_fetched_is_made_durable_though_it_was_taken_out_before_the_end() {
+        let scratch = Scratch::new("durable");
+        let path = scratch.0.join("a.bin");
+        std::fs::write(&path, vec![7; 100_000]).unwrap();
+        let meta = metainfo(&path);
+        let (ann, ben) = (node(), node());
+        let served = seed(&ann, &meta, &scratch.0);
+        let plan = StoragePlan::of(&meta, scratch.0.join("out")).unwrap();
+        let storage = Storage::create_or_resume(plan, Io::Mmap).unwrap();
+        let fetched = add(&ben, &meta, storage, Bitfield::new(meta.geometry().pieces()));
+        ben.add_peer(&fetched, SocketAddr::from((Ipv4Addr::LOCALHOST, ann.port())));
+        let end = Instant::now() + DEADLINE;
+        while !matches!(ben.events().recv_deadline(end).unwrap(), Event::Complete { .. }) {}
+        ben.remove(&fetched);
+        ann.remove(&served);
+        let (of_ben, of_ann) = (ben.all_torrents(), ann.all_torrents());
+        ben.stop();
+        ann.stop();
+        assert!(matches!(&of_ben[..], [only] if Arc::ptr_eq(only, &fetched)));
+        assert!(of_ann.is_empty(), "nothing of it was written");
+    }
+
+    #[test]
+    fn a_thread_that_hangs_does_not_keep_a_node_from_stopping() {
+        let node = node();
+        // The pool ends when the last sender is dropped.
+        let held = node.shared.uploads.lock().clone();
+        let (done, stopped) = bounded(1);
+        let stopping = Builder::new().name("stop".into());
+        stopping
+            .spawn(move || {
+                node.stop_until(Instant::now());
+                done.send(())
+            })
+            .unwrap();
+        assert_eq!(stopped.recv_timeout(DEADLINE), Ok(()));
+        drop(held);
+    }
 }

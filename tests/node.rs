@@ -1,7 +1,8 @@
 //! Nodes in one process, without a tracker: content moves, whoever serves it and however often
 //! the downloader stops.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -271,4 +272,15 @@ fn a_download_limit_is_kept_with_many_peers_and_nothing_is_fetched_twice() {
     assert!(fetched <= 1024 * 1024 + 128 * 1024, "{fetched} bytes for 1 MiB");
     ben.stop();
     seeders.into_iter().for_each(Node::stop);
+}
+
+#[test]
+fn of_many_callers_that_say_nothing_the_oldest_makes_room() {
+    let ann = node();
+    let mut silent: Vec<TcpStream> =
+        (0..65).map(|_| TcpStream::connect(address(&ann)).unwrap()).collect();
+    // Less than a caller has for its first words.
+    silent[0].set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    assert_eq!(silent[0].read(&mut [0]).expect("it is let go at once"), 0);
+    ann.stop();
 }

@@ -6,8 +6,9 @@
 //! --leech NAME         ask the trackers -> info-hash -> .torrent from a tracker, or from a peer
 //! --leech X.torrent    read it                               -> space reserved, what is there checked
 //! ```
-//! Each item is prepared on a thread of its own, which says how it goes on a channel; nobody
-//! waits for another's tracker or disk.
+//! Each item is prepared on a thread of its own and says how it goes; nobody waits for another's
+//! tracker or disk. Of two items with the same content the second is refused before it touches
+//! the disk: a node has every content once.
 
 use super::exit::{CliError, Exit};
 use super::progress::State;
@@ -26,11 +27,18 @@ use crate::node::trackers::{TrackerError, calls};
 use crate::protocol::tracker_native::Candidate;
 use crate::storage::create::{HashOptions, hash_path};
 use crate::storage::{Io, Storage, StorageError, StoragePlan};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+/// How long a peer has for its metainfo, be `--timeout` as short as it may: the answer to one
+/// question may take so long.
+const ONE_ANSWER: Duration = Duration::from_secs(10);
 
 /// How many peers are asked for metainfo that the trackers lack.
 const METADATA_PEERS: u16 = 8;
@@ -45,6 +53,11 @@ pub enum Item {
 }
 
 impl Item {
+    /// Whether it is to be fetched, not only served.
+    pub fn is_download(&self) -> bool {
+        matches!(self, Self::Leech(_))
+    }
+
     /// What to call it until its name is known.
     pub fn label(&self) -> String {
         match self {
@@ -56,6 +69,17 @@ impl Item {
             Self::Leech(What::Url(text) | What::Magnet(text)) => text.clone(),
             Self::Leech(What::HashV2(hash)) => hash.to_string(),
             Self::Leech(What::HashV1(hash)) => hash.to_string(),
+        }
+    }
+
+    /// The item as it stands on the command line.
+    fn in_words(&self) -> String {
+        match self {
+            Self::Seed(path) => format!("--seed {}", path.display()),
+            Self::Leech(What::Name { name, hash_prefix }) if !hash_prefix.is_empty() => {
+                format!("--leech {name}@{hash_prefix}")
+            }
+            Self::Leech(_) => format!("--leech {}", self.label()),
         }
     }
 }
@@ -104,6 +128,25 @@ pub struct Context {
     pub stop: AtomicBool,
     /// Closed when the program stops: whoever waits on it wakes.
     pub stopped: Receiver<()>,
+    /// The contents that were found so far, and which item each was found for.
+    pub contents: Mutex<HashMap<InfoHashV2, String>>,
+}
+
+impl Context {
+    /// Takes note of an item's content; an error when another item has the same.
+    fn claim(&self, content: InfoHashV2, item: &Item) -> Result<(), CliError> {
+        match self.contents.lock().entry(content) {
+            Entry::Vacant(free) => {
+                free.insert(item.in_words());
+                Ok(())
+            }
+            Entry::Occupied(taken) => Err(CliError::usage(format!(
+                "{} is the same content as {}: give it once",
+                item.in_words(),
+                taken.get()
+            ))),
+        }
+    }
 }
 
 /// A tracker's host and port as an address.
@@ -117,25 +160,27 @@ pub fn tracker_address(tracker: &TrackerAddr) -> Result<SocketAddr, CliError> {
     })
 }
 
-/// Prepares one item and says how it goes.
-pub fn prepare(context: &Context, item: &Item, news: &Sender<News>) {
-    let say = |state: State| {
-        // Nobody listens any more when the program is on its way out.
-        let _ = news.send(News::State(state));
-    };
+/// Prepares one item and says how it goes; the last word is `Ready` or `Failed`.
+pub fn prepare(context: &Context, item: &Item, tell: &dyn Fn(News)) {
+    let say = |state: State| tell(News::State(state));
     let prepared = match item {
-        Item::Seed(path) => seed(context, path, &say),
-        Item::Leech(what) => leech(context, what, &say),
+        Item::Seed(path) => seed(context, item, path, &say),
+        Item::Leech(what) => leech(context, item, what, &say),
     };
-    let _ = news.send(match prepared {
+    tell(match prepared {
         Ok(prepared) => News::Ready(Box::new(prepared)),
         Err(error) => News::Failed(error),
     });
 }
 
-fn seed(context: &Context, path: &Path, say: &dyn Fn(State)) -> Result<Prepared, CliError> {
+fn seed(
+    context: &Context,
+    item: &Item,
+    path: &Path,
+    say: &dyn Fn(State),
+) -> Result<Prepared, CliError> {
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("torrent")) && path.is_file() {
-        return seed_torrent(context, path, say);
+        return seed_torrent(context, item, path, say);
     }
     let options =
         HashOptions { piece_length: context.config.piece_length, version: Version::Hybrid };
@@ -147,6 +192,7 @@ fn seed(context: &Context, path: &Path, say: &dyn Fn(State)) -> Result<Prepared,
         ..BuildOptions::default()
     };
     let meta = build(&draft, &build_options).map_err(|error| bad_torrent(path, &error))?;
+    context.claim(v2_hash(&meta, path)?, item)?;
     let root = std::path::absolute(path).map_err(|e| StorageError::of(path, "find", e))?;
     let root = root.parent().unwrap_or(Path::new("/")).to_owned();
     let names = draft.files.iter().map(|file| {
@@ -162,8 +208,18 @@ fn seed(context: &Context, path: &Path, say: &dyn Fn(State)) -> Result<Prepared,
     finish(meta, storage, have, path.to_owned(), false)
 }
 
-fn seed_torrent(context: &Context, file: &Path, say: &dyn Fn(State)) -> Result<Prepared, CliError> {
+fn seed_torrent(
+    context: &Context,
+    item: &Item,
+    file: &Path,
+    say: &dyn Fn(State),
+) -> Result<Prepared, CliError> {
     let meta = read_torrent(file)?;
+    let hash = v2_hash(&meta, file)?;
+    if !meta.layers_complete() {
+        return Err(no_layers(file, "make it again from its data, with peer create"));
+    }
+    context.claim(hash, item)?;
     let beside = file.parent().unwrap_or(Path::new("")).to_owned();
     let mut opened = Err(StorageError::Missing { path: file.to_owned() });
     let mut folder = PathBuf::new();
@@ -192,20 +248,22 @@ fn seed_torrent(context: &Context, file: &Path, say: &dyn Fn(State)) -> Result<P
     finish(meta, storage, have, path, false)
 }
 
-fn leech(context: &Context, what: &What, say: &dyn Fn(State)) -> Result<Prepared, CliError> {
+fn leech(
+    context: &Context,
+    item: &Item,
+    what: &What,
+    say: &dyn Fn(State),
+) -> Result<Prepared, CliError> {
     let mut peers = Vec::new();
     let meta = match what {
-        What::Torrent(path) => read_torrent(path)?,
+        What::Torrent(path) => whole_torrent(context, path, say)?,
         What::Name { .. } | What::HashV2(_) => ask(context, what, &context.trackers, &[], say)?,
         What::Magnet(link) => {
             let magnet: Magnet = link.parse().map_err(|error| {
                 CliError::new(Exit::BadTorrent, format!("bad magnet link: {error}"))
             })?;
             let hash = magnet.info_hash_v2.ok_or_else(|| no_v2("this magnet link"))?;
-            let mut from = context.trackers.clone();
-            from.extend(
-                magnet.native_trackers.iter().filter_map(|text| text.parse::<SocketAddr>().ok()),
-            );
+            let from = with_trackers(context, &magnet.native_trackers);
             peers = magnet.peers.iter().filter_map(|peer| peer.parse().ok()).collect();
             ask(context, &What::HashV2(hash), &from, &peers, say)?
         }
@@ -216,6 +274,7 @@ fn leech(context: &Context, what: &What, say: &dyn Fn(State)) -> Result<Prepared
             )));
         }
     };
+    context.claim(v2_hash(&meta, Path::new(&item.label()))?, item)?;
     let folder = context.config.download_dir.clone();
     let path = folder.join(&meta.name);
     let io = match context.config.io {
@@ -239,6 +298,47 @@ fn leech(context: &Context, what: &What, say: &dyn Fn(State)) -> Result<Prepared
     let mut prepared = finish(meta, storage, have, path, true)?;
     prepared.peers = peers;
     Ok(prepared)
+}
+
+/// The .torrent of a file. One without its piece layers says what is to be fetched, but not what
+/// each piece must be: those who have the content are asked for the layers.
+fn whole_torrent(
+    context: &Context,
+    file: &Path,
+    say: &dyn Fn(State),
+) -> Result<Metainfo, CliError> {
+    let meta = read_torrent(file)?;
+    let hash = v2_hash(&meta, file)?;
+    if meta.layers_complete() {
+        return Ok(meta);
+    }
+    log::info!("{}: it has no piece layers: asking for them", file.display());
+    let from = with_trackers(context, &meta.native_trackers);
+    ask(context, &What::HashV2(hash), &from, &[], say).map_err(|error| match error.exit {
+        Exit::Stopped => error,
+        _ => no_layers(file, &format!("nobody was found who has them ({})", error.message)),
+    })
+}
+
+/// The trackers that were given, and those that a torrent or a magnet names.
+fn with_trackers(context: &Context, named: &[String]) -> Vec<SocketAddr> {
+    let mut all = context.trackers.clone();
+    all.extend(named.iter().filter_map(|text| text.parse::<SocketAddr>().ok()));
+    all
+}
+
+fn v2_hash(meta: &Metainfo, from: &Path) -> Result<InfoHashV2, CliError> {
+    meta.info_hash_v2.ok_or_else(|| no_v2(&from.display().to_string()))
+}
+
+fn no_layers(file: &Path, advice: &str) -> CliError {
+    CliError::new(
+        Exit::BadTorrent,
+        format!(
+            "{} has no piece layers, so its pieces cannot be checked: {advice}",
+            file.display()
+        ),
+    )
 }
 
 fn finish(
@@ -287,10 +387,11 @@ fn ask(
 ) -> Result<Metainfo, CliError> {
     let start = Instant::now();
     let deadline = start + context.config.timeout;
+    let patience = start + context.config.timeout.max(ONE_ANSWER);
     loop {
         let mut troubles = Vec::new();
         for &tracker in trackers {
-            match ask_one(context, what, tracker) {
+            match ask_one(context, what, tracker, patience) {
                 Ok(Some(meta)) => return Ok(meta),
                 Ok(None) => troubles.push(CliError::new(
                     Exit::NotFound,
@@ -301,7 +402,8 @@ fn ask(
             }
         }
         if let What::HashV2(hash) = *what
-            && let Some(meta) = from_peers(context, &[peers, &context.config.peers].concat(), hash)
+            && let peers = [peers, &context.config.peers].concat()
+            && let Some(meta) = from_peers(context, &peers, hash, patience)
         {
             return Ok(meta);
         }
@@ -346,6 +448,7 @@ fn ask_one(
     context: &Context,
     what: &What,
     tracker: SocketAddr,
+    patience: Instant,
 ) -> Result<Option<Metainfo>, CliError> {
     let hash = match what {
         &What::HashV2(hash) => hash,
@@ -358,10 +461,11 @@ fn ask_one(
     match calls::fetch(tracker, context.bind, hash) {
         Ok(bytes) => {
             let meta = Metainfo::parse(&bytes);
-            if let Some(meta) = meta.ok().filter(|meta| meta.info_hash_v2 == Some(hash)) {
+            let is_it = |meta: &Metainfo| meta.info_hash_v2 == Some(hash) && meta.layers_complete();
+            if let Some(meta) = meta.ok().filter(is_it) {
                 return Ok(Some(meta));
             }
-            log::warn!("{tracker}: its .torrent of {hash} is not the one that was asked for");
+            log::warn!("{tracker}: its .torrent of {hash} is another one, or not all of it");
         }
         Err(TrackerError::Refused { message, .. }) => log::info!("{tracker}: {message}"),
         Err(error) => return Err(CliError::new(Exit::NoAnswer, error.to_string())),
@@ -370,12 +474,19 @@ fn ask_one(
     let listed = calls::peers(tracker, context.bind, hash, 0, METADATA_PEERS);
     let addresses: Vec<SocketAddr> =
         listed.unwrap_or_default().iter().filter(|p| p.native).map(|p| p.addr).collect();
-    Ok(from_peers(context, &addresses, hash))
+    Ok(from_peers(context, &addresses, hash, patience))
 }
 
-fn from_peers(context: &Context, peers: &[SocketAddr], hash: InfoHashV2) -> Option<Metainfo> {
-    peers.iter().find_map(|&peer| {
-        let fetched = metadata::fetch(peer, context.bind, context.peer_id, hash);
+/// The metainfo from the first peer that gives it; after `patience` nobody is asked any more.
+fn from_peers(
+    context: &Context,
+    peers: &[SocketAddr],
+    hash: InfoHashV2,
+    patience: Instant,
+) -> Option<Metainfo> {
+    let mut in_time = peers.iter().take_while(|_| Instant::now() < patience);
+    in_time.find_map(|&peer| {
+        let fetched = metadata::fetch(peer, context.bind, context.peer_id, hash, patience);
         fetched.inspect_err(|error| log::info!("{peer}: no metainfo: {error}")).ok()
     })
 }
@@ -438,5 +549,161 @@ impl From<ShowError> for CliError {
             ShowError::Unreadable { .. } | ShowError::Output(_) => Exit::Disk,
         };
         Self::new(exit, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::{Node, NodeOptions};
+    use std::cell::RefCell;
+    use std::net::Ipv4Addr;
+
+    /// A folder that goes with the test.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let name = format!("swarmlet-prepare-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            std::fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        /// A file of three pieces.
+        fn file(&self, name: &str) -> PathBuf {
+            let path = self.0.join(name);
+            std::fs::write(&path, vec![7; 150_000]).unwrap();
+            path
+        }
+
+        /// The .torrent of that file: whole, or without its piece layers.
+        fn torrent(&self, path: &Path, version: Version, has_layers: bool) -> PathBuf {
+            let mut meta = metainfo(path, version);
+            if !has_layers {
+                meta.files.iter_mut().for_each(|file| file.layer.clear());
+            }
+            let torrent = self.0.join("x.torrent");
+            std::fs::write(&torrent, meta.to_torrent()).unwrap();
+            torrent
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0); // left to the system's housekeeping
+        }
+    }
+
+    fn metainfo(path: &Path, version: Version) -> Metainfo {
+        let options = HashOptions { piece_length: Some(65536), version };
+        let draft = hash_path(path, &options, &mut |_, _| {}).unwrap();
+        build(&draft, &BuildOptions::default()).unwrap()
+    }
+
+    /// Without trackers, and with a timeout of nothing.
+    fn context(scratch: &Scratch, peers: Vec<SocketAddr>) -> Context {
+        Context {
+            config: PeerConfig {
+                download_dir: scratch.0.join("out"),
+                piece_length: Some(65536),
+                timeout: Duration::ZERO,
+                peers,
+                ..PeerConfig::default()
+            },
+            trackers: Vec::new(),
+            bind: None,
+            peer_id: PeerId([1; 20]),
+            stop: AtomicBool::new(false),
+            stopped: crossbeam_channel::never(),
+            contents: Mutex::default(),
+        }
+    }
+
+    /// The last word about an item.
+    fn outcome(context: &Context, item: &Item) -> Result<Prepared, CliError> {
+        let last = RefCell::new(None);
+        prepare(context, item, &|word| *last.borrow_mut() = Some(word));
+        match last.into_inner() {
+            Some(News::Ready(prepared)) => Ok(*prepared),
+            Some(News::Failed(error)) => Err(error),
+            Some(News::State(_)) | None => panic!("the last word was not said"),
+        }
+    }
+
+    fn expect_error(outcome: Result<Prepared, CliError>, exit: Exit, words: &[&str]) {
+        let Err(error) = outcome else { panic!("it was prepared") };
+        assert_eq!(error.exit, exit, "{error}");
+        for word in words {
+            assert!(error.message.contains(word), "{word:?} is not in {error}");
+        }
+    }
+
+    #[test]
+    fn the_same_content_is_prepared_once_and_its_second_item_touches_no_file() {
+        let scratch = Scratch::new("twice");
+        let path = scratch.file("g.bin");
+        let torrent = scratch.torrent(&path, Version::Hybrid, true);
+        let context = context(&scratch, Vec::new());
+        let leech = Item::Leech(What::Torrent(torrent));
+        assert!(outcome(&context, &Item::Seed(path)).is_ok());
+        let words = ["--leech", "x.torrent", "--seed", "g.bin", "give it once"];
+        expect_error(outcome(&context, &leech), Exit::Usage, &words);
+        assert!(!scratch.0.join("out").exists());
+    }
+
+    #[test]
+    fn a_v1_torrent_is_refused_before_a_file_is_made() {
+        let scratch = Scratch::new("v1");
+        let torrent = scratch.torrent(&scratch.file("g.bin"), Version::V1, true);
+        let context = context(&scratch, Vec::new());
+        let leech = outcome(&context, &Item::Leech(What::Torrent(torrent.clone())));
+        expect_error(leech, Exit::BadTorrent, &["x.torrent", "no v2 hash"]);
+        let seed = outcome(&context, &Item::Seed(torrent));
+        expect_error(seed, Exit::BadTorrent, &["x.torrent", "no v2 hash"]);
+        assert!(!scratch.0.join("out").exists());
+    }
+
+    #[test]
+    fn a_torrent_without_its_layers_is_refused_when_nobody_has_them() {
+        let scratch = Scratch::new("bare");
+        let torrent = scratch.torrent(&scratch.file("g.bin"), Version::Hybrid, false);
+        let context = context(&scratch, Vec::new());
+        let seed = outcome(&context, &Item::Seed(torrent.clone()));
+        expect_error(seed, Exit::BadTorrent, &["x.torrent", "piece layers", "peer create"]);
+        let leech = outcome(&context, &Item::Leech(What::Torrent(torrent)));
+        expect_error(leech, Exit::BadTorrent, &["x.torrent", "piece layers", "nobody"]);
+        assert!(!scratch.0.join("out").exists());
+    }
+
+    #[test]
+    fn the_layers_that_a_torrent_lacks_come_from_a_peer() {
+        let scratch = Scratch::new("layers");
+        let path = scratch.file("g.bin");
+        let torrent = scratch.torrent(&path, Version::Hybrid, false);
+        let meta = metainfo(&path, Version::Hybrid);
+        let node = Node::start(NodeOptions {
+            bind: Some(Ipv4Addr::LOCALHOST.into()),
+            ports: vec![0],
+            trackers: Vec::new(),
+            max_peers: 50,
+            max_per_ip: 0,
+            upload_slots: 4,
+            up_limit: None,
+            down_limit: None,
+            picker: PeerConfig::default().picker,
+            time_scale: 1.0,
+        })
+        .unwrap();
+        let plan = StoragePlan::of(&meta, scratch.0.clone()).unwrap();
+        let have = Bitfield::full(meta.geometry().pieces());
+        let storage = Storage::open_existing(plan).unwrap();
+        node.add("g.bin".into(), meta.clone(), meta.info_hash_v2.unwrap(), storage, have);
+        let context = context(&scratch, vec![(Ipv4Addr::LOCALHOST, node.port()).into()]);
+        let got = outcome(&context, &Item::Leech(What::Torrent(torrent)));
+        node.stop();
+        let Ok(got) = got else { panic!("it was not prepared") };
+        assert_eq!((got.info_hash, got.is_download), (meta.info_hash_v2.unwrap(), true));
+        assert!(got.meta.layers_complete() && got.have.is_empty());
     }
 }

@@ -15,6 +15,8 @@ use crate::config::{PeerConfig, PortChoice};
 use crate::ids::PeerId;
 use crate::node::{self, Node, NodeError, NodeOptions, Torrent, TorrentStatus};
 use crossbeam_channel::{Receiver, Sender, bounded, select};
+use parking_lot::Mutex;
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,6 +47,7 @@ pub fn run(args: &NodeArgs, env: &Env) -> Result<(), CliError> {
         peer_id: PeerId::generate(&mut fastrand::Rng::new()),
         stop: AtomicBool::new(false),
         stopped,
+        contents: Mutex::default(),
         config,
     });
     let items = args.seed.iter().cloned().map(Item::Seed);
@@ -61,7 +64,7 @@ pub fn run(args: &NodeArgs, env: &Env) -> Result<(), CliError> {
         next_look: Moment::START,
     };
     let (news_in, news) = bounded(64); // states are told often and read at once
-    program.start(items, &news_in)?;
+    program.start(items, &news_in);
     drop(news_in);
     let told_to_stop = program.work(&news, &signals);
     program.context.stop.store(true, Ordering::Release);
@@ -101,7 +104,19 @@ impl From<NodeError> for CliError {
 /// One `--seed` or `--leech`, from its first word to its end.
 struct Job {
     label: String,
+    is_download: bool,
     stage: Stage,
+}
+
+impl Job {
+    /// Whether something that was to be fetched is not whole.
+    fn is_unfinished(&self) -> bool {
+        match &self.stage {
+            Stage::Preparing(_) => self.is_download,
+            Stage::Running(running) => running.last.left > 0,
+            Stage::Finished | Stage::Failed => false,
+        }
+    }
 }
 
 enum Stage {
@@ -165,38 +180,59 @@ struct Program<'a> {
     next_look: Moment,
 }
 
+/// News of one job.
 type Numbered = (usize, News);
 
+/// What a preparing thread speaks through. However the thread ends, its job hears of it.
+struct Teller {
+    number: usize,
+    label: String,
+    news: Sender<Numbered>,
+    /// Whether the last word was said.
+    is_over: Cell<bool>,
+}
+
+impl Teller {
+    fn tell(&self, word: News) {
+        self.is_over.set(!matches!(word, News::State(_)));
+        // Nobody listens any more when the program is on its way out.
+        let _ = self.news.send((self.number, word));
+    }
+}
+
+impl Drop for Teller {
+    fn drop(&mut self) {
+        if !self.is_over.get() {
+            let message = format!("{}: preparing it broke off: this is a bug", self.label);
+            self.tell(News::Failed(CliError::new(Exit::Failed, message)));
+        }
+    }
+}
+
 impl Program<'_> {
-    fn start(&mut self, items: Vec<Item>, news: &Sender<Numbered>) -> Result<(), CliError> {
+    fn start(&mut self, items: Vec<Item>, news: &Sender<Numbered>) {
         if !self.quiet {
             let listening = format!("peer listening on port {}", self.node.port());
             let _ = self.progress.say(&listening); // a closed stderr stops nobody
         }
-        for (number, item) in items.into_iter().enumerate() {
-            let label = item.label();
+        for item in &items {
             let looking = State::Looking { what: "starting".into(), waited: Duration::ZERO };
-            self.jobs.push(Job { label, stage: Stage::Preparing(looking) });
-            let (context, news) = (self.context.clone(), news.clone());
-            std::thread::Builder::new()
-                .name(format!("prepare-{number}"))
-                .spawn(move || {
-                    let (own, told) = bounded(16); // passed on at once
-                    let forward =
-                        std::thread::Builder::new().name("news".into()).spawn(move || {
-                            while let Ok(word) = told.recv() {
-                                if news.send((number, word)).is_err() {
-                                    return;
-                                }
-                            }
-                        });
-                    if forward.is_ok() {
-                        prepare(&context, &item, &own);
-                    }
-                })
-                .map_err(|e| CliError::new(Exit::Failed, format!("no thread to start: {e}")))?;
+            let (label, is_download) = (item.label(), item.is_download());
+            self.jobs.push(Job { label, is_download, stage: Stage::Preparing(looking) });
         }
-        Ok(())
+        for (number, item) in items.into_iter().enumerate() {
+            let (context, news, label) = (self.context.clone(), news.clone(), item.label());
+            let thread = std::thread::Builder::new().name(format!("prepare-{number}"));
+            let spawned = thread.spawn(move || {
+                let teller = Teller { number, label, news, is_over: Cell::new(false) };
+                prepare(&context, &item, &|word| teller.tell(word));
+            });
+            if let Err(error) = spawned {
+                let message = format!("no thread to prepare {}: {error}", self.jobs[number].label);
+                let error = CliError::new(Exit::Failed, message);
+                self.on_news(number, News::Failed(error));
+            }
+        }
     }
 
     /// Works until nothing is left to do; true if it was told to stop.
@@ -227,7 +263,7 @@ impl Program<'_> {
 
     fn is_moving(&self) -> bool {
         self.jobs.iter().any(|job| match &job.stage {
-            Stage::Running(running) => running.last.down > 0 || running.last.left > 0,
+            Stage::Running(running) => is_moving(&running.last),
             Stage::Preparing(State::Verifying { .. }) => true,
             _ => false,
         })
@@ -289,6 +325,7 @@ impl Program<'_> {
         let now = self.now();
         self.jobs[number] = Job {
             label: name,
+            is_download,
             stage: Stage::Running(Box::new(Running {
                 last: self.node.status(&torrent),
                 torrent: torrent.clone(),
@@ -454,11 +491,7 @@ impl Program<'_> {
 
     fn end(mut self, told_to_stop: bool) -> Result<(), CliError> {
         self.look();
-        let unfinished = self.jobs.iter().any(|job| match &job.stage {
-            Stage::Preparing(_) => true,
-            Stage::Running(running) => running.last.left > 0,
-            _ => false,
-        });
+        let unfinished = self.jobs.iter().any(Job::is_unfinished);
         self.progress.finish();
         self.node.stop();
         match self.failure {
@@ -470,6 +503,11 @@ impl Program<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// Whether its numbers change, or may any moment.
+fn is_moving(status: &TorrentStatus) -> bool {
+    status.down > 0 || status.up > 0 || status.left > 0
 }
 
 fn line_of(now: Moment, job: &Job) -> Option<TorrentLine> {
@@ -508,4 +546,72 @@ fn line_of(now: Moment, job: &Job) -> Option<TorrentLine> {
         eta: last.left.checked_div(last.down).map(Duration::from_secs),
         ..TorrentLine::new(&job.label, state)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::InfoHashV2;
+
+    fn preparing(is_download: bool) -> Job {
+        let stage = Stage::Preparing(State::Verifying { done: 1, total: 2 });
+        Job { label: "big.zip".into(), is_download, stage }
+    }
+
+    #[test]
+    fn only_what_is_to_be_fetched_is_unfinished_when_it_is_not_ready() {
+        assert!(preparing(true).is_unfinished());
+        assert!(!preparing(false).is_unfinished());
+        assert!(!Job { stage: Stage::Failed, ..preparing(true) }.is_unfinished());
+    }
+
+    #[test]
+    fn a_seeder_that_sends_is_moving() {
+        let idle = TorrentStatus {
+            name: "big.zip".into(),
+            info_hash: InfoHashV2([1; 32]),
+            total: 9,
+            left: 0,
+            fetched: 0,
+            uploaded: 0,
+            down: 0,
+            up: 0,
+            sources: 0,
+            peers: Vec::new(),
+            failed: false,
+        };
+        assert!(!is_moving(&idle));
+        assert!(is_moving(&TorrentStatus { up: 1, ..idle.clone() }));
+        assert!(is_moving(&TorrentStatus { down: 1, ..idle.clone() }));
+        assert!(is_moving(&TorrentStatus { left: 1, ..idle }));
+    }
+
+    fn teller() -> (Teller, Receiver<Numbered>) {
+        let (news, heard) = bounded(8);
+        (Teller { number: 3, label: "big.zip".into(), news, is_over: Cell::new(false) }, heard)
+    }
+
+    #[test]
+    fn a_preparing_thread_that_panics_fails_its_job() {
+        let (teller, heard) = teller();
+        let thread = std::thread::Builder::new().name("prepare-3".into());
+        let thread = thread.spawn(move || {
+            teller.tell(News::State(State::Verifying { done: 1, total: 2 }));
+            panic!("on purpose");
+        });
+        assert!(thread.unwrap().join().is_err());
+        assert!(matches!(heard.recv(), Ok((3, News::State(_)))));
+        let Ok((3, News::Failed(error))) = heard.recv() else { panic!("no last word") };
+        assert_eq!(error.exit, Exit::Failed);
+        assert!(heard.recv().is_err());
+    }
+
+    #[test]
+    fn the_last_word_is_said_once() {
+        let (teller, heard) = teller();
+        teller.tell(News::Failed(CliError::usage("no")));
+        drop(teller);
+        assert!(matches!(heard.recv(), Ok((3, News::Failed(_)))));
+        assert!(heard.recv().is_err());
+    }
 }

@@ -11,6 +11,7 @@
 use crate::ids::{InfoHashV2, PeerId};
 use crate::logic::PeerKey;
 use crate::logic::dialer::survives;
+use crate::node::listener::is_local;
 use crate::node::outbox::Outbox;
 use crate::node::shared::{Connection, Peers, Shared, Torrent, Who};
 use crate::node::socket;
@@ -367,14 +368,6 @@ fn make_room(shared: &Shared, peers: &Peers, new: &Connection) -> Result<(), Ref
         return Err(Refused::Full);
     }
     Ok(())
-}
-
-/// Loopback and private addresses, of which one may stand for many peers.
-fn is_local(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-    }
 }
 
 /// The first word after the opening: everything, nothing, or a bitfield in parts. It is put into

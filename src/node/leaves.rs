@@ -1,55 +1,132 @@
 //! Leaf hashes of a piece: asked after it failed, proved against its root, given to who asks.
+//!
+//! To answer GET_HASHES a whole piece is read and hashed, so a torrent keeps the last few answers
+//! and makes only so many new ones a second ([`LeafCache`]); beyond that there is no answer.
 
+use crate::clock::Moment;
+use crate::geometry::{BLOCK_LEN, Geometry};
 use crate::ids::{PieceIndex, Sha256Hash};
-use crate::metainfo::{PieceHash, merkle};
+use crate::metainfo::{FileEntry, Metainfo, PieceHash, merkle};
 use crate::node::shared::{Connection, Shared, Torrent};
 use crate::protocol::native::{HashRange, MAX_HASHES, Message};
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Pieces whose leaves are kept: those who judge one piece ask for it at about the same time.
+const KEPT: usize = 4;
+
+/// Pieces of a torrent that are hashed for others in [`WINDOW`] at most.
+const HASHED: u32 = 8;
+
+/// Over how long pieces that are hashed for others are counted.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// The leaves that a torrent was asked for lately, and how many more it may make now.
+#[derive(Debug, Default)]
+pub struct LeafCache {
+    /// The newest last.
+    recent: VecDeque<(PieceIndex, Vec<Sha256Hash>)>,
+    /// When counting began, and the pieces hashed since.
+    since: Moment,
+    hashed: u32,
+}
+
+impl LeafCache {
+    /// The leaves of a piece: known, or made by `hash` if that may be done now.
+    fn leaves<E>(
+        &mut self,
+        now: Moment,
+        piece: PieceIndex,
+        hash: impl FnOnce() -> Result<Vec<Sha256Hash>, E>,
+    ) -> Result<Option<&[Sha256Hash]>, E> {
+        if let Some(known) = self.recent.iter().position(|(other, _)| *other == piece) {
+            return Ok(Some(&self.recent[known].1));
+        }
+        if now.since(self.since) >= WINDOW {
+            (self.since, self.hashed) = (now, 0);
+        }
+        if self.hashed >= HASHED {
+            return Ok(None);
+        }
+        self.hashed += 1; // whether it can be read or not
+        let leaves = hash()?;
+        if self.recent.len() >= KEPT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((piece, leaves));
+        Ok(self.recent.back().map(|(_, leaves)| &leaves[..]))
+    }
+}
 
 /// The leaves of a piece as a range of its file's tree; none in a torrent without v2 hashes, or
 /// when they do not fit one message.
 pub fn range_of(torrent: &Torrent, piece: PieceIndex) -> Option<HashRange> {
-    let count = torrent.geometry.blocks_of(piece);
-    let (first, root) = first_piece_of_file(torrent, piece)?;
-    let per_piece = torrent.geometry.piece_length() / crate::geometry::BLOCK_LEN;
-    let index = (piece.0 - first.0).checked_mul(per_piece)?;
+    let (meta, geometry) = (&torrent.meta, &torrent.geometry);
+    let count = geometry.blocks_of(piece);
+    let place = places(meta).find(|place| piece.0 < place.first + place.pieces)?;
+    let index = (piece.0 - place.first).checked_mul(leaves_per_piece(meta))?;
+    let root = place.file.root?;
     (0 < count && count <= MAX_HASHES).then_some(HashRange { root, base: 0, index, count })
 }
 
-/// The piece whose leaves a range names, if it is one piece of a file of ours.
-fn piece_of(torrent: &Torrent, range: HashRange) -> Option<PieceIndex> {
-    let per_piece = torrent.geometry.piece_length() / crate::geometry::BLOCK_LEN;
-    let mut first = 0;
-    for file in torrent.meta.data_files() {
-        if file.root == Some(range.root) {
-            let piece = PieceIndex(range.index.checked_div(per_piece)?.checked_add(first)?);
-            return (range_of(torrent, piece) == Some(range)).then_some(piece);
-        }
-        first += file.length.div_ceil(torrent.geometry.piece_length().into()) as u32;
-    }
-    None
+/// The pieces whose leaves a range names: one in each file with that root. Such files are copies
+/// of one another.
+fn pieces_of<'a>(
+    meta: &'a Metainfo,
+    geometry: &'a Geometry,
+    range: HashRange,
+) -> impl Iterator<Item = PieceIndex> + 'a {
+    let per_piece = leaves_per_piece(meta);
+    let in_file = range.index / per_piece;
+    let may_be = range.base == 0
+        && range.index.is_multiple_of(per_piece)
+        && (1..=MAX_HASHES).contains(&range.count);
+    let copies = places(meta).filter(move |place| {
+        may_be && place.file.root == Some(range.root) && in_file < place.pieces
+    });
+    let pieces = copies.map(move |place| PieceIndex(place.first + in_file));
+    pieces.filter(move |&piece| geometry.blocks_of(piece) == range.count)
 }
 
-fn first_piece_of_file(torrent: &Torrent, piece: PieceIndex) -> Option<(PieceIndex, Sha256Hash)> {
-    let mut first = 0;
-    for file in torrent.meta.data_files() {
-        let pieces = file.length.div_ceil(torrent.geometry.piece_length().into()) as u32;
-        if piece.0 < first + pieces {
-            return Some((PieceIndex(first), file.root?));
-        }
-        first += pieces;
-    }
-    None
+/// Leaves of a piece that is not the last of its file.
+fn leaves_per_piece(meta: &Metainfo) -> u32 {
+    (meta.piece_length / BLOCK_LEN).max(1)
+}
+
+/// A file, its first piece, and how many pieces it has.
+struct Place<'a> {
+    file: &'a FileEntry,
+    first: u32,
+    pieces: u32,
+}
+
+/// The files in their order, with their pieces.
+fn places(meta: &Metainfo) -> impl Iterator<Item = Place<'_>> {
+    let piece_length = u64::from(meta.piece_length);
+    meta.data_files().scan(0, move |next, file| {
+        let (first, pieces) = (*next, file.length.div_ceil(piece_length) as u32);
+        *next += pieces;
+        Some(Place { file, first, pieces })
+    })
 }
 
 /// Answers GET_HASHES with the leaves of a piece that we have and that is right.
 pub fn answer_hashes(shared: &Shared, connection: &Arc<Connection>, range: HashRange) {
     let torrent = &connection.torrent;
-    let Some(piece) = piece_of(torrent, range).filter(|&piece| torrent.have().has(piece)) else {
-        return;
+    let have = {
+        let picker = torrent.picker.lock();
+        pieces_of(&torrent.meta, &torrent.geometry, range).find(|&piece| picker.have().has(piece))
     };
-    match torrent.storage.leaf_hashes(piece) {
-        Ok(leaves) => shared.say(connection, &Message::Hashes(range, &leaves.concat())),
+    let Some(piece) = have else { return };
+    let mut cache = torrent.leaves.lock();
+    match cache.leaves(shared.clock.now(), piece, || torrent.storage.leaf_hashes(piece)) {
+        Ok(Some(leaves)) => {
+            let hashes = leaves.concat();
+            drop(cache);
+            shared.say(connection, &Message::Hashes(range, &hashes));
+        }
+        Ok(None) => log::debug!("{}: asks for too many leaf hashes", connection.who.address),
         Err(error) => log::warn!("leaf hashes of {piece}: {error}"),
     }
 }
@@ -57,17 +134,110 @@ pub fn answer_hashes(shared: &Shared, connection: &Arc<Connection>, range: HashR
 /// Takes HASHES: only if they are wanted, and only if they prove the piece's root.
 pub fn on_hashes(shared: &Shared, connection: &Arc<Connection>, range: HashRange, hashes: &[u8]) {
     let torrent = &connection.torrent;
-    let Some(piece) = piece_of(torrent, range) else { return };
-    let wanted = torrent.picker.lock().wants_leaves(piece);
-    let Some(PieceHash::V2 { root, leaves: padded }) =
-        torrent.meta.piece_hash(piece).filter(|_| wanted)
-    else {
-        return;
+    let wanted: Vec<PieceIndex> = {
+        let picker = torrent.picker.lock();
+        let named = pieces_of(&torrent.meta, &torrent.geometry, range);
+        named.filter(|&piece| picker.wants_leaves(piece)).collect()
     };
-    let leaves: Vec<Sha256Hash> = hashes.as_chunks::<32>().0.to_vec();
-    if merkle::root_of(&leaves, padded) != root {
-        log::warn!("{}: its leaf hashes of {piece} are wrong", connection.who.address);
-        return;
+    let leaves = hashes.as_chunks::<32>().0;
+    for piece in wanted {
+        let Some(PieceHash::V2 { root, leaves: padded }) = torrent.meta.piece_hash(piece) else {
+            continue;
+        };
+        if merkle::root_of(leaves, padded) != root {
+            log::warn!("{}: its leaf hashes of {piece} are wrong", connection.who.address);
+            break;
+        }
+        shared.decide(torrent, |swarm, now, out| swarm.on_leaves(now, piece, leaves, out));
     }
-    shared.decide(torrent, |swarm, now, out| swarm.on_leaves(now, piece, &leaves, out));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metainfo::build::{BuildOptions, build};
+    use crate::metainfo::draft::{Draft, DraftFile, Version};
+
+    fn at(millis: u64) -> Moment {
+        Moment::after(Duration::from_millis(millis))
+    }
+
+    /// Asks for a piece; whether it was hashed anew, or `None` without an answer.
+    fn ask(cache: &mut LeafCache, now: Moment, piece: u32) -> Option<bool> {
+        let mut is_new = false;
+        let hash = || {
+            is_new = true;
+            Ok::<_, ()>(vec![[piece as u8; 32]])
+        };
+        let leaves = cache.leaves(now, PieceIndex(piece), hash).unwrap()?;
+        assert_eq!(leaves, [[piece as u8; 32]]);
+        Some(is_new)
+    }
+
+    #[test]
+    fn the_last_pieces_that_were_asked_for_are_not_hashed_again() {
+        let mut cache = LeafCache::default();
+        for piece in 0..5 {
+            assert_eq!(ask(&mut cache, at(0), piece), Some(true));
+        }
+        for piece in 1..5 {
+            assert_eq!(ask(&mut cache, at(0), piece), Some(false));
+        }
+        assert_eq!(ask(&mut cache, at(0), 0), Some(true), "it made room for the fifth");
+    }
+
+    #[test]
+    fn eight_pieces_a_second_are_hashed_for_others_and_known_ones_cost_nothing() {
+        let mut cache = LeafCache::default();
+        for piece in 0..8 {
+            assert_eq!(ask(&mut cache, at(500), piece), Some(true));
+        }
+        assert_eq!(ask(&mut cache, at(999), 8), None);
+        assert_eq!(ask(&mut cache, at(999), 7), Some(false));
+        assert_eq!(ask(&mut cache, at(1500), 8), Some(true));
+    }
+
+    #[test]
+    fn a_piece_that_cannot_be_read_counts_too() {
+        let mut cache = LeafCache::default();
+        for piece in 0..HASHED {
+            assert_eq!(
+                cache.leaves(at(0), PieceIndex(piece), || Err("unreadable")),
+                Err("unreadable")
+            );
+        }
+        assert_eq!(ask(&mut cache, at(0), 0), None);
+    }
+
+    fn file(name: &str, length: u64, root: u8) -> DraftFile {
+        let layer = vec![[root; 32]; length.div_ceil(32768) as usize];
+        let layer = if layer.len() > 1 { layer } else { Vec::new() };
+        let root = if layer.is_empty() { [root; 32] } else { merkle::root_of_layer(&layer, 32768) };
+        DraftFile { path: vec![name.into()], length, root: Some(root), layer }
+    }
+
+    #[test]
+    fn a_range_names_its_piece_in_every_copy_of_the_file() {
+        let draft = Draft {
+            name: "folder".into(),
+            version: Version::V2,
+            piece_length: 32768,
+            single_file: false,
+            files: vec![file("a", 70_000, 1), file("b", 5, 2), file("c", 70_000, 1)],
+            v1_pieces: Vec::new(),
+        };
+        let meta = build(&draft, &BuildOptions::default()).unwrap();
+        let geometry = meta.geometry();
+        let named = |name: usize, index, count| -> Vec<u32> {
+            let root = draft.files[name].root.unwrap();
+            let range = HashRange { root, base: 0, index, count };
+            pieces_of(&meta, &geometry, range).map(|piece| piece.0).collect()
+        };
+        assert_eq!(named(0, 2, 2), [1, 5]);
+        assert_eq!(named(0, 4, 1), [2, 6], "the last piece is shorter");
+        assert_eq!(named(1, 0, 1), [3]);
+        for (index, count) in [(0, 1), (1, 2), (4, 2), (6, 1), (0, 0), (0, 4)] {
+            assert_eq!(named(0, index, count), [0; 0], "{count} leaves from {index}");
+        }
+    }
 }

@@ -1,20 +1,25 @@
 //! The listener: takes connections and gives each a thread of its own.
 //!
-//! A connection that has not said who it is counts as a pending handshake; beyond 64 of them new
-//! ones are dropped. When the process runs out of descriptors or threads it backs off instead of
-//! spinning.
+//! A connection that has not said who it is counts as a pending handshake. At most 64 of them may
+//! be pending: one more and the oldest is shut, so that slow callers never keep others out. Of one
+//! address that is neither loopback nor private at most 8 may be pending; a ninth is dropped. When
+//! the process runs out of descriptors or threads it backs off instead of spinning.
 
 use crate::node::shared::Shared;
 use crate::node::{connection, worker};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::Builder;
 use std::time::Duration;
 
 /// Connections that may be in their opening at once.
 const HANDSHAKES: usize = 64;
+
+/// Those of one address that is neither loopback nor private.
+const HANDSHAKES_PER_IP: usize = 8;
 
 /// How long to wait when the system has no descriptor or thread left.
 const BACK_OFF: Duration = Duration::from_millis(100);
@@ -24,43 +29,156 @@ pub const STACK: usize = 256 * 1024;
 
 /// Accepts until the node stops.
 pub fn run(shared: &Arc<Shared>, listener: &TcpListener) {
+    let pending = Arc::new(Mutex::new(Pending::default()));
     loop {
         let accepted = listener.accept();
         if shared.is_stopping() {
             return;
         }
-        match accepted {
-            Ok((stream, from)) => on_accepted(shared, stream, from),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => {
-                log::warn!("accepting failed: {error}");
+        let taken = match accepted {
+            Ok((stream, from)) => take(shared, &pending, stream, from),
+            Err(error) => Err(error),
+        };
+        match taken {
+            Err(e) if e.kind() != io::ErrorKind::Interrupted => {
+                log::warn!("accepting failed: {e}");
                 if shared.wait(BACK_OFF) {
                     return;
                 }
             }
+            _ => {}
         }
     }
 }
 
-fn on_accepted(shared: &Arc<Shared>, stream: TcpStream, from: SocketAddr) {
-    if shared.handshakes.fetch_add(1, Ordering::AcqRel) >= HANDSHAKES {
-        shared.handshakes.fetch_sub(1, Ordering::AcqRel);
-        log::debug!("{from}: dropped: {HANDSHAKES} handshakes are pending");
-        return;
+/// Gives a connection its thread.
+fn take(
+    shared: &Arc<Shared>,
+    pending: &Arc<Mutex<Pending<TcpStream>>>,
+    stream: TcpStream,
+    from: SocketAddr,
+) -> io::Result<()> {
+    let ip = from.ip().to_canonical();
+    let Some((number, oldest)) = pending.lock().enter(ip, stream.try_clone()?) else {
+        log::debug!("{from}: dropped: {HANDSHAKES_PER_IP} handshakes of {ip} are pending");
+        return Ok(());
+    };
+    let handshake = Handshake { pending: pending.clone(), number };
+    if let Some(oldest) = oldest {
+        log::debug!("the oldest of {HANDSHAKES} handshakes makes room for {from}");
+        // It fails only when the other end was faster. Its thread wakes and ends.
+        let _ = oldest.shutdown(Shutdown::Both);
     }
     let owned = shared.clone();
     let thread = Builder::new().name(format!("peer-{from}")).stack_size(STACK);
-    let spawned = thread.spawn(move || {
+    thread.spawn(move || {
         let answered = connection::answer(&owned, stream, from);
-        owned.handshakes.fetch_sub(1, Ordering::AcqRel);
+        drop(handshake);
         match answered {
             Ok((connection, buffer)) => worker::run(&owned, &connection, buffer),
             Err(refused) => log::debug!("{from}: not let in: {refused}"),
         }
-    });
-    if let Err(error) = spawned {
-        shared.handshakes.fetch_sub(1, Ordering::AcqRel);
-        log::warn!("{from}: no thread for it: {error}");
-        shared.wait(BACK_OFF);
+    })?;
+    Ok(())
+}
+
+/// A pending handshake; however its thread ends, it is one less.
+struct Handshake {
+    pending: Arc<Mutex<Pending<TcpStream>>>,
+    number: u64,
+}
+
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        self.pending.lock().callers.remove(&self.number);
+    }
+}
+
+/// The callers that have not said who they are, by number: the oldest comes first.
+struct Pending<Stream> {
+    callers: BTreeMap<u64, (IpAddr, Stream)>,
+    next: u64,
+}
+
+impl<Stream> Default for Pending<Stream> {
+    fn default() -> Self {
+        Self { callers: BTreeMap::new(), next: 0 }
+    }
+}
+
+impl<Stream> Pending<Stream> {
+    /// Takes note of a caller: its number, and the caller that has to go for it. `None` when its
+    /// address has its share already.
+    fn enter(&mut self, ip: IpAddr, stream: Stream) -> Option<(u64, Option<Stream>)> {
+        let from_there = self.callers.values().filter(|(other, _)| *other == ip).count();
+        if from_there >= HANDSHAKES_PER_IP && !is_local(ip) {
+            return None;
+        }
+        let full = self.callers.len() >= HANDSHAKES;
+        let oldest = if full { self.callers.pop_first() } else { None };
+        let number = self.next;
+        self.next += 1;
+        self.callers.insert(number, (ip, stream));
+        Some((number, oldest.map(|(_, (_, stream))| stream)))
+    }
+}
+
+/// Loopback and private addresses, of which one may stand for many peers.
+pub fn is_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    const HOME: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn stranger(number: u8) -> IpAddr {
+        IpAddr::from([203, 0, 113, number])
+    }
+
+    #[test]
+    fn when_all_places_are_taken_the_oldest_caller_goes() {
+        let mut pending = Pending::default();
+        for name in 0..HANDSHAKES as u64 {
+            assert_eq!(pending.enter(HOME, name), Some((name, None)));
+        }
+        pending.callers.remove(&0); // it said who it is
+        assert_eq!(pending.enter(HOME, 64), Some((64, None)));
+        assert_eq!(pending.enter(HOME, 65), Some((65, Some(1))));
+        assert_eq!(pending.enter(HOME, 66), Some((66, Some(2))));
+        assert_eq!(pending.callers.len(), HANDSHAKES);
+    }
+
+    #[test]
+    fn one_address_from_outside_has_eight_places_and_pushes_nobody_out() {
+        let mut pending = Pending::default();
+        for name in 0..HANDSHAKES_PER_IP {
+            assert!(pending.enter(stranger(1), name).is_some());
+        }
+        assert_eq!(pending.enter(stranger(1), 8), None);
+        assert!(pending.enter(stranger(2), 9).is_some());
+        pending.callers.remove(&0);
+        assert!(pending.enter(stranger(1), 10).is_some());
+    }
+
+    #[test]
+    fn a_handshake_counts_no_more_when_its_thread_panics() {
+        let pending = Arc::new(Mutex::new(Pending::default()));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (number, _) = pending.lock().enter(HOME, stream).unwrap();
+        let handshake = Handshake { pending: pending.clone(), number };
+        let thread = Builder::new().name("peer-that-panics".into()).spawn(move || {
+            let _handshake = handshake;
+            panic!("on purpose");
+        });
+        assert!(thread.unwrap().join().is_err());
+        assert!(pending.lock().callers.is_empty());
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `Torrent::peers` | the connections and the dialer of a torrent | I/O |
 //! | `Torrent::picker` | the torrent's [`Swarm`]: bitmap, picker, choker, sessions | I/O |
+//! | `Torrent::leaves` | the leaf hashes asked for lately | anything but reading that one piece |
 //!
 //! The order is `peers`, then `picker`. Decisions are taken under `picker` as a list of
 //! [`Action`]s ([`Shared::decide`]); what they say is put into outboxes under the same lock, the
@@ -20,6 +21,7 @@ use crate::logic::limiter::Limiter;
 use crate::logic::rate::Rate;
 use crate::logic::swarm::{Action, Swarm};
 use crate::metainfo::Metainfo;
+use crate::node::leaves::LeafCache;
 use crate::node::outbox::{Outbox, Pushed};
 use crate::node::socket::Parked;
 use crate::node::{EVENTS, Event};
@@ -29,8 +31,8 @@ use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// A piece whose blocks are all stored, for the verifier.
@@ -72,8 +74,6 @@ pub struct Shared {
     pub stopping: AtomicBool,
     /// Connections that exist.
     pub connections: AtomicUsize,
-    /// Connections that have not said who they are.
-    pub handshakes: AtomicUsize,
     /// The next [`PeerKey`].
     pub next_key: AtomicU64,
 }
@@ -280,6 +280,10 @@ pub struct Torrent {
     pub up: Mutex<Rate>,
     /// When it was added.
     pub added: Moment,
+    /// The leaf hashes that were asked for lately.
+    pub leaves: Mutex<LeafCache>,
+    /// What GET_METAINFO hands out, once somebody asked: see [`Torrent::exchange_bytes`].
+    pub exchange: OnceLock<Vec<u8>>,
 }
 
 impl Torrent {
@@ -287,6 +291,11 @@ impl Torrent {
     pub fn on_uploaded(&self, now: Moment, bytes: u64) {
         self.uploaded.fetch_add(bytes, Ordering::Relaxed);
         self.up.lock().add(now, bytes);
+    }
+
+    /// What GET_METAINFO hands out, made when it is first asked for.
+    pub fn exchange_bytes(&self) -> &[u8] {
+        self.exchange.get_or_init(|| self.meta.exchange_bytes())
     }
 
     /// A copy of the verified bitmap.

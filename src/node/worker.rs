@@ -232,7 +232,7 @@ impl<'a> Worker<'a> {
 
     fn on_get_metainfo(&self, offset: u32, length: u32) {
         let (shared, connection) = (self.shared, self.connection);
-        let bytes = connection.torrent.meta.exchange_bytes();
+        let bytes = connection.torrent.exchange_bytes();
         let start = (offset as usize).min(bytes.len());
         let end = start.saturating_add(length.min(MAX_CHUNK) as usize).min(bytes.len());
         let (total, info) = (bytes.len() as u32, connection.torrent.meta.info.len() as u32);
