@@ -120,8 +120,14 @@ impl<Job: Send + 'static> ThreadPool<Job> {
 }
 
 impl<Job: Send + 'static> Drop for ThreadPool<Job> {
+    /// Waits for the workers, unless a panic is on its way: then whoever holds a sender may be
+    /// waiting for this thread.
     fn drop(&mut self) {
-        self.stop();
+        if std::thread::panicking() {
+            self.queue = None;
+        } else {
+            self.stop();
+        }
     }
 }
 

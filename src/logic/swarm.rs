@@ -323,7 +323,7 @@ impl Swarm {
     ) {
         let whole: Vec<_> =
             granted.iter().filter_map(|&span| self.picker.on_written(peer, span)).collect();
-        if whole.is_empty() {
+        if whole.is_empty() && !granted.is_empty() {
             self.on_ready(now, peer);
         }
         out.extend(whole.into_iter().map(Action::Verify));

@@ -306,6 +306,16 @@ fn a_download_limit_bounds_what_is_asked_of_all_peers_together() {
 }
 
 #[test]
+fn bytes_that_are_of_no_use_do_not_keep_a_request_open() {
+    let mut s = Stage::leecher();
+    s.join(ANN);
+    s.hear_all(ANN, &[Message::HaveAll, Message::Unchoke]);
+    s.now = at(9);
+    s.chunk(ANN, 0, 0, 1);
+    assert_eq!(s.swarm.deadline(), Some(at(10)));
+}
+
+#[test]
 fn a_slow_disk_is_no_fault_of_the_peer() {
     let mut s = Stage::leecher();
     s.join(ANN);
