@@ -17,8 +17,9 @@ test:
 demo *file:
     scripts/demo.sh {{file}}
 
-# The benchmarks.
+# Transfers beside libtorrent, then hashing and storage.
 bench:
+    scripts/bench.sh
     cargo bench
 
 # Everything that must be green before a change is taken.

@@ -447,3 +447,40 @@ fn the_end_of_a_download_is_told_though_nobody_read_the_events_for_a_while() {
     user.wait_for("done", SOON);
     user.expect_exit(0, SOON);
 }
+
+#[test]
+fn a_strangers_file_inside_the_folder_of_a_download_is_kept() {
+    let _turn = together();
+    let scratch = Scratch::new("clobber");
+    scratch.file("src/album/a", 100_000, 1);
+    scratch.file("src/album/b", 100_000, 2);
+    let mine = scratch.file("out/album/a", 100_000, 3);
+    let before = fs::read(&mine).unwrap();
+    let tracker = quick_tracker();
+    let album = scratch.path().join("src/album");
+    let _seeder = seeder("source", tracker.address, &album, "--piece-length 64KiB");
+    let mut user = leecher("user", tracker.address, "album", &scratch.folder("out"), "");
+    assert_eq!(user.wait_exit(DOWNLOAD), 8);
+    assert!(fs::read(&mine).unwrap() == before, "it was overwritten");
+}
+
+#[test]
+fn a_program_whose_output_nobody_reads_ends_all_the_same() {
+    let _turn = together();
+    let scratch = Scratch::in_memory("unread", 1 << 30);
+    let file = scratch.sparse("src/film.bin", 88 * MIB);
+    let tracker = quick_tracker();
+    let _seeder = seeder("source", tracker.address, &file, "--piece-length 16KiB");
+    let out = scratch.folder("out");
+    let (folder, address) = (out.to_str().unwrap(), tracker.address.to_string());
+    let args = ["--leech", "film.bin", "--json", "-p", "0", "--tracker", &address, "-w", folder];
+    let (mut user, gate) = Process::start_unread("user", PEER, &args, scratch.path());
+    until("whole", DOWNLOAD, || out.join("film.bin").exists().then_some(()));
+    let begun = Instant::now();
+    user.signal("TERM");
+    let state = format!("/proc/{}/stat", user.id());
+    let ended = || fs::read_to_string(&state).map_or(true, |stat| stat.contains(") Z "));
+    until("it ends", SOON, || ended().then_some(()));
+    assert!(begun.elapsed() < Duration::from_secs(4), "it took {:?}", begun.elapsed());
+    drop(gate);
+}

@@ -27,7 +27,7 @@ const RETRY: Duration = Duration::from_millis(500);
 pub fn tracker(args: &TrackerArgs, env: &Env) -> Result<(), CliError> {
     logging::init(&args.log(), env.rust_log.as_deref(), &env.screen)?;
     let config = args.config();
-    let signals = signals::watch()
+    let signals = signals::watch(signals::PATIENCE)
         .map_err(|e| CliError::new(Exit::Failed, format!("cannot watch for signals: {e}")))?;
     let options = TrackerOptions {
         listen: config.listen,

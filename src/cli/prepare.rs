@@ -17,7 +17,7 @@ use super::units;
 use super::what::What;
 use crate::bitfield::Bitfield;
 use crate::config::{IoMode, PeerConfig, TrackerAddr};
-use crate::ids::{InfoHashV2, PeerId};
+use crate::ids::{InfoHashV2, PeerId, PieceIndex};
 use crate::metainfo::build::{BuildOptions, build};
 use crate::metainfo::draft::Version;
 use crate::metainfo::magnet::Magnet;
@@ -32,6 +32,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -281,23 +282,42 @@ fn leech(
         IoMode::Mmap => Io::Mmap,
         IoMode::Pread => Io::Pread,
     };
-    let was_there = path.is_file();
+    let there = files_there(&meta, &folder);
     let storage = Storage::create_or_resume(StoragePlan::of(&meta, folder)?, io)?;
     let have = verify(context, &storage, say)?;
-    if was_there && have.pieces() > 0 && have.count() == 0 {
-        // Not a damaged copy of it, but somebody's file of that name and size.
+    if let Some((file, _)) = there.iter().find(|(_, pieces)| !have_any(&have, pieces.clone())) {
+        // Not a damaged copy of ours, but somebody's file of that name and size.
         return Err(CliError::new(
             Exit::Disk,
             format!(
                 "{} is there and is something else: move it away, \
                  or choose another folder with --download-dir",
-                path.display()
+                file.display()
             ),
         ));
     }
     let mut prepared = finish(meta, storage, have, path, true)?;
     prepared.peers = peers;
     Ok(prepared)
+}
+
+/// The files of a v2 torrent that are on disk under their final names, and their pieces.
+fn files_there(meta: &Metainfo, folder: &Path) -> Vec<(PathBuf, Range<u32>)> {
+    let mut first = 0;
+    let mut there = Vec::new();
+    for file in meta.data_files() {
+        let pieces = file.length.div_ceil(meta.piece_length.into()) as u32;
+        let path = file.path.iter().fold(folder.to_owned(), |path, part| path.join(part));
+        if pieces > 0 && path.is_file() {
+            there.push((path, first..first + pieces));
+        }
+        first += pieces;
+    }
+    there
+}
+
+fn have_any(have: &Bitfield, mut pieces: Range<u32>) -> bool {
+    pieces.any(|piece| have.has(PieceIndex(piece)))
 }
 
 /// The .torrent of a file. One without its piece layers says what is to be fetched, but not what

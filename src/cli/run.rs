@@ -35,7 +35,7 @@ const QUIET: Duration = Duration::from_secs(3);
 pub fn run(args: &NodeArgs, env: &Env) -> Result<(), CliError> {
     logging::init(&args.log(), env.rust_log.as_deref(), &env.screen)?;
     let config = args.config()?;
-    let signals = signals::watch()
+    let signals = signals::watch(signals::PATIENCE)
         .map_err(|e| CliError::new(Exit::Failed, format!("cannot watch for signals: {e}")))?;
     let trackers =
         config.trackers.iter().map(tracker_address).collect::<Result<Vec<_>, CliError>>()?;

@@ -1,7 +1,8 @@
 //! Ctrl-C and SIGTERM as messages on a channel.
 //!
-//! The first asks the program to stop in good order; the second ends it at once with code 130,
-//! whatever the other threads are doing.
+//! The first asks the program to stop in good order, and is the last word three seconds later even
+//! if nobody listens (a pipe that nobody reads can hold any thread); the second ends it at once
+//! with code 130, whatever the other threads are doing.
 
 use super::exit::Exit;
 use crossbeam_channel::{Receiver, bounded};
@@ -10,13 +11,18 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 use std::io;
 use std::thread;
+use std::time::Duration;
 
 /// Somebody wants the program to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stop;
 
-/// Starts the `signals` thread; the first signal arrives as a [`Stop`].
-pub fn watch() -> io::Result<Receiver<Stop>> {
+/// How long a program has for stopping in good order.
+pub const PATIENCE: Duration = Duration::from_millis(2900);
+
+/// Starts the `signals` thread; the first signal arrives as a [`Stop`], and ends the program
+/// after `patience` if it has not ended by then.
+pub fn watch(patience: Duration) -> io::Result<Receiver<Stop>> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     // One message at most: the second signal never gets as far as the channel.
     let (stop, stopped) = bounded(1);
@@ -25,6 +31,11 @@ pub fn watch() -> io::Result<Receiver<Stop>> {
         if arriving.next().is_some() {
             // A program that no longer listens is ending already.
             let _ = stop.send(Stop);
+            // Without a thread for it the second signal still ends the program.
+            let _ = thread::Builder::new().name("patience".into()).spawn(move || {
+                let _ = crossbeam_channel::after(patience).recv();
+                low_level::exit(i32::from(Exit::Failed.code()));
+            });
         }
         if arriving.next().is_some() {
             // Without destructors: they may wait for a thread that hangs.
@@ -37,11 +48,10 @@ pub fn watch() -> io::Result<Receiver<Stop>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn the_first_signal_asks_to_stop() {
-        let stopped = watch().expect("signals can be watched");
+        let stopped = watch(Duration::MAX).expect("signals can be watched");
         low_level::raise(SIGTERM).expect("a process may signal itself");
         assert_eq!(stopped.recv_timeout(Duration::from_secs(10)), Ok(Stop));
     }
