@@ -26,6 +26,9 @@ pub mod show;
 /// `peer --seed` and `--leech`: what to serve and fetch becomes torrents of a node.
 pub mod prepare;
 
+/// From a name or a hash to a torrent.
+pub mod resolve;
+
 /// `peer --seed` and `--leech`: the running node, for people and programs.
 pub mod run;
 

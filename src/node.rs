@@ -20,6 +20,8 @@
 pub mod connection;
 /// What nobody's message asks for.
 pub mod coordinator;
+/// What happens, for people.
+pub mod event;
 /// Leaf hashes of a piece.
 pub mod leaves;
 /// Takes connections.
@@ -41,18 +43,19 @@ pub mod verifier;
 /// Reads one connection.
 pub mod worker;
 
+pub use event::Event;
 pub use shared::Torrent;
 
 use crate::bitfield::Bitfield;
 use crate::clock::Clock;
-use crate::ids::{InfoHashV2, PeerId, PieceIndex};
+use crate::ids::{InfoHashV2, PeerId};
 use crate::logic::limiter::Limiter;
 use crate::logic::picker::Policy;
 use crate::logic::rate::Rate;
 use crate::logic::swarm::{Params, PeerStatus, Swarm};
 use crate::metainfo::Metainfo;
 use crate::protocol::native::Message;
-use crate::storage::{Storage, StorageError};
+use crate::storage::Storage;
 use crate::threadpool::ThreadPool;
 use coordinator::Wires;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
@@ -134,87 +137,6 @@ pub enum NodeError {
     /// The system has no thread, poller or socket for us.
     #[error("cannot start: {0}")]
     Io(#[from] io::Error),
-}
-
-/// What happens in a node, for people.
-pub enum Event {
-    /// A connection was made.
-    Connected {
-        /// About this torrent.
-        torrent: Arc<Torrent>,
-        /// The peer.
-        address: SocketAddr,
-    },
-    /// A connection ended.
-    Disconnected {
-        /// About this torrent.
-        torrent: Arc<Torrent>,
-        /// The peer.
-        address: SocketAddr,
-        /// In words.
-        why: String,
-    },
-    /// A piece was verified.
-    Piece {
-        /// Of this torrent.
-        torrent: Arc<Torrent>,
-        /// The piece.
-        piece: PieceIndex,
-    },
-    /// A piece did not match its hash.
-    VerifyFailed {
-        /// Of this torrent.
-        torrent: Arc<Torrent>,
-        /// The piece.
-        piece: PieceIndex,
-    },
-    /// A peer that sent wrong bytes was banned.
-    Banned {
-        /// For this torrent.
-        torrent: Arc<Torrent>,
-        /// The peer.
-        address: SocketAddr,
-        /// The piece.
-        piece: PieceIndex,
-    },
-    /// Everything is here and verified.
-    Complete {
-        /// This torrent.
-        torrent: Arc<Torrent>,
-    },
-    /// The disk failed.
-    Failed {
-        /// This torrent.
-        torrent: Arc<Torrent>,
-        /// How.
-        error: StorageError,
-    },
-    /// A tracker knows the torrent.
-    Registered {
-        /// This torrent.
-        torrent: Arc<Torrent>,
-        /// The tracker.
-        tracker: SocketAddr,
-    },
-    /// A tracker does not answer.
-    TrackerLost {
-        /// The tracker.
-        tracker: SocketAddr,
-        /// In words.
-        why: String,
-    },
-    /// A tracker answers (again).
-    TrackerFound {
-        /// The tracker.
-        tracker: SocketAddr,
-    },
-}
-
-impl Event {
-    /// Whether the same is told again soon, or can be seen otherwise.
-    pub(crate) fn repeats_itself(&self) -> bool {
-        matches!(self, Self::Connected { .. } | Self::Disconnected { .. } | Self::Piece { .. })
-    }
 }
 
 /// How a torrent stands.

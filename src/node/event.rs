@@ -1,0 +1,88 @@
+//! What happens in a node: an [`Event`] for those who watch.
+
+use crate::ids::PieceIndex;
+use crate::node::shared::Torrent;
+use crate::storage::StorageError;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// What happens in a node, for people.
+pub enum Event {
+    /// A connection was made.
+    Connected {
+        /// About this torrent.
+        torrent: Arc<Torrent>,
+        /// The peer.
+        address: SocketAddr,
+    },
+    /// A connection ended.
+    Disconnected {
+        /// About this torrent.
+        torrent: Arc<Torrent>,
+        /// The peer.
+        address: SocketAddr,
+        /// In words.
+        why: String,
+    },
+    /// A piece was verified.
+    Piece {
+        /// Of this torrent.
+        torrent: Arc<Torrent>,
+        /// The piece.
+        piece: PieceIndex,
+    },
+    /// A piece did not match its hash.
+    VerifyFailed {
+        /// Of this torrent.
+        torrent: Arc<Torrent>,
+        /// The piece.
+        piece: PieceIndex,
+    },
+    /// A peer that sent wrong bytes was banned.
+    Banned {
+        /// For this torrent.
+        torrent: Arc<Torrent>,
+        /// The peer.
+        address: SocketAddr,
+        /// The piece.
+        piece: PieceIndex,
+    },
+    /// Everything is here and verified.
+    Complete {
+        /// This torrent.
+        torrent: Arc<Torrent>,
+    },
+    /// The disk failed.
+    Failed {
+        /// This torrent.
+        torrent: Arc<Torrent>,
+        /// How.
+        error: StorageError,
+    },
+    /// A tracker knows the torrent.
+    Registered {
+        /// This torrent.
+        torrent: Arc<Torrent>,
+        /// The tracker.
+        tracker: SocketAddr,
+    },
+    /// A tracker does not answer.
+    TrackerLost {
+        /// The tracker.
+        tracker: SocketAddr,
+        /// In words.
+        why: String,
+    },
+    /// A tracker answers (again).
+    TrackerFound {
+        /// The tracker.
+        tracker: SocketAddr,
+    },
+}
+
+impl Event {
+    /// Whether the same is told again soon, or can be seen otherwise.
+    pub(crate) fn repeats_itself(&self) -> bool {
+        matches!(self, Self::Connected { .. } | Self::Disconnected { .. } | Self::Piece { .. })
+    }
+}
