@@ -5,6 +5,7 @@
 //! of content: the machines deal in blocks, pieces, peers and moments.
 
 use std::fmt;
+use std::net::IpAddr;
 
 /// How many peers have each piece, rarest first.
 pub mod availability;
@@ -46,5 +47,14 @@ pub struct PeerKey(pub u64);
 impl fmt::Display for PeerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "peer {}", self.0)
+    }
+}
+
+/// Loopback, link-local and private ranges (RFC 1918, RFC 4193), where one address may
+/// stand for many peers: the caps on an address do not count there.
+pub fn is_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     }
 }

@@ -4,15 +4,13 @@ use super::args::{CreateArgs, ListArgs, MagnetArgs, ShowArgs, TrackerArgs, Verif
 use super::create::{CreateError, CreateRequest, Output};
 use super::env::Env;
 use super::exit::{CliError, Exit};
-use super::prepare::tracker_address;
+use super::prepare::{bad_data, open_first, tracker_address};
 use super::show::{ShowError, read_torrent};
 use super::units::{self, PieceLength};
 use super::{create, logging, magnet, on_tracker_listening, show, signals};
-use crate::metainfo::Metainfo;
 use crate::node::trackers::{TrackerError as AskError, calls};
 use crate::protocol::tracker_native::Candidate;
 use crate::storage::create::{HashOptions, hash_path};
-use crate::storage::{Storage, StorageError, StoragePlan};
 use crate::tracker::{Tracker, TrackerError, TrackerOptions};
 use serde_json::json;
 use std::io::Write;
@@ -205,7 +203,7 @@ pub fn verify(args: &VerifyArgs, env: &Env) -> Result<(), CliError> {
         Some(folder) => vec![folder.clone()],
         None => vec![PathBuf::from("downloads"), beside],
     };
-    let storage = open_first(&meta, folders)?;
+    let (storage, _) = open_first(&meta, &args.file, &folders)?;
     let have = storage.verify_all(2, &|_| {}, &AtomicBool::new(false))?;
     let (right, pieces) = (have.count(), have.pieces());
     if args.json {
@@ -214,27 +212,10 @@ pub fn verify(args: &VerifyArgs, env: &Env) -> Result<(), CliError> {
         writeln!(env.out.clone(), "{line}").map_err(ShowError::Output)?;
     }
     if !have.is_full() {
-        let message = format!(
-            "{} does not match its hashes: {right} of {pieces} pieces are right; \
-             peer --leech {} fetches the others",
-            meta.name,
-            args.file.display()
-        );
-        return Err(CliError::new(Exit::BadData, message));
+        return Err(bad_data(&meta.name, &have, &args.file));
     }
     if !args.quiet && !args.json {
         let _ = env.screen.line(&format!("{}: all {pieces} pieces are right", meta.name));
     }
     Ok(())
-}
-
-fn open_first(meta: &Metainfo, folders: Vec<PathBuf>) -> Result<Storage, CliError> {
-    let mut opened = Err(StorageError::Missing { path: PathBuf::from(&meta.name) });
-    for folder in folders {
-        opened = Storage::open_existing(StoragePlan::of(meta, folder)?);
-        if !matches!(opened, Err(StorageError::Missing { .. })) {
-            break;
-        }
-    }
-    Ok(opened?)
 }

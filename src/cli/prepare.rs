@@ -212,31 +212,44 @@ fn seed_torrent(
     }
     context.claim(hash, item)?;
     let beside = file.parent().unwrap_or(Path::new("")).to_owned();
-    let mut opened = Err(StorageError::Missing { path: file.to_owned() });
-    let mut folder = PathBuf::new();
-    for candidate in [context.config.download_dir.clone(), beside] {
-        opened = Storage::open_existing(StoragePlan::of(&meta, candidate.clone())?);
-        folder = candidate;
-        if !matches!(opened, Err(StorageError::Missing { .. })) {
-            break;
-        }
-    }
-    let storage = opened?;
+    let folders = [context.config.download_dir.clone(), beside];
+    let (storage, folder) = open_first(&meta, file, &folders)?;
     let have = verify(context, &storage, say)?;
     let path = folder.join(&meta.name);
     if !have.is_full() {
-        let (right, all) = (have.count(), have.pieces());
-        return Err(CliError::new(
-            Exit::BadData,
-            format!(
-                "{} does not match its hashes: {right} of {all} pieces are right; \
-                 peer --leech {} fetches the others",
-                path.display(),
-                file.display()
-            ),
-        ));
+        return Err(bad_data(&path.display().to_string(), &have, file));
     }
     finish(meta, storage, have, path, false)
+}
+
+/// Opens a torrent's data in the first of the folders that has it, and says which that is.
+pub(super) fn open_first(
+    meta: &Metainfo,
+    file: &Path,
+    folders: &[PathBuf],
+) -> Result<(Storage, PathBuf), CliError> {
+    let mut missing = StorageError::Missing { path: file.to_owned() };
+    for folder in folders {
+        match Storage::open_existing(StoragePlan::of(meta, folder.clone())?) {
+            Ok(storage) => return Ok((storage, folder.clone())),
+            Err(error @ StorageError::Missing { .. }) => missing = error,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(missing.into())
+}
+
+/// What is there is not all that the torrent says.
+pub(super) fn bad_data(what: &str, have: &Bitfield, file: &Path) -> CliError {
+    let (right, all) = (have.count(), have.pieces());
+    CliError::new(
+        Exit::BadData,
+        format!(
+            "{what} does not match its hashes: {right} of {all} pieces are right; \
+             peer --leech {} fetches the others",
+            file.display()
+        ),
+    )
 }
 
 fn leech(

@@ -373,13 +373,6 @@ impl Progress {
         if self.mode == Mode::Silent { Ok(()) } else { self.screen.line(text) }
     }
 
-    /// The terminal has another size now.
-    pub fn on_resize(&mut self, terminal: Terminal) {
-        if let Mode::Terminal(shown) = &mut self.mode {
-            *shown = terminal;
-        }
-    }
-
     /// Leaves the last lines on the terminal as they are.
     pub fn finish(&self) {
         self.screen.settle();

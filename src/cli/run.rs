@@ -415,8 +415,6 @@ impl Program<'_> {
             return;
         }
         running.last = status.clone();
-        self.next_look = now;
-        let Some(running) = self.running(torrent) else { return };
         let (is_download, path) = (running.is_download, running.path.clone());
         let finished = Finished {
             bytes: status.total,
@@ -425,6 +423,7 @@ impl Program<'_> {
             sources: status.sources,
             root: torrent.meta.root(),
         };
+        self.next_look = now;
         let (name, info_hash_v2) = (torrent.name.clone(), Some(torrent.info_hash));
         if is_download {
             let _ = self.progress.say(&format!("{name}: {}", done_line(&finished)));

@@ -22,6 +22,7 @@ mod table;
 use crate::bitfield::Bitfield;
 use crate::clock::Moment;
 use crate::ids::{InfoHashV1, InfoHashV2, PeerId};
+use crate::logic::is_local;
 use crate::protocol::tracker_native::{Beat, PeerEntry};
 use draw::Draw;
 use std::collections::{BTreeMap, HashMap};
@@ -612,14 +613,6 @@ fn entry(table: &Table, torrent: &Torrent, slot: Slot) -> PeerEntry {
         seed: (member.place as usize) < torrent.seeders,
         native: member.native,
         bittorrent: member.bittorrent,
-    }
-}
-
-/// Loopback, link-local and private ranges (RFC 1918, RFC 4193).
-pub fn is_local(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     }
 }
 

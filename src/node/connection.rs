@@ -11,7 +11,7 @@
 use crate::ids::{InfoHashV2, PeerId};
 use crate::logic::PeerKey;
 use crate::logic::dialer::survives;
-use crate::node::listener::is_local;
+use crate::logic::is_local;
 use crate::node::outbox::Outbox;
 use crate::node::shared::{Connection, Peers, Shared, Torrent, Who};
 use crate::node::socket;

@@ -5,6 +5,7 @@
 //! address that is neither loopback nor private at most 8 may be pending; a ninth is dropped. When
 //! the process runs out of descriptors or threads it backs off instead of spinning.
 
+use crate::logic::is_local;
 use crate::node::shared::Shared;
 use crate::node::{connection, worker};
 use parking_lot::Mutex;
@@ -120,14 +121,6 @@ impl<Stream> Pending<Stream> {
         self.next += 1;
         self.callers.insert(number, (ip, stream));
         Some((number, oldest.map(|(_, (_, stream))| stream)))
-    }
-}
-
-/// Loopback and private addresses, of which one may stand for many peers.
-pub fn is_local(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     }
 }
 

@@ -23,12 +23,18 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Calls a peer, from `bind` if given.
-pub fn dial(address: SocketAddr, bind: Option<IpAddr>, timeout: Duration) -> io::Result<TcpStream> {
+/// A TCP socket for calling an address, from `bind` if that is given and of the same family.
+pub fn socket_to(address: SocketAddr, bind: Option<IpAddr>) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if let Some(ip) = bind.filter(|ip| ip.is_ipv4() == address.is_ipv4() && !ip.is_unspecified()) {
         socket.bind(&SocketAddr::new(ip, 0).into())?;
     }
+    Ok(socket)
+}
+
+/// Calls a peer, from `bind` if given.
+pub fn dial(address: SocketAddr, bind: Option<IpAddr>, timeout: Duration) -> io::Result<TcpStream> {
+    let socket = socket_to(address, bind)?;
     socket.connect_timeout(&address.into(), timeout)?;
     Ok(socket.into())
 }

@@ -8,12 +8,12 @@ use super::TrackerError;
 use crate::bitfield::Bitfield;
 use crate::clock::{Clock, Moment};
 use crate::ids::{InfoHashV2, PeerId};
+use crate::node::socket::socket_to;
 use crate::protocol::frame::{Bin, TRACKER_MAGIC};
 use crate::protocol::tracker_native::{
     Candidate, Fetch, Have, List, Lookup, MAX_TORRENT, Message, Packet, PeerEntry, Peers, Publish,
     TORRENT_CHUNK, read_candidates, read_peers,
 };
-use socket2::{Domain, Socket, Type};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -131,15 +131,6 @@ pub fn send_have(
     let (info_hash, peer_id, pieces) = (Bin(hash.0), Bin(peer_id.0), have.pieces());
     session.ask(Have { info_hash, peer_id, port, pieces }, have.as_bytes())?;
     session.done()
-}
-
-/// A TCP socket of the tracker's family, bound to `bind` if that is of the same family.
-pub(super) fn socket_to(tracker: SocketAddr, bind: Option<IpAddr>) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(tracker), Type::STREAM, None)?;
-    if let Some(ip) = bind.filter(|ip| ip.is_ipv4() == tracker.is_ipv4()) {
-        socket.bind(&SocketAddr::new(ip, 0).into())?;
-    }
-    Ok(socket)
 }
 
 /// What an ERROR says, as ours.

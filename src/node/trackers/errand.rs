@@ -3,10 +3,10 @@
 //! The heartbeat goes on while a tracker takes its time; a dead tracker costs a descriptor for
 //! [`ERRAND_TIME`] and nothing else.
 
-use super::calls::socket_to;
 use super::heartbeat::Identity;
 use super::link::{Errand, ErrandResult, WANTED_PEERS};
 use crate::clock::Moment;
+use crate::node::socket::socket_to;
 use crate::protocol::frame::{Bin, TRACKER_MAGIC};
 use crate::protocol::tracker_native::{Have, Message, Packet, Peers, read_peers};
 use crate::readiness::{Interest, Readiness, Watched};
