@@ -27,6 +27,54 @@ impl InfoHashV2 {
     }
 }
 
+/// How a torrent is called: by its v2 hash where it has one, else by its v1 hash.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum InfoHash {
+    /// A torrent without v2 hashes.
+    V1(InfoHashV1),
+    /// A v2 or hybrid torrent.
+    V2(InfoHashV2),
+}
+
+impl InfoHash {
+    /// The v2 hash, which the native dialect needs.
+    pub fn v2(&self) -> Option<InfoHashV2> {
+        match self {
+            Self::V1(_) => None,
+            Self::V2(hash) => Some(*hash),
+        }
+    }
+
+    /// The twenty bytes that stand for it in BitTorrent handshakes and announces (BEP 52).
+    pub fn short(&self) -> InfoHashV1 {
+        match self {
+            Self::V1(hash) => *hash,
+            Self::V2(hash) => hash.truncated(),
+        }
+    }
+}
+
+impl fmt::Display for InfoHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V1(hash) => hash.fmt(f),
+            Self::V2(hash) => hash.fmt(f),
+        }
+    }
+}
+
+impl From<InfoHashV1> for InfoHash {
+    fn from(hash: InfoHashV1) -> Self {
+        Self::V1(hash)
+    }
+}
+
+impl From<InfoHashV2> for InfoHash {
+    fn from(hash: InfoHashV2) -> Self {
+        Self::V2(hash)
+    }
+}
+
 /// Twenty bytes a peer chose for itself; ours start with `-SW0100-` (BEP 20).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerId(pub [u8; 20]);
