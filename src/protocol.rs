@@ -14,6 +14,9 @@ pub mod frame;
 /// A connection's receive buffer.
 pub mod reader;
 
+/// What peers say, whatever the dialect.
+pub mod message;
+
 /// Messages between peers in the native dialect.
 pub mod native;
 
