@@ -194,6 +194,10 @@ pub struct TrackerConfig {
     /// How often a peer is to ask for more peers (`--interval`). Default: 30 s. Zero is refused.
     pub interval: Duration,
 
+    /// How often a BitTorrent client is to announce itself (`--announce-interval`); it is dropped
+    /// after three, but not within 15 minutes. Default: 2 min. Zero is refused.
+    pub announce_interval: Duration,
+
     /// Most torrents known at once (`--max-torrents`). Default: 1,000,000. Zero is refused.
     pub max_torrents: usize,
 
@@ -213,6 +217,7 @@ impl Default for TrackerConfig {
             keepalive: Duration::from_secs(5),
             expire: Duration::from_secs(15),
             interval: Duration::from_secs(30),
+            announce_interval: Duration::from_mins(2),
             max_torrents: 1_000_000,
             max_peers: 1_000_000,
             max_per_ip: 10_000,

@@ -6,15 +6,18 @@
 
 use std::collections::BTreeSet;
 use swarmlet::ids::{hex, unhex};
+use swarmlet::protocol::announce::Family;
 use swarmlet::protocol::frame::{
     Frame, MAX_BODY, MAX_DATAGRAM, MAX_FRAME, PEER_MAGIC, TRACKER_MAGIC,
 };
 use swarmlet::protocol::message::Message as PeerMessage;
 use swarmlet::protocol::msgpack::MAX_DEPTH;
+use swarmlet::protocol::tracker_http::{AnnounceQuery, PeersAs, read_announce_answer};
 use swarmlet::protocol::tracker_native::{
     HELLO_LENGTH, Message, Packet, put_beat, put_candidate, put_peer, read_beats, read_candidates,
     read_peers,
 };
+use swarmlet::protocol::tracker_udp::{Answer as UdpAnswer, Request as UdpRequest};
 
 const PAGE: &str = include_str!("../PROTOCOL.md");
 
@@ -120,7 +123,13 @@ fn tracker_half() -> &'static str {
 
 /// A half's examples: a message's name and its bytes.
 fn examples(half: &str) -> Vec<(String, Vec<u8>)> {
-    let blocks = half.split("```hex ").skip(1);
+    examples_tagged(half, "hex")
+}
+
+/// The blocks with a tag: the word behind it and the bytes.
+fn examples_tagged(half: &str, tag: &str) -> Vec<(String, Vec<u8>)> {
+    let fence = format!("```{tag} ");
+    let blocks = half.split(&fence).skip(1);
     let examples = blocks.map(|block| {
         let (word, rest) = block.split_once('\n').expect("a fence ends its line");
         let (lines, _) = rest.split_once("```").expect("a fence is closed");
@@ -221,6 +230,43 @@ fn every_example_with_a_tracker_is_decoded_and_encoded_again_byte_for_byte() {
         }
         assert_eq!(hex(&out), hex(&bytes), "{word}");
     }
+}
+
+#[test]
+fn every_example_of_bittorrents_datagrams_is_decoded_and_encoded_again() {
+    let examples = examples_tagged(PAGE, "udp");
+    assert_eq!(examples.len(), 4);
+    for (word, bytes) in examples {
+        let mut out = Vec::new();
+        if word == "question" {
+            let (head, request) = UdpRequest::read(&bytes).expect("a question");
+            request.put(head, &mut out);
+        } else {
+            let (transaction, answer) = UdpAnswer::read(&bytes, Family::V4).expect("an answer");
+            answer.put(transaction, Family::V4, &mut out);
+        }
+        assert_eq!(hex(&out), hex(&bytes), "{word}");
+    }
+}
+
+#[test]
+fn the_examples_of_http_are_understood() {
+    let block = |word: &str| {
+        let (_, rest) = PAGE.split_once(&format!("```http {word}\n")).expect("an example");
+        rest.split_once("\n```").expect("a fence is closed").0
+    };
+    let (_, rest) = block("question").split_once('?').expect("a query");
+    let (query, _) = rest.split_once(' ').expect("a version");
+    let asked = AnnounceQuery::read(query.as_bytes()).expect("an announce");
+    assert_eq!((asked.announce.port, asked.announce.left), (20007, 1000));
+    let mut parts = block("answer").split("\\x");
+    let mut body = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        body.extend(unhex(&part[..2]).expect("two digits"));
+        body.extend(&part.as_bytes()[2..]);
+    }
+    let answer = read_announce_answer(&body).expect("an answer");
+    assert_eq!(answer.encode(PeersAs::Compact), body);
 }
 
 #[test]

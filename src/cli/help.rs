@@ -34,6 +34,7 @@ Commands: create PATH, show FILE, magnet FILE, list, verify FILE
 /// The first screen of `tracker --help`.
 pub const TRACKER: &str = "\
 Tell peers of each other, and keep the catalogue of what they share.
+BitTorrent clients are answered too, at http://HOST:PORT/announce and udp://.
 
   tracker                          for peers on this machine: 127.0.0.1:6969
   tracker --listen 0.0.0.0:6969    for peers on other machines too
@@ -42,6 +43,7 @@ Tell peers of each other, and keep the catalogue of what they share.
   --keepalive TIME           how often a peer says that it is there (5s)
   --expire TIME              how long a silent peer stays listed (15s)
   --interval TIME            how often a peer asks for more peers (30s)
+  --announce-interval TIME   how often a BitTorrent client announces itself (2m)
   --max-torrents N, --max-peers N, --max-per-ip N
   --json                     events as JSON lines on stdout
   -q, -v, -vv                errors only; more of the log; all of it
