@@ -18,7 +18,7 @@ use super::what::What;
 use crate::bitfield::Bitfield;
 use crate::config::{IoMode, PeerConfig, TrackerAddr};
 use crate::ids::{InfoHashV2, PeerId, PieceIndex};
-use crate::metainfo::build::{BuildOptions, build};
+use crate::metainfo::build::{BuildOptions, announce_tier, build};
 use crate::metainfo::draft::Version;
 use crate::metainfo::magnet::Magnet;
 use crate::metainfo::{Metainfo, MetainfoError};
@@ -177,8 +177,10 @@ fn seed(
         HashOptions { piece_length: context.config.piece_length, version: Version::Hybrid };
     let mut progress = |done, total| say(State::Verifying { done, total });
     let draft = hash_path(path, &options, &mut progress)?;
+    let trackers: Vec<String> = context.trackers.iter().map(ToString::to_string).collect();
     let build_options = BuildOptions {
-        native_trackers: context.trackers.iter().map(ToString::to_string).collect(),
+        trackers: trackers.iter().map(|tracker| announce_tier(tracker)).collect(),
+        native_trackers: trackers,
         created_by: Some(super::create::CREATED_BY.to_owned()),
         ..BuildOptions::default()
     };

@@ -23,7 +23,7 @@ pub struct CreateArgs {
     pub output: Option<PathBuf>,
 
     /// a tracker: HOST:PORT of ours, or the URL of another; repeatable
-    #[argh(option, short = 't', arg_name = "url")]
+    #[argh(option, short = 't', arg_name = "url", from_str_fn(tracker_or_url))]
     pub tracker: Vec<String>,
 
     /// piece length (512KiB, growing above 1 GiB)
@@ -49,6 +49,14 @@ pub struct CreateArgs {
     /// no progress
     #[argh(switch, short = 'q')]
     pub quiet: bool,
+}
+
+/// A URL as it is; a tracker of ours with its port.
+fn tracker_or_url(text: &str) -> Result<String, String> {
+    if text.contains("://") {
+        return Ok(text.to_owned());
+    }
+    tracker_addr(text).map(|tracker| tracker.to_string())
 }
 
 impl CreateArgs {
