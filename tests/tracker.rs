@@ -672,3 +672,18 @@ fn http_strangers_are_bounded_and_told_why() {
     assert_eq!(heads, 501, "every request is answered, also beyond what a turn does");
     assert!(said.ends_with(b"Connection: close\r\n\r\n"), "a HEAD has no body");
 }
+
+#[test]
+fn connections_that_are_only_kept_give_way_to_newcomers() {
+    let tracker = Running::any();
+    let mut kept = Vec::new();
+    for n in 0..600 {
+        let mut stream = TcpStream::connect(tracker.addr).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        let mut start = [0; 15];
+        stream.read_exact(&mut start).unwrap_or_else(|e| panic!("connection {n}: {e}"));
+        assert_eq!(&start, b"HTTP/1.1 200 OK");
+        kept.push(stream);
+    }
+}
