@@ -17,6 +17,9 @@ mod entries;
 /// Why a torrent is refused.
 pub mod error;
 
+/// Asks for, gives and checks parts of Merkle trees (BEP 52 hash requests).
+pub mod hash_proof;
+
 /// Reads `info`: the part of a torrent that its hash covers.
 mod info;
 
