@@ -33,6 +33,27 @@ pub mod handshake;
 /// Messages between peers in BitTorrent.
 pub mod bittorrent;
 
+/// One connection's dialect at work.
+pub mod speech;
+
+/// The two languages of one engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Dialect {
+    /// Our own: [`native`].
+    Native,
+    /// BEP 3 and its companions: [`bittorrent`].
+    BitTorrent,
+}
+
+impl std::fmt::Display for Dialect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Native => "native",
+            Self::BitTorrent => "BitTorrent",
+        })
+    }
+}
+
 /// Bytes that are no message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {

@@ -7,7 +7,7 @@
 
 use crate::ids::{InfoHashV2, PeerId};
 use crate::metainfo::{Metainfo, MetainfoError};
-use crate::node::connection::{Opening, Refused};
+use crate::node::opening::{Opening, Refused};
 use crate::protocol::message::{Hello, MAX_CHUNK, Message, VERSION};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
