@@ -20,6 +20,9 @@ pub mod native;
 /// Messages between a peer and a tracker in the native dialect.
 pub mod tracker_native;
 
+/// URLs of trackers and web seeds.
+pub mod url;
+
 /// Bytes that are no message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
