@@ -54,7 +54,7 @@ use crate::logic::picker::Policy;
 use crate::logic::rate::Rate;
 use crate::logic::swarm::{Params, PeerStatus, Swarm};
 use crate::metainfo::Metainfo;
-use crate::protocol::native::Message;
+use crate::protocol::message::Message;
 use crate::storage::Storage;
 use crate::threadpool::ThreadPool;
 use coordinator::Wires;

@@ -11,6 +11,7 @@
 
 use super::is_local;
 use crate::clock::Moment;
+use crate::protocol::announce::Event;
 use crate::protocol::url::Url;
 use fastrand::Rng;
 use std::time::Duration;
@@ -49,26 +50,13 @@ pub struct Params {
     pub seed: u64,
 }
 
-/// The occasion of an announce.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Occasion {
-    /// The tracker has not heard of us.
-    Started,
-    /// We have everything now.
-    Completed,
-    /// We leave.
-    Stopped,
-    /// It is time again.
-    Regular,
-}
-
 /// An announce to be made. It is given back with what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announce {
     /// Where.
     pub url: Url,
     /// Why.
-    pub occasion: Occasion,
+    pub event: Event,
     /// What the tracker wants to hear again.
     pub tracker_id: Option<Vec<u8>>,
     tracker: usize,
@@ -180,7 +168,7 @@ impl Announcer {
         tracker.failures = 0;
         tracker.knows_us = true;
         tracker.id = answer.tracker_id.or(tracker.id.take());
-        if announce.occasion == Occasion::Completed {
+        if announce.event == Event::Completed {
             self.completed = Completed::Settled;
         }
         let interval = tracker.obeyed(answer.interval).unwrap_or(USUAL_INTERVAL);
@@ -232,7 +220,7 @@ impl Announcer {
         if self.stopping {
             let at = self.farewells.pop()?;
             self.unconfirmed += 1;
-            return Some(self.announce(at, Occasion::Stopped));
+            return Some(self.announce(at, Event::Stopped));
         }
         if self.asked.is_some() || self.due() > now {
             return None;
@@ -240,12 +228,12 @@ impl Announcer {
         let ready = |&&at: &&usize| self.trackers[at].rests_until <= now;
         let at = *self.tiers.iter().flatten().find(ready)?;
         self.asked = Some(at);
-        let occasion = match (self.trackers[at].knows_us, self.completed) {
-            (false, _) => Occasion::Started,
-            (true, Completed::Due) => Occasion::Completed,
-            (true, _) => Occasion::Regular,
+        let event = match (self.trackers[at].knows_us, self.completed) {
+            (false, _) => Event::Started,
+            (true, Completed::Due) => Event::Completed,
+            (true, _) => Event::None,
         };
-        Some(self.announce(at, occasion))
+        Some(self.announce(at, event))
     }
 
     /// When to ask [`Announcer::next_announce`] again, if nothing else happens.
@@ -281,15 +269,15 @@ impl Announcer {
         }
     }
 
-    fn announce(&self, at: usize, occasion: Occasion) -> Announce {
+    fn announce(&self, at: usize, event: Event) -> Announce {
         let tracker = &self.trackers[at];
         let (url, tracker_id) = (tracker.url.clone(), tracker.id.clone());
-        Announce { url, occasion, tracker_id, tracker: at }
+        Announce { url, event, tracker_id, tracker: at }
     }
 
     /// Takes an announce back; false if what came of it decides nothing any more.
     fn is_awaited(&mut self, announce: &Announce) -> bool {
-        if announce.occasion == Occasion::Stopped {
+        if announce.event == Event::Stopped {
             self.unconfirmed = self.unconfirmed.saturating_sub(1);
             return false;
         }

@@ -10,7 +10,7 @@ use crate::ids::{PieceIndex, Span};
 use crate::logic::PeerKey;
 use crate::logic::pipeline::Pipeline;
 use crate::logic::rate::Rate;
-use crate::protocol::native::BITFIELD_PART;
+use crate::protocol::message::BITFIELD_PART;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -20,7 +20,7 @@ use crate::logic::choker::{Candidate, Choker};
 use crate::logic::picker::{Picker, Policy};
 use crate::logic::rate::Rate;
 use crate::logic::session::{Fault, Session, check_request};
-use crate::protocol::native::{HashRange, Message};
+use crate::protocol::message::{HashRange, Message};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;

@@ -8,7 +8,7 @@ use crate::ids::{PieceIndex, Span};
 use crate::logic::PeerKey;
 use crate::logic::picker::Policy;
 use crate::logic::session::Fault;
-use crate::protocol::native::{HashRange, Message};
+use crate::protocol::message::{HashRange, Message};
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -241,7 +241,7 @@ fn of_several_writers_only_the_liar_is_banned() {
     s.hear(EVE, &Message::Unchoke).unwrap();
     s.chunk(EVE, 0, 16384, 49152);
     s.script.clear();
-    let range = HashRange { root: [0; 32], base: 0, index: 0, count: 4 };
+    let range = HashRange { root: [0; 32], base: 0, index: 0, count: 4, proof: 0 };
     let found = vec![[1; 32], [2; 32], [9; 32], [4; 32]];
     s.act(|swarm, now, out| swarm.on_failed(now, PieceIndex(0), found, Some(range), out));
     assert_eq!(s.script.matches("GetHashes").count(), 2, "{}", s.script);

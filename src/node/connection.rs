@@ -17,7 +17,7 @@ use crate::node::shared::{Connection, Peers, Shared, Torrent, Who};
 use crate::node::socket;
 use crate::protocol::Malformed;
 use crate::protocol::frame::PEER_MAGIC;
-use crate::protocol::native::{
+use crate::protocol::message::{
     Availability, BITFIELD_PART, ErrorMessage, Hello, Message, State, VERSION,
 };
 use crate::protocol::reader::FrameBuffer;

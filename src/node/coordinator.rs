@@ -10,7 +10,7 @@ use crate::node::listener::STACK;
 use crate::node::shared::{Shared, Torrent};
 use crate::node::trackers::TrackerEvent;
 use crate::node::{Event, worker};
-use crate::protocol::native::Message;
+use crate::protocol::message::Message;
 use crossbeam_channel::{Receiver, Sender, select};
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -7,7 +7,8 @@
 
 use crate::geometry::BLOCK_LEN;
 use crate::ids::Span;
-use crate::protocol::native::{MAX_CHUNK, Message, put_chunk_head};
+use crate::protocol::message::{MAX_CHUNK, Message};
+use crate::protocol::native::put_chunk_head;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

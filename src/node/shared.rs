@@ -25,7 +25,7 @@ use crate::node::leaves::LeafCache;
 use crate::node::outbox::{Outbox, Pushed};
 use crate::node::socket::Parked;
 use crate::node::{EVENTS, Event};
-use crate::protocol::native::{ErrorMessage, Message};
+use crate::protocol::message::{ErrorMessage, Message};
 use crate::storage::Storage;
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;

@@ -9,7 +9,7 @@
 use crate::node::outbox::{Frame, Next};
 use crate::node::shared::{Connection, Shared};
 use crate::node::socket::{Until, send_now};
-use crate::protocol::native::MAX_CHUNK;
+use crate::protocol::message::MAX_CHUNK;
 use crate::storage::StorageError;
 use std::cell::RefCell;
 use std::io;

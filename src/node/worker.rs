@@ -15,7 +15,7 @@ use crate::node::leaves::{answer_hashes, on_hashes};
 use crate::node::shared::{Connection, Shared};
 use crate::protocol::Malformed;
 use crate::protocol::frame::announced_length;
-use crate::protocol::native::{MAX_CHUNK, Message};
+use crate::protocol::message::{MAX_CHUNK, Message};
 use crate::protocol::reader::FrameBuffer;
 use std::io::{self, Read};
 use std::sync::Arc;

@@ -99,7 +99,7 @@ impl FrameBuffer {
 mod tests {
     use super::*;
     use crate::ids::PieceIndex;
-    use crate::protocol::native::Message;
+    use crate::protocol::message::Message;
 
     fn feed(buffer: &mut FrameBuffer, bytes: &[u8]) {
         let room = buffer.room();

@@ -121,18 +121,15 @@ impl Url {
         Self::parse(&format!("{}{target}", self.origin()))
     }
 
-    /// The URL of the same tracker's scrape (BEP 48): for HTTP the last part of the path begins
-    /// with `announce`, which becomes `scrape`. For UDP it is the same URL. `None` when the path
-    /// does not lend itself to that.
-    pub fn scrape(&self) -> Option<Self> {
-        if self.scheme == Scheme::Udp {
-            return Some(self.clone());
-        }
-        let path_end = self.target.find('?').unwrap_or(self.target.len());
-        let (path, query) = self.target.split_at(path_end);
-        let (folder, last) = path.rsplit_once('/')?;
-        let rest = last.strip_prefix("announce")?;
-        Some(Self { target: format!("{folder}/scrape{rest}{query}"), ..self.clone() })
+    /// The same with more at the end of the query.
+    #[must_use]
+    pub fn with_query(&self, more: &str) -> Self {
+        let joint = match self.target.find('?') {
+            None => "?",
+            Some(_) if self.target.ends_with(['?', '&']) => "",
+            Some(_) => "&",
+        };
+        Self { target: format!("{}{joint}{more}", self.target), ..self.clone() }
     }
 
     /// Scheme, host and port: a name for people that keeps a passkey to itself.
@@ -259,19 +256,14 @@ mod tests {
     }
 
     #[test]
-    fn the_scrape_of_an_announce_stands_beside_it() {
-        // The examples of BEP 48.
-        let check = |announce: &str, expected: Option<&str>| {
-            let scrape = Url::parse(announce).unwrap().scrape().map(|url| url.to_string());
-            assert_eq!(scrape.as_deref(), expected, "{announce}");
+    fn a_query_grows_at_its_end() {
+        let check = |url: &str, expected: &str| {
+            assert_eq!(Url::parse(url).unwrap().with_query("x=1").to_string(), expected);
         };
-        check("http://example.com/announce", Some("http://example.com/scrape"));
-        check("http://example.com/x/announce", Some("http://example.com/x/scrape"));
-        check("http://example.com/announce.php", Some("http://example.com/scrape.php"));
-        check("http://example.com/a", None);
-        check("http://example.com/announce?x2%0644", Some("http://example.com/scrape?x2%0644"));
-        check("http://example.com/x%064announce", None);
-        check("udp://example.com:1", Some("udp://example.com:1"));
+        check("http://t/announce", "http://t/announce?x=1");
+        check("http://t/announce?k=v", "http://t/announce?k=v&x=1");
+        check("http://t/announce?k=v&", "http://t/announce?k=v&x=1");
+        check("http://t/announce?", "http://t/announce?x=1");
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl Talk {
     fn check(&mut self, transcript: &[&str]) -> &mut Self {
         let mut lines = Vec::new();
         while let Some(announce) = self.announcer.next_announce(self.now) {
-            lines.push(format!("> {} {:?}", announce.url.host, announce.occasion));
+            lines.push(format!("> {} {:?}", announce.url.host, announce.event));
             self.asked.push(announce);
             assert!(lines.len() < 99);
         }
@@ -78,7 +78,7 @@ const C: &str = "http://c/announce";
 fn the_first_announce_is_started_and_the_next_comes_after_the_interval() {
     let mut talk = Talk::new(&[&[A]]);
     talk.check(&["> a Started"]).check(&[]).interval(1800).check(&[]);
-    talk.check_wait(1800).check(&["> a Regular"]).interval(900).check_wait(900);
+    talk.check_wait(1800).check(&["> a None"]).interval(900).check_wait(900);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn who_answers_moves_to_the_front_of_its_tier() {
     let second = talk.announcer.next_announce(at(0)).unwrap();
     talk.asked.push(second.clone());
     talk.interval(1800).check_wait(1800);
-    talk.check(&[&format!("> {} Regular", second.url.host)]).fail();
+    talk.check(&[&format!("> {} None", second.url.host)]).fail();
     talk.check(&[&format!("> {} Started", first.url.host)]);
 }
 
@@ -145,7 +145,7 @@ fn a_tracker_that_fails_is_asked_ever_more_rarely() {
         assert!((usual * 0.75..=usual * 1.25).contains(&waited), "{waited} for {usual}");
     }
     // An answer, and the next failure is the first again.
-    talk.check(&["> a Started"]).interval(60).check_wait(60).check(&["> a Regular"]).fail();
+    talk.check(&["> a Started"]).interval(60).check_wait(60).check(&["> a None"]).fail();
     assert!(talk.wait() < Duration::from_secs(7));
 }
 
@@ -170,7 +170,7 @@ fn completed_is_said_at_once_and_once() {
     talk.wait();
     talk.check(&["> a Completed"]).interval(1800);
     talk.announcer.on_report(true, false);
-    talk.check(&[]).check_wait(1800).check(&["> a Regular"]);
+    talk.check(&[]).check_wait(1800).check(&["> a None"]);
 }
 
 #[test]
@@ -186,14 +186,14 @@ fn what_was_complete_at_the_start_is_never_completed() {
     let mut talk = Talk::with(&[&[A]], true);
     talk.announcer.on_report(true, false);
     talk.check(&["> a Started"]).interval(1800).check(&[]).check_wait(1800);
-    talk.check(&["> a Regular"]);
+    talk.check(&["> a None"]);
 }
 
 #[test]
 fn stopped_goes_to_everyone_who_may_know_of_us() {
     let mut talk = Talk::new(&[&[A], &[B], &[C]]);
     talk.check(&["> a Started"]).interval(60).check_wait(60);
-    talk.check(&["> a Regular"]).fail().check(&["> b Started"]);
+    talk.check(&["> a None"]).fail().check(&["> b Started"]);
     talk.announcer.on_stop();
     assert_eq!(talk.announcer.deadline(), Some(Moment::START));
     // B may have heard us; C has not.
@@ -221,9 +221,9 @@ fn who_needs_peers_asks_again_after_the_min_interval() {
     let answer = Answer { interval: Some(1800), min_interval: Some(300), tracker_id: None };
     talk.answer(answer.clone());
     talk.announcer.on_report(false, true);
-    talk.check_wait(300).check(&["> a Regular"]).answer(answer);
+    talk.check_wait(300).check(&["> a None"]).answer(answer);
     talk.announcer.on_report(false, false);
-    talk.check_wait(1800).check(&["> a Regular"]).interval(1800);
+    talk.check_wait(1800).check(&["> a None"]).interval(1800);
     // Without one, half of the interval is kept.
     talk.announcer.on_report(false, true);
     talk.check_wait(900);
@@ -251,7 +251,7 @@ fn a_tracker_id_is_sent_back_until_another_comes() {
     assert_eq!(talk.asked[0].tracker_id, None);
     talk.answer(Answer { tracker_id: Some(b"x".to_vec()), ..Answer::default() });
     talk.wait();
-    talk.check(&["> a Regular"]);
+    talk.check(&["> a None"]);
     assert_eq!(talk.asked[0].tracker_id.as_deref(), Some(&b"x"[..]));
     talk.interval(60);
     talk.announcer.on_stop();
@@ -263,7 +263,7 @@ fn a_tracker_id_is_sent_back_until_another_comes() {
 fn a_time_scale_divides_intervals_and_not_the_rest_after_a_failure() {
     let params = Params { tiers: vec![vec![A.into()]], complete: false, time_scale: 60.0, seed: 1 };
     let mut talk = Talk { announcer: Announcer::new(params), now: at(0), asked: Vec::new() };
-    talk.check(&["> a Started"]).interval(1800).check_wait(30).check(&["> a Regular"]).fail();
+    talk.check(&["> a Started"]).interval(1800).check_wait(30).check(&["> a None"]).fail();
     assert!(talk.wait() > Duration::from_secs(3));
 }
 
