@@ -257,8 +257,8 @@ impl Board {
 /// Which trackers answer: each change is told once, however many torrents meet it.
 #[derive(Debug, Default)]
 struct Standing {
-    /// Trackers that have answered.
-    found: HashSet<String>,
+    /// Trackers that were said to answer.
+    up: HashSet<String>,
     /// Why a tracker does not answer, for each entry that met it.
     lost: HashMap<String, HashMap<u64, String>>,
     /// What a tracker warned of last.
@@ -272,12 +272,12 @@ impl Standing {
         entry: u64,
         warning: Option<String>,
     ) -> Vec<AnnounceEvent> {
-        let is_new = self.found.insert(tracker.to_owned());
-        let met = self.lost.get_mut(tracker);
-        let is_back = met.is_some_and(|all| all.remove(&entry).is_some() && all.is_empty());
+        if let Some(all) = self.lost.get_mut(tracker) {
+            all.remove(&entry);
+        }
         let tracker = tracker.to_owned();
         let mut events = Vec::new();
-        if is_new || is_back {
+        if self.up.insert(tracker.clone()) {
             events.push(AnnounceEvent::Found { tracker: tracker.clone() });
         }
         if let Some(text) = warning {
@@ -289,11 +289,16 @@ impl Standing {
         events
     }
 
+    /// One torrent may be refused for ever while others are welcome: that is told once too.
     fn on_failure(&mut self, tracker: &str, entry: u64, why: String) -> Option<AnnounceEvent> {
         let all = self.lost.entry(tracker.to_owned()).or_default();
-        let is_known = all.values().any(|other| *other == why);
-        all.insert(entry, why.clone());
-        (!is_known).then(|| AnnounceEvent::Lost { tracker: tracker.to_owned(), why })
+        let others_know = all.values().any(|other| *other == why);
+        let before = all.insert(entry, why.clone());
+        if before.as_ref() == Some(&why) || (others_know && !self.up.contains(tracker)) {
+            return None;
+        }
+        self.up.remove(tracker);
+        Some(AnnounceEvent::Lost { tracker: tracker.to_owned(), why })
     }
 
     fn forget(&mut self, entry: u64) {
@@ -369,8 +374,12 @@ mod tests {
             board.on_result(NOW, &job, Ok(Announced::default()));
         }
         all.extend(jobs(&mut board));
-        let expected =
-            ["1 http://a/ Started", "1 udp://u:1 Started", "9 http://a/ Started", "9 udp://u:1 Started"];
+        let expected = [
+            "1 http://a/ Started",
+            "1 udp://u:1 Started",
+            "9 http://a/ Started",
+            "9 udp://u:1 Started",
+        ];
         let mut lines = lines(&all);
         lines.sort_unstable();
         assert_eq!(lines, expected);
@@ -435,7 +444,7 @@ mod tests {
         let good = || Ok(Announced { warning: Some("old\nclient".into()), ..Announced::default() });
         let found = AnnounceEvent::Found { tracker: tracker.clone() };
         let warning = AnnounceEvent::Warning { tracker, text: "old client".into() };
-        assert_eq!(round(&mut board, good), [found.clone(), warning, found]);
+        assert_eq!(round(&mut board, good), [found, warning]);
         assert_eq!(round(&mut board, good), []);
     }
 
