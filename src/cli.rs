@@ -162,8 +162,7 @@ pub fn on_tracker_listening(
         let tier = announce_tier(&format!("{host}:{}", at.port()));
         env.screen.line(&format!("BitTorrent clients: {}", tier.join(", ")))?;
     }
-    let start =
-        Event::Start { name: None, info_hash_v1: None, info_hash_v2: None, port: at.port() };
+    let start = Event::Start { name: None, hashes: json::Hashes::default(), port: at.port() };
     events.emit(env.clock.now(), &start)
 }
 
