@@ -33,6 +33,9 @@ pub mod handshake;
 /// Messages between peers in BitTorrent.
 pub mod bittorrent;
 
+/// Which program a peer id belongs to.
+pub mod client_name;
+
 /// Bytes that are no message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
@@ -80,7 +83,7 @@ pub enum Malformed {
         length: u64,
     },
     /// A BitTorrent message of a length that its kind cannot have.
-    #[error("a {message} message of {got} bytes where {} expected", expected(*least, *most))]
+    #[error("message '{message}': {got} bytes where {} expected", expected(*least, *most))]
     Length {
         /// The message's name in its BEP.
         message: &'static str,
@@ -92,7 +95,7 @@ pub enum Malformed {
         most: usize,
     },
     /// Hashes (BEP 52) that are not 32 bytes each.
-    #[error("a hashes message of {got} bytes, whose last hash is cut")]
+    #[error("message 'hashes': {got} bytes, so its last hash is cut")]
     CutHash {
         /// Bytes, the message's id included.
         got: usize,
@@ -106,7 +109,7 @@ pub enum Malformed {
         extension: &'static str,
     },
     /// A message whose dictionary is no bencode.
-    #[error("a {message} message that is no bencode: {error}")]
+    #[error("message '{message}' is no bencode: {error}")]
     Bencode {
         /// The message's name in its BEP.
         message: &'static str,
@@ -114,13 +117,13 @@ pub enum Malformed {
         error: BencodeError,
     },
     /// A message whose bencode is a number, a string or a list.
-    #[error("a {message} message that is no dictionary")]
+    #[error("message '{message}' is no dictionary")]
     NoDictionary {
         /// The message's name in its BEP.
         message: &'static str,
     },
     /// A message whose dictionary lacks what makes it one.
-    #[error("a {message} message without a valid `{field}`")]
+    #[error("message '{message}' without a valid '{field}'")]
     Field {
         /// The message's name in its BEP.
         message: &'static str,
