@@ -36,6 +36,9 @@ pub mod bittorrent;
 /// Which program a peer id belongs to.
 pub mod client_name;
 
+/// Answers to openings in cipher.
+pub mod mse;
+
 /// Bytes that are no message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
