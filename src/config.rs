@@ -23,6 +23,8 @@ pub struct PeerConfig {
     /// Trackers of the native dialect (`--tracker`), asked all at once.
     /// Default: `127.0.0.1:6969`. Empty: no tracker, only [`PeerConfig::peers`].
     pub trackers: Vec<TrackerAddr>,
+    /// URLs of BitTorrent trackers.
+    pub announce_urls: Vec<String>,
 
     /// Address to listen on, and the source of everything outgoing (`--bind`).
     /// Default: any (`0.0.0.0`), or `127.0.0.1` when every tracker is on the loopback.
@@ -93,6 +95,7 @@ impl Default for PeerConfig {
     fn default() -> Self {
         Self {
             trackers: vec![TrackerAddr::default()],
+            announce_urls: Vec::new(),
             bind: Ipv4Addr::LOCALHOST.into(),
             port: PortChoice::FirstFree(PEER_PORTS),
             download_dir: "downloads".into(),
