@@ -153,6 +153,15 @@ fn all_trackers_of_a_magnet_are_asked_at_once() {
 }
 
 #[test]
+fn who_does_not_answer_in_time_is_named() {
+    let (mute, _socket) = silent();
+    let tiers = [vec![mute.clone()]];
+    let found = ask_once(&me(), &[InfoHashV1([1; 20])], &tiers, Duration::from_millis(50));
+    let origin = mute.strip_suffix("/announce").unwrap().to_string();
+    assert_eq!(found.failures, [(origin, "no answer in time".to_string())]);
+}
+
+#[test]
 fn without_trackers_nobody_is_waited_for() {
     let began = Instant::now();
     assert_eq!(ask_once(&me(), &[InfoHashV1([1; 20])], &[], PATIENCE), FoundPeers::default());
