@@ -279,8 +279,9 @@ fn understand(name: &str, value: &str, head: &mut Head, how: &mut How) -> Result
             head.length = Some(length);
         }
         "transfer-encoding" if value.eq_ignore_ascii_case("chunked") => how.chunked = true,
-        "transfer-encoding" if !value.eq_ignore_ascii_case("identity") => how.compressed = true,
-        "content-encoding" if !value.eq_ignore_ascii_case("identity") => how.compressed = true,
+        "transfer-encoding" | "content-encoding" if !value.eq_ignore_ascii_case("identity") => {
+            how.compressed = true;
+        }
         "content-range" => head.range = content_range(value),
         "location" => how.location = Some(value.to_owned()),
         _ => {}

@@ -22,8 +22,8 @@ fn tracker() -> (String, Receiver<AnnounceQuery>) {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let lines = BufReader::new(&stream).lines().map_while(Result::ok);
-            let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
-            let query = head[0].split(['?', ' ']).nth(2).unwrap();
+            let question: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+            let query = question[0].split(['?', ' ']).nth(2).unwrap();
             assert!(query.starts_with("k=v&"), "{query}");
             let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n");
             let _ = stream.write_all(&answer().encode(PeersAs::Compact));
