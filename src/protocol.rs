@@ -3,7 +3,8 @@
 //! [`frame`] cuts a stream into frames, [`native`] gives the frames between peers their meaning,
 //! [`tracker_native`] those between a peer and a tracker. "Need more bytes" is `Ok(None)`, never
 //! an error; [`Malformed`] means that these bytes are no message and closes the connection.
-//! PROTOCOL.md shows every message byte by byte. No sockets and no files here.
+//! [`tracker_udp`] and [`tracker_http`] are what BitTorrent says to trackers; both carry one
+//! [`announce`]. PROTOCOL.md shows every message byte by byte. No sockets and no files here.
 
 /// Where a MessagePack value ends.
 pub mod msgpack;
@@ -22,6 +23,18 @@ pub mod native;
 
 /// Messages between a peer and a tracker in the native dialect.
 pub mod tracker_native;
+
+/// URLs of trackers and web seeds.
+pub mod url;
+
+/// What an announce says, over HTTP or UDP.
+pub mod announce;
+
+/// Datagrams between a peer and a BitTorrent tracker.
+pub mod tracker_udp;
+
+/// Queries and answers between a peer and a BitTorrent tracker over HTTP.
+pub mod tracker_http;
 
 /// Bytes that are no message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

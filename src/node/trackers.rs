@@ -12,8 +12,12 @@ pub mod calls;
 /// What to say to one tracker, and when.
 pub mod link;
 
+/// One HTTP GET, for announces, scrapes and web seeds.
+pub mod http;
+
 mod errand;
 mod heartbeat;
+mod host;
 
 pub use heartbeat::{Heartbeat, HeartbeatConfig};
 
