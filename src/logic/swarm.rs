@@ -26,6 +26,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// Sources over HTTP.
+pub mod web;
+
 /// How long a request may stay unanswered before others are asked.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -119,6 +122,7 @@ pub struct Swarm {
     addresses: HashMap<PeerKey, SocketAddr>,
     sources: HashSet<SocketAddr>,
     down: Rate,
+    web: web::WebSeeds,
     params: Params,
     stopped: bool,
 }
@@ -137,6 +141,7 @@ impl Swarm {
             addresses: HashMap::new(),
             sources: HashSet::new(),
             down: Rate::over(Duration::from_secs(2)),
+            web: web::WebSeeds::default(),
             params,
             stopped: false,
         }
@@ -477,6 +482,9 @@ impl Swarm {
     }
 
     fn ban(&mut self, now: Moment, peer: PeerKey, piece: PieceIndex, out: &mut Vec<Action>) {
+        if self.web.on_banned(peer, piece) {
+            return;
+        }
         let Some(&address) = self.addresses.get(&peer) else { return };
         out.push(Action::Ban(address, piece));
         // It may have come back under another number since.
