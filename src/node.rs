@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | `listener` | 1 | accept |
 //! | `peer-<addr>` | 1 per connection | socket read |
+//! | `webseed-<n>` | up to 4 per torrent | an HTTP answer |
 //! | `upload-<n>` | 4 | the job channel |
 //! | `writable` | 1 | poll over the sockets that took no more |
 //! | `verify` | 1 | finished pieces |
@@ -40,6 +41,8 @@ pub mod trackers;
 pub mod uploads;
 /// Hashes finished pieces.
 pub mod verifier;
+/// Sources over HTTP.
+pub mod web_seed;
 /// Reads one connection.
 pub mod worker;
 
@@ -301,6 +304,7 @@ impl Node {
         });
         self.shared.torrents.lock().insert(info_hash, torrent.clone());
         self.heartbeat.nudge();
+        web_seed::start(&self.shared, &torrent);
         torrent
     }
 
