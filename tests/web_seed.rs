@@ -249,9 +249,9 @@ fn a_server_without_ranges_will_do_for_small_files() {
     let server = Server::start(&scratch.0.join("src"), Manner::Whole);
     let fetched = fetch(&path, &[server.url("")], &scratch.0.join("out"));
     assert_eq!(fetched, 100_005);
-    (0..5).for_each(|n| {
-        check_same(&path.join(n.to_string()), &scratch.0.join(format!("out/small/{n}")))
-    });
+    for n in 0..5 {
+        check_same(&path.join(n.to_string()), &scratch.0.join(format!("out/small/{n}")));
+    }
 }
 
 #[test]

@@ -172,9 +172,9 @@ impl Swarm {
         self.down.per_second(now)
     }
 
-    /// How many different peers wrote blocks that were verified.
+    /// How many different peers and web seeds wrote blocks that were verified.
     pub fn sources(&self) -> usize {
-        self.sources.len()
+        self.sources.len() + self.web.of_use()
     }
 
     /// Whether an upload slot is free.
@@ -353,6 +353,7 @@ impl Swarm {
     pub fn on_verified(&mut self, now: Moment, piece: PieceIndex, out: &mut Vec<Action>) {
         for writer in self.picker.on_verified(piece).into_iter().flatten() {
             self.sources.extend(self.addresses.get(&writer));
+            self.web.on_verified(writer);
         }
         for (&peer, session) in &self.sessions {
             if !session.have().has(piece) {

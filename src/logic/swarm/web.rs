@@ -12,7 +12,7 @@ use crate::clock::Moment;
 use crate::ids::{PieceIndex, Span};
 use crate::logic::PeerKey;
 use crate::protocol::message::Message;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a web seed is to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,12 +38,28 @@ struct WebSeed {
 
 /// The web seeds of a torrent.
 #[derive(Debug, Clone, Default)]
-pub(super) struct WebSeeds(BTreeMap<PeerKey, WebSeed>);
+pub(super) struct WebSeeds {
+    seeds: BTreeMap<PeerKey, WebSeed>,
+    /// Those that wrote blocks which were verified, gone or not.
+    of_use: BTreeSet<PeerKey>,
+}
 
 impl WebSeeds {
+    /// A block that this source wrote was verified.
+    pub(super) fn on_verified(&mut self, writer: PeerKey) {
+        if self.seeds.contains_key(&writer) {
+            self.of_use.insert(writer);
+        }
+    }
+
+    /// How many wrote blocks that were verified.
+    pub(super) fn of_use(&self) -> usize {
+        self.of_use.len()
+    }
+
     /// A web seed sent wrong bytes; false if it is none of them.
     pub(super) fn on_banned(&mut self, peer: PeerKey, piece: PieceIndex) -> bool {
-        let seed = self.0.get_mut(&peer);
+        let seed = self.seeds.get_mut(&peer);
         seed.map(|seed| seed.banned = Some(piece)).is_some()
     }
 }
@@ -51,7 +67,7 @@ impl WebSeeds {
 impl Swarm {
     /// A web seed takes part.
     pub fn on_web_joined(&mut self, peer: PeerKey) {
-        self.web.0.insert(peer, WebSeed::default());
+        self.web.seeds.insert(peer, WebSeed::default());
     }
 
     /// What a web seed is to do, when nothing is asked of it; `most` bytes at once, but at least a
@@ -60,8 +76,8 @@ impl Swarm {
         if self.stopped || self.is_complete() {
             return WebTurn::Done;
         }
-        let is_alone = self.web.0.len() == 1;
-        let Some(seed) = self.web.0.get_mut(&peer) else { return WebTurn::Done };
+        let is_alone = self.web.seeds.len() == 1;
+        let Some(seed) = self.web.seeds.get_mut(&peer) else { return WebTurn::Done };
         if let Some(piece) = seed.banned {
             return WebTurn::Banned(piece);
         }
@@ -94,13 +110,13 @@ impl Swarm {
     /// Whether the rest of a run is still of use: false once others sent it, and once nothing more
     /// is wanted of this web seed.
     pub fn wants_web_run(&self, peer: PeerKey) -> bool {
-        let is_banned = self.web.0.get(&peer).is_none_or(|seed| seed.banned.is_some());
+        let is_banned = self.web.seeds.get(&peer).is_none_or(|seed| seed.banned.is_some());
         !self.stopped && !is_banned && self.picker.is_owed_by(peer)
     }
 
     /// A run ended, be it whole or not: what did not come is wanted again.
     pub fn on_web_run_over(&mut self, now: Moment, peer: PeerKey, out: &mut Vec<Action>) {
-        let run = self.web.0.get_mut(&peer).map(|seed| std::mem::take(&mut seed.run));
+        let run = self.web.seeds.get_mut(&peer).map(|seed| std::mem::take(&mut seed.run));
         let mut again = false;
         for span in run.unwrap_or_default() {
             again |= self.picker.on_void(peer, span);
@@ -113,7 +129,7 @@ impl Swarm {
     /// A web seed is gone for good.
     pub fn on_web_left(&mut self, now: Moment, peer: PeerKey, out: &mut Vec<Action>) {
         self.on_web_run_over(now, peer, out);
-        self.web.0.remove(&peer);
+        self.web.seeds.remove(&peer);
     }
 }
 
@@ -177,7 +193,7 @@ mod tests {
             swarm.on_verified(now, PieceIndex(piece), &mut Vec::new());
         }
         assert_eq!(swarm.next_web_run(WEB, 1), WebTurn::Done);
-        assert_eq!(swarm.fetched(), 4 * 32768);
+        assert_eq!((swarm.fetched(), swarm.sources()), (4 * 32768, 1));
     }
 
     #[test]
