@@ -52,7 +52,7 @@ pub struct Params {
 
 /// An announce to be made. It is given back with what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Announce {
+pub struct Ask {
     /// Where.
     pub url: Url,
     /// Why.
@@ -159,7 +159,7 @@ impl Announcer {
     }
 
     /// A tracker answered.
-    pub fn on_answer(&mut self, now: Moment, announce: &Announce, answer: Answer) {
+    pub fn on_answer(&mut self, now: Moment, announce: &Ask, answer: Answer) {
         if !self.is_awaited(announce) {
             return;
         }
@@ -189,7 +189,7 @@ impl Announcer {
 
     /// A tracker did not answer, or refused. `rest` is how long it wants to be left alone (BEP 31),
     /// if it said so.
-    pub fn on_failed(&mut self, now: Moment, announce: &Announce, rest: Option<Duration>) {
+    pub fn on_failed(&mut self, now: Moment, announce: &Ask, rest: Option<Duration>) {
         if !self.is_awaited(announce) {
             return;
         }
@@ -216,7 +216,7 @@ impl Announcer {
     }
 
     /// The next announce to be made now, if any. It counts as under way until it is given back.
-    pub fn next_announce(&mut self, now: Moment) -> Option<Announce> {
+    pub fn next_announce(&mut self, now: Moment) -> Option<Ask> {
         if self.stopping {
             let at = self.farewells.pop()?;
             self.unconfirmed += 1;
@@ -269,14 +269,14 @@ impl Announcer {
         }
     }
 
-    fn announce(&self, at: usize, event: Event) -> Announce {
+    fn announce(&self, at: usize, event: Event) -> Ask {
         let tracker = &self.trackers[at];
         let (url, tracker_id) = (tracker.url.clone(), tracker.id.clone());
-        Announce { url, event, tracker_id, tracker: at }
+        Ask { url, event, tracker_id, tracker: at }
     }
 
     /// Takes an announce back; false if what came of it decides nothing any more.
-    fn is_awaited(&mut self, announce: &Announce) -> bool {
+    fn is_awaited(&mut self, announce: &Ask) -> bool {
         if announce.event == Event::Stopped {
             self.unconfirmed = self.unconfirmed.saturating_sub(1);
             return false;

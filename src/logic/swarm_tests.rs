@@ -8,6 +8,7 @@ use crate::ids::{PieceIndex, Span};
 use crate::logic::PeerKey;
 use crate::logic::picker::Policy;
 use crate::logic::session::Fault;
+use crate::protocol::Dialect;
 use crate::protocol::message::{HashRange, Message};
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -50,7 +51,12 @@ impl Stage {
     }
 
     fn join(&mut self, peer: PeerKey) {
-        self.swarm.on_joined(self.now, peer, SocketAddr::from(([127, 0, 0, 1], peer.0 as u16)));
+        self.swarm.on_joined(
+            self.now,
+            peer,
+            SocketAddr::from(([127, 0, 0, 1], peer.0 as u16)),
+            Dialect::Native,
+        );
     }
 
     fn hear(&mut self, peer: PeerKey, message: &Message) -> Result<(), Fault> {

@@ -18,7 +18,7 @@ pub mod answer;
 
 pub use answer::{
     AnnounceAnswer, BadAnswer, HttpPeer, PeersAs, ScrapeAnswer, failure, read_announce_answer,
-    read_scrape_answer,
+    read_retry_in, read_scrape_answer,
 };
 pub use query::{AnnounceQuery, BadQuery, read_scrape_query, scrape_query, scrape_url};
 

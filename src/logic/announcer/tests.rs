@@ -10,7 +10,7 @@ fn at(secs: u64) -> Moment {
 struct Talk {
     announcer: Announcer,
     now: Moment,
-    asked: Vec<Announce>,
+    asked: Vec<Ask>,
 }
 
 impl Talk {
@@ -36,7 +36,7 @@ impl Talk {
         self
     }
 
-    fn last(&mut self) -> Announce {
+    fn last(&mut self) -> Ask {
         self.asked.pop().expect("something was announced")
     }
 

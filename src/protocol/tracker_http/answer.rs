@@ -4,6 +4,7 @@ use crate::ids::{InfoHashV1, PeerId};
 use crate::metainfo::bencode::{self, BencodeError, Document, Encoder, MESSAGE, Value};
 use crate::protocol::announce::{Family, Figures, is_dialable, put_compact_of, read_compact};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// A body that holds no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -148,6 +149,19 @@ pub fn read_announce_answer(body: &[u8]) -> Result<AnnounceAnswer, BadAnswer> {
         external_ip: bytes("external ip").and_then(read_ip),
         warning: bytes("warning message").map(text),
     })
+}
+
+/// How long a refusal asks to be left alone (BEP 31): `retry in` is minutes, or `never`, which is
+/// the longest time there is.
+pub fn read_retry_in(body: &[u8]) -> Option<Duration> {
+    let document = bencode::parse(body.trim_ascii_end(), MESSAGE).ok()?;
+    let retry = document.root().get(b"retry in")?;
+    if retry.as_bytes() == Some(b"never") {
+        return Some(Duration::MAX);
+    }
+    let written = retry.as_bytes().and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+    let minutes: i64 = retry.as_int().or(written)?;
+    (minutes > 0).then(|| Duration::from_secs(60_u64.saturating_mul(minutes.unsigned_abs())))
 }
 
 /// The answer to a scrape.

@@ -204,3 +204,17 @@ proptest! {
         prop_assert_eq!((read.announce.info_hash.0, read.announce.peer_id.0), (hash, id));
     }
 }
+
+#[test]
+fn a_refusal_may_say_when_to_come_back() {
+    let check = |body: &[u8], minutes: Option<u64>| {
+        let expected = minutes.map(|minutes| std::time::Duration::from_secs(60 * minutes));
+        assert_eq!(read_retry_in(body), expected);
+    };
+    check(b"d14:failure reason4:busy8:retry ini5ee", Some(5));
+    check(b"d14:failure reason4:busy8:retry in1:5e", Some(5));
+    check(b"d14:failure reason4:busy8:retry ini0ee", None);
+    check(b"d14:failure reason4:busye", None);
+    let never = read_retry_in(b"d14:failure reason4:gone8:retry in5:nevere");
+    assert_eq!(never, Some(std::time::Duration::MAX));
+}
