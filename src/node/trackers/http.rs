@@ -65,6 +65,8 @@ pub struct Head {
     pub length: Option<u64>,
     /// The first and the last byte that the body is (206).
     pub range: Option<(u64, u64)>,
+    /// How long a busy server wants to be left alone, if it says so in seconds (RFC 9110, 10.2.3).
+    pub retry_after: Option<Duration>,
 }
 
 /// Takes a part of the body; an error ends the transfer.
@@ -293,6 +295,7 @@ fn understand(name: &str, value: &str, head: &mut Head, how: &mut How) -> Result
             how.compressed = true;
         }
         "content-range" => head.range = content_range(value),
+        "retry-after" => head.retry_after = retry_after(value),
         "location" => how.location = Some(value.to_owned()),
         _ => {}
     }
@@ -305,6 +308,11 @@ fn content_range(value: &str) -> Option<(u64, u64)> {
     let (first, last) = range.split_once('-')?;
     let (first, last) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
     (first <= last).then_some((first, last))
+}
+
+/// `120`; a date is passed over.
+fn retry_after(value: &str) -> Option<Duration> {
+    value.parse().ok().map(Duration::from_secs)
 }
 
 fn is_redirect(status: u16) -> bool {

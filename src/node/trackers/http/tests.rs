@@ -90,9 +90,21 @@ fn the_head_says_which_part_of_the_whole_the_body_is() {
     let answer =
         b"HTTP/1.1 206 Partial\r\nContent-Range: bytes 5-7/100\r\nContent-Length: 3\r\n\r\nabc";
     let (head, _) = outcome(answer).unwrap();
-    assert_eq!(head, Head { status: 206, length: Some(3), range: Some((5, 7)) });
+    let whole = Head { status: 206, length: Some(3), range: Some((5, 7)), retry_after: None };
+    assert_eq!(head, whole);
     let (head, body) = outcome(b"HTTP/1.1 404 Not Found\r\n\r\nno").unwrap();
     assert_eq!((head.status, &body[..]), (404, &b"no"[..]));
+}
+
+#[test]
+fn a_busy_server_says_for_how_long() {
+    let after = |value: &str| {
+        let answer = format!("HTTP/1.1 503 Busy\r\nRetry-After: {value}\r\n\r\n");
+        outcome(answer.as_bytes()).unwrap().0.retry_after
+    };
+    assert_eq!(after("120"), Some(Duration::from_mins(2)));
+    assert_eq!(after("Fri, 31 Dec 1999 23:59:59 GMT"), None);
+    assert_eq!(after("-1"), None);
 }
 
 #[test]

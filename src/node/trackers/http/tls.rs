@@ -5,6 +5,7 @@
 
 use super::{
     Get, Head, HttpError, Outcome, Sink, USER_AGENT, content_range, is_redirect, left_until,
+    retry_after,
 };
 use std::io::{ErrorKind, Read};
 use std::sync::{Arc, OnceLock};
@@ -32,6 +33,7 @@ pub fn one(ask: &Get<'_>, sink: &mut Sink<'_>) -> Result<Outcome, HttpError> {
         status: response.status().as_u16(),
         length: text("content-length").and_then(|length| length.parse().ok()),
         range: text("content-range").and_then(content_range),
+        retry_after: text("retry-after").and_then(retry_after),
     };
     if let Some(location) = text("location").filter(|_| is_redirect(head.status)) {
         return Ok(Outcome::Elsewhere(location.to_owned()));
