@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | `listener` | 1 | accept |
 //! | `peer-<addr>` | 1 per connection | socket read |
+//! | `webseed-<n>` | up to 4 per torrent | an HTTP answer |
 //! | `upload-<n>` | 4 | the job channel |
 //! | `writable` | 1 | poll over the sockets that took no more |
 //! | `verify` | 1 | finished pieces |
@@ -46,6 +47,8 @@ mod tracking;
 pub mod uploads;
 /// Hashes finished pieces.
 pub mod verifier;
+/// Sources over HTTP.
+pub mod web_seed;
 /// Reads one connection.
 pub mod worker;
 
@@ -337,6 +340,7 @@ impl Node {
         self.shared.torrents.lock().insert(&torrent);
         self.heartbeat.nudge();
         self.announcers.nudge();
+        web_seed::start(&self.shared, &torrent);
         torrent
     }
 
