@@ -157,8 +157,7 @@ pub fn on_tracker_listening(
     if !quiet {
         env.screen.line(&format!("tracker listening on {at}"))?;
     }
-    let start =
-        Event::Start { name: None, info_hash_v1: None, info_hash_v2: None, port: at.port() };
+    let start = Event::Start { name: None, hashes: json::Hashes::default(), port: at.port() };
     events.emit(env.clock.now(), &start)
 }
 

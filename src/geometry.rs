@@ -26,6 +26,8 @@ pub struct Geometry {
     /// The pieces that are shorter than the others, in order.
     short: Vec<(PieceIndex, u32)>,
     total: u64,
+    /// A hybrid's bytes as v1 peers count them, pads included.
+    padded: Option<u64>,
 }
 
 /// A geometry that cannot be.
@@ -53,7 +55,8 @@ impl Geometry {
         if piece_length == 0 || piece_length > MAX_PIECE_LEN {
             return Err(GeometryError::PieceLength(piece_length.into()));
         }
-        let mut geometry = Self { piece_length, pieces: 0, short: Vec::new(), total: 0 };
+        let mut geometry =
+            Self { piece_length, pieces: 0, short: Vec::new(), total: 0, padded: None };
         for length in files {
             let count = length.div_ceil(u64::from(piece_length));
             let pieces = u64::from(geometry.pieces)
@@ -68,6 +71,23 @@ impl Geometry {
             }
         }
         Ok(geometry)
+    }
+
+    /// The same for a hybrid, whose files and pads are one run of `padded` bytes for v1 peers.
+    #[must_use]
+    pub fn with_pads(mut self, padded: u64) -> Self {
+        self.padded = Some(padded);
+        self
+    }
+
+    /// The length of a piece as BitTorrent peers may ask for it: that of a hybrid goes on in zeros
+    /// where the next file is aligned by a pad (BEP 47).
+    pub fn padded_length_of(&self, piece: PieceIndex) -> u32 {
+        let length = self.length_of(piece);
+        let Some(padded) = self.padded.filter(|_| length > 0) else { return length };
+        let start = u64::from(piece.0) * u64::from(self.piece_length);
+        let end = padded.min(start + u64::from(self.piece_length));
+        length.max(end.saturating_sub(start) as u32)
     }
 
     /// How many pieces there are.
@@ -139,6 +159,14 @@ mod tests {
         let lengths: Vec<u32> = (0..6).map(|p| g.length_of(PieceIndex(p))).collect();
         assert_eq!(lengths, [32768, 32768, 4464, 32768, 1, 0]);
         assert_eq!(g.total(), 70000 + 32768 + 1);
+    }
+
+    #[test]
+    fn a_piece_of_a_hybrid_is_longer_for_v1_peers_where_a_pad_follows() {
+        let g = Geometry::v2(32768, [40000, 100, 5]).unwrap().with_pads(65536 + 32768 + 5);
+        let padded: Vec<u32> = (0..5).map(|p| g.padded_length_of(PieceIndex(p))).collect();
+        assert_eq!(padded, [32768, 32768, 32768, 5, 0]);
+        assert_eq!(Geometry::v1(32768, 40000).unwrap().padded_length_of(PieceIndex(1)), 7232);
     }
 
     #[test]

@@ -17,6 +17,9 @@ mod entries;
 /// Why a torrent is refused.
 pub mod error;
 
+/// Asks for, gives and checks parts of Merkle trees (BEP 52 hash requests).
+pub mod hash_proof;
+
 /// Reads `info`: the part of a torrent that its hash covers.
 mod info;
 
@@ -38,8 +41,9 @@ mod torrent;
 pub use error::MetainfoError;
 
 use crate::geometry::{BLOCK_LEN, Geometry};
-use crate::ids::{InfoHashV1, InfoHashV2, PieceIndex, Sha1Hash, Sha256Hash};
+use crate::ids::{InfoHash, InfoHashV1, InfoHashV2, PieceIndex, Sha1Hash, Sha256Hash};
 use sha2::{Digest, Sha256};
+use std::ops::Range;
 
 /// A torrent, parsed and checked: every path is safe, every number in range.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,7 +130,23 @@ impl Metainfo {
         } else {
             Geometry::v1(self.piece_length, self.files.iter().map(|file| file.length).sum())
         };
-        geometry.expect("the sizes were checked when the torrent was read")
+        let geometry = geometry.expect("the sizes were checked when the torrent was read");
+        if self.info_hash_v1.is_some() && self.info_hash_v2.is_some() {
+            return geometry.with_pads(self.files.iter().map(|file| file.length).sum());
+        }
+        geometry
+    }
+
+    /// What the torrent is called: by its v2 hash where it has one.
+    pub fn info_hash(&self) -> InfoHash {
+        let v1 = || self.info_hash_v1.expect("a torrent has a hash of at least one version");
+        self.info_hash_v2.map_or_else(|| InfoHash::V1(v1()), InfoHash::V2)
+    }
+
+    /// The twenty bytes by which BitTorrent knows it: the v1 hash, and the v2 hash cut short.
+    pub fn short_hashes(&self) -> impl Iterator<Item = InfoHashV1> {
+        let v2 = self.info_hash_v2.map(|hash| hash.truncated());
+        self.info_hash_v1.into_iter().chain(v2)
     }
 
     /// The entries that are stored and served, in order.
@@ -142,6 +162,19 @@ impl Metainfo {
     /// Bytes of content: what is stored, pads not counted.
     pub fn total_size(&self) -> u64 {
         self.data_files().map(|file| file.length).sum()
+    }
+
+    /// The pieces that have bytes of an entry of `files`; none for an empty one.
+    pub fn pieces_of(&self, entry: usize) -> Range<u32> {
+        let piece_length = u64::from(self.piece_length);
+        let (start, length) = (self.starts[entry], self.files[entry].length);
+        if length == 0 {
+            return 0..0;
+        }
+        if self.info_hash_v2.is_some() {
+            return start as u32..(start + length.div_ceil(piece_length)) as u32;
+        }
+        (start / piece_length) as u32..(start + length).div_ceil(piece_length) as u32
     }
 
     /// The file a piece belongs to (v2), or the entry that holds its first byte (v1).

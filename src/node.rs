@@ -22,12 +22,16 @@ pub mod connection;
 pub mod coordinator;
 /// What happens, for people.
 pub mod event;
+/// What BitTorrent peers can do beyond BEP 3.
+pub mod extensions;
 /// Leaf hashes of a piece.
 pub mod leaves;
 /// Takes connections.
 pub mod listener;
 /// The metainfo from a peer.
 pub mod metadata;
+/// The first words on a stream.
+pub mod opening;
 /// What is to be sent to one peer.
 pub mod outbox;
 /// What the threads share.
@@ -48,13 +52,15 @@ pub use shared::Torrent;
 
 use crate::bitfield::Bitfield;
 use crate::clock::Clock;
-use crate::ids::{InfoHashV2, PeerId};
+use crate::ids::{InfoHash, PeerId};
+use crate::logic::dialer::Tongues;
 use crate::logic::limiter::Limiter;
 use crate::logic::picker::Policy;
 use crate::logic::rate::Rate;
 use crate::logic::swarm::{Params, PeerStatus, Swarm};
 use crate::metainfo::Metainfo;
-use crate::protocol::native::Message;
+use crate::protocol::Dialect;
+use crate::protocol::message::Message;
 use crate::storage::Storage;
 use crate::threadpool::ThreadPool;
 use coordinator::Wires;
@@ -145,7 +151,7 @@ pub struct TorrentStatus {
     /// Its name for people.
     pub name: String,
     /// Its hash.
-    pub info_hash: InfoHashV2,
+    pub info_hash: InfoHash,
     /// Bytes of content.
     pub total: u64,
     /// Bytes not verified yet.
@@ -268,7 +274,6 @@ impl Node {
         &self,
         name: String,
         meta: Metainfo,
-        info_hash: InfoHashV2,
         storage: Storage,
         have: Bitfield,
     ) -> Arc<Torrent> {
@@ -282,14 +287,18 @@ impl Node {
             seed: fastrand::u64(..),
         };
         let completed = have.is_full();
+        let tongues = match meta.info_hash() {
+            InfoHash::V1(_) => Tongues::BitTorrentOnly,
+            InfoHash::V2(_) => Tongues::Both,
+        };
         let torrent = Arc::new(Torrent {
             name,
-            info_hash,
+            info_hash: meta.info_hash(),
             picker: Mutex::new(Picking::new(Swarm::new(geometry.clone(), have, params))),
             meta,
             geometry,
             storage,
-            peers: Mutex::new(Peers::default()),
+            peers: Mutex::new(Peers::new(tongues)),
             completed: AtomicBool::new(completed),
             failed: AtomicBool::new(false),
             removed: AtomicBool::new(false),
@@ -299,14 +308,14 @@ impl Node {
             leaves: Mutex::default(),
             exchange: OnceLock::new(),
         });
-        self.shared.torrents.lock().insert(info_hash, torrent.clone());
+        self.shared.torrents.lock().insert(&torrent);
         self.heartbeat.nudge();
         torrent
     }
 
-    /// Adds an address to call about a torrent.
-    pub fn add_peer(&self, torrent: &Torrent, address: SocketAddr) {
-        torrent.peers.lock().dialer.on_found(self.shared.clock.now(), address);
+    /// Adds an address to call about a torrent, and what is said to be spoken there.
+    pub fn add_peer(&self, torrent: &Torrent, address: SocketAddr, dialect: Dialect) {
+        torrent.peers.lock().dialer.on_found(self.shared.clock.now(), address, dialect);
         let _ = self.shared.nudge.try_send(()); // one nudge is as good as two
     }
 
@@ -359,7 +368,7 @@ impl Node {
             torrent.picker.lock().stop_requesting();
         }
         // Those that were taken out before still say BYE.
-        let served: Vec<_> = self.shared.torrents.lock().values().cloned().collect();
+        let served: Vec<_> = self.shared.torrents.lock().all();
         self.shared.stopping.store(true, Ordering::Release);
         drop(self.stop);
         socket::stop_listening(&self.listener);
@@ -385,7 +394,7 @@ impl Node {
 
     /// The torrents it has, and those it had that fetched something.
     fn all_torrents(&self) -> Vec<Arc<Torrent>> {
-        let mut torrents: Vec<_> = self.shared.torrents.lock().values().cloned().collect();
+        let mut torrents: Vec<_> = self.shared.torrents.lock().all();
         torrents.extend(self.removed.lock().iter().cloned());
         torrents
     }
@@ -449,13 +458,15 @@ fn start_heartbeat(
 
 fn reports(shared: &Shared) -> Vec<TorrentReport> {
     let now = shared.clock.now();
-    let torrents: Vec<Arc<Torrent>> = shared.torrents.lock().values().cloned().collect();
+    let torrents: Vec<Arc<Torrent>> = shared.torrents.lock().all();
     let report = |torrent: &Arc<Torrent>| {
+        // What has no v2 hash is not spoken of in the native dialect.
+        let info_hash = torrent.info_hash.v2()?;
         let up_rate = torrent.up.lock().per_second(now);
         let picker = torrent.picker.lock();
         let down_rate = picker.down_rate(now);
-        TorrentReport {
-            info_hash: torrent.info_hash,
+        Some(TorrentReport {
+            info_hash,
             name: torrent.meta.name.clone(),
             size: torrent.geometry.total(),
             pieces: torrent.geometry.pieces(),
@@ -468,9 +479,9 @@ fn reports(shared: &Shared) -> Vec<TorrentReport> {
             // Whoever gets nothing asks often, however many peers stall it.
             wants_peers: !picker.is_complete() && down_rate == 0,
             seeding: picker.is_complete(),
-        }
+        })
     };
-    torrents.iter().map(report).collect()
+    torrents.iter().filter_map(report).collect()
 }
 
 /// The `announce` thread: gives trackers the torrents they lack.
@@ -483,14 +494,9 @@ fn publish_all(shared: &Shared, wanted: &Receiver<(SocketAddr, Arc<Torrent>)>) {
             },
             recv(shared.stopped) -> _ => return,
         };
+        let Some(info_hash) = torrent.info_hash.v2() else { continue };
         let bytes = torrent.meta.to_torrent();
-        match trackers::calls::publish(
-            tracker,
-            shared.bind,
-            torrent.info_hash,
-            &torrent.name,
-            &bytes,
-        ) {
+        match trackers::calls::publish(tracker, shared.bind, info_hash, &torrent.name, &bytes) {
             Ok(()) => log::debug!("{tracker} has {} now", torrent.name),
             Err(error) => log::warn!("publishing {}: {error}", torrent.name),
         }
@@ -565,8 +571,7 @@ mod tests {
     }
 
     fn add(node: &Node, meta: &Metainfo, storage: Storage, have: Bitfield) -> Arc<Torrent> {
-        let hash = meta.info_hash_v2.unwrap();
-        node.add(meta.name.clone(), meta.clone(), hash, storage, have)
+        node.add(meta.name.clone(), meta.clone(), storage, have)
     }
 
     fn seed(node: &Node, meta: &Metainfo, folder: &Path) -> Arc<Torrent> {
@@ -586,7 +591,8 @@ mod tests {
         let plan = StoragePlan::of(&meta, scratch.0.join("out")).unwrap();
         let storage = Storage::create_or_resume(plan, Io::Mmap).unwrap();
         let fetched = add(&ben, &meta, storage, Bitfield::new(meta.geometry().pieces()));
-        ben.add_peer(&fetched, SocketAddr::from((Ipv4Addr::LOCALHOST, ann.port())));
+        let there = SocketAddr::from((Ipv4Addr::LOCALHOST, ann.port()));
+        ben.add_peer(&fetched, there, Dialect::Native);
         let end = Instant::now() + DEADLINE;
         while !matches!(ben.events().recv_deadline(end).unwrap(), Event::Complete { .. }) {}
         ben.remove(&fetched);

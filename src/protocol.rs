@@ -1,9 +1,13 @@
 //! What is said on the wire: bytes to messages and back, for both dialects.
 //!
-//! [`frame`] cuts a stream into frames, [`native`] gives the frames between peers their meaning,
-//! [`tracker_native`] those between a peer and a tracker. "Need more bytes" is `Ok(None)`, never
-//! an error; [`Malformed`] means that these bytes are no message and closes the connection.
+//! In the native dialect [`frame`] cuts a stream into frames, [`native`] gives the frames between
+//! peers their meaning, [`tracker_native`] those between a peer and a tracker. In BitTorrent
+//! [`handshake`] opens a stream and [`bittorrent`] reads and writes what follows. "Need more bytes"
+//! is `Ok(None)`, never an error; [`Malformed`] means that these bytes are no message and closes
+//! the connection.
 //! PROTOCOL.md shows every message byte by byte. No sockets and no files here.
+
+use crate::metainfo::bencode::BencodeError;
 
 /// Where a MessagePack value ends.
 pub mod msgpack;
@@ -14,11 +18,41 @@ pub mod frame;
 /// A connection's receive buffer.
 pub mod reader;
 
+/// What peers say, whatever the dialect.
+pub mod message;
+
 /// Messages between peers in the native dialect.
 pub mod native;
 
 /// Messages between a peer and a tracker in the native dialect.
 pub mod tracker_native;
+
+/// What opens a BitTorrent connection.
+pub mod handshake;
+
+/// Messages between peers in BitTorrent.
+pub mod bittorrent;
+
+/// One connection's dialect at work.
+pub mod speech;
+
+/// The two languages of one engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Dialect {
+    /// Our own: [`native`].
+    Native,
+    /// BEP 3 and its companions: [`bittorrent`].
+    BitTorrent,
+}
+
+impl std::fmt::Display for Dialect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Native => "native",
+            Self::BitTorrent => "BitTorrent",
+        })
+    }
+}
 
 /// Bytes that are no message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,4 +100,56 @@ pub enum Malformed {
         /// The body's length in bytes.
         length: u64,
     },
+    /// A BitTorrent message of a length that its kind cannot have.
+    #[error("a {message} message of {got} bytes where {} expected", expected(*least, *most))]
+    Length {
+        /// The message's name in its BEP.
+        message: &'static str,
+        /// Bytes, the message's id included.
+        got: usize,
+        /// What it has at least.
+        least: usize,
+        /// What it has at most.
+        most: usize,
+    },
+    /// Hashes (BEP 52) that are not 32 bytes each.
+    #[error("a hashes message of {got} bytes, whose last hash is cut")]
+    CutHash {
+        /// Bytes, the message's id included.
+        got: usize,
+    },
+    /// A message of an extension that the two sides did not agree on.
+    #[error("message {id} without {extension}")]
+    NotAgreed {
+        /// The message's id.
+        id: u8,
+        /// What it belongs to.
+        extension: &'static str,
+    },
+    /// A message whose dictionary is no bencode.
+    #[error("a {message} message that is no bencode: {error}")]
+    Bencode {
+        /// The message's name in its BEP.
+        message: &'static str,
+        /// What is wrong with it.
+        error: BencodeError,
+    },
+    /// A message whose bencode is a number, a string or a list.
+    #[error("a {message} message that is no dictionary")]
+    NoDictionary {
+        /// The message's name in its BEP.
+        message: &'static str,
+    },
+    /// A message whose dictionary lacks what makes it one.
+    #[error("a {message} message without a valid `{field}`")]
+    Field {
+        /// The message's name in its BEP.
+        message: &'static str,
+        /// The key.
+        field: &'static str,
+    },
+}
+
+fn expected(least: usize, most: usize) -> String {
+    if least == most { format!("{least} are") } else { format!("{least} to {most} are") }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use swarmlet::ids::{InfoHashV2, PieceIndex, Sha256Hash, Span};
-use swarmlet::protocol::native::{HashRange, Message};
+use swarmlet::protocol::message::{HashRange, Message};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -387,9 +387,10 @@ fn a_flood_of_requests_is_bounded() {
 fn questions_whose_answers_are_never_read_are_bounded() {
     check_callers("deaf-caller", "", |victim, content| {
         let root: Sha256Hash = content.meta.root().expect("one file has a root");
-        let leaves = HashRange { root, base: 0, index: 0, count: 4 };
-        let wild = HashRange { root: [9; 32], base: u32::MAX, index: u32::MAX, count: u32::MAX };
-        let edge = HashRange { root, base: 0, index: u32::MAX, count: u32::MAX };
+        let leaves = HashRange { root, base: 0, index: 0, count: 4, proof: 0 };
+        let wild =
+            HashRange { root: [9; 32], base: u32::MAX, index: u32::MAX, count: u32::MAX, proof: 0 };
+        let edge = HashRange { root, base: 0, index: u32::MAX, count: u32::MAX, proof: 0 };
         let questions = [
             Message::GetMetainfo { offset: 0, length: u32::MAX },
             Message::GetMetainfo { offset: u32::MAX, length: u32::MAX },
@@ -417,7 +418,7 @@ fn chunks_and_hashes_that_a_seeder_did_not_ask_for_are_dropped() {
         let mut caller = Caller::connect(victim).expect("it listens");
         assert!(caller.greet(content.info_hash).expect("an answer").is_ok());
         let root = content.meta.root().expect("one file has a root");
-        let range = HashRange { root, base: 0, index: 0, count: 4 };
+        let range = HashRange { root, base: 0, index: 0, count: 4, proof: 0 };
         caller.say(&Message::Hashes(range, &[0xaa; 128])).expect("sent");
         let data = vec![0xaa; 16384];
         for n in 0..1000 {

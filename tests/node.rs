@@ -11,7 +11,9 @@ use swarmlet::bitfield::Bitfield;
 use swarmlet::logic::picker::Policy;
 use swarmlet::metainfo::Metainfo;
 use swarmlet::metainfo::build::{BuildOptions, build};
+use swarmlet::metainfo::draft::Version;
 use swarmlet::node::{Event, Node, NodeOptions, Torrent};
+use swarmlet::protocol::Dialect;
 use swarmlet::storage::create::{HashOptions, hash_path};
 use swarmlet::storage::{Io, Storage, StoragePlan};
 
@@ -66,7 +68,11 @@ fn limited(up_limit: Option<u64>, down_limit: Option<u64>) -> Node {
 }
 
 fn metainfo(path: &Path) -> Metainfo {
-    let options = HashOptions { piece_length: Some(65536), ..HashOptions::default() };
+    metainfo_of(Version::Hybrid, path)
+}
+
+fn metainfo_of(version: Version, path: &Path) -> Metainfo {
+    let options = HashOptions { piece_length: Some(65536), version };
     let draft = hash_path(path, &options, &mut |_, _| {}).unwrap();
     build(&draft, &BuildOptions::default()).unwrap()
 }
@@ -75,14 +81,14 @@ fn seed(node: &Node, meta: &Metainfo, path: &Path) -> Arc<Torrent> {
     let plan = StoragePlan::of(meta, path.parent().unwrap().to_owned()).unwrap();
     let storage = Storage::open_existing(plan).unwrap();
     let have = Bitfield::full(meta.geometry().pieces());
-    node.add(meta.name.clone(), meta.clone(), meta.info_hash_v2.unwrap(), storage, have)
+    node.add(meta.name.clone(), meta.clone(), storage, have)
 }
 
 fn leech(node: &Node, meta: &Metainfo, folder: &Path, io: Io) -> Arc<Torrent> {
     let plan = StoragePlan::of(meta, folder.to_owned()).unwrap();
     let storage = Storage::create_or_resume(plan, io).unwrap();
     let have = storage.verify_all(2, &|_| {}, &AtomicBool::new(false)).unwrap();
-    node.add(meta.name.clone(), meta.clone(), meta.info_hash_v2.unwrap(), storage, have)
+    node.add(meta.name.clone(), meta.clone(), storage, have)
 }
 
 fn address(node: &Node) -> SocketAddr {
@@ -105,14 +111,14 @@ fn wait_complete(node: &Node) {
     wait_for(node, |event| matches!(event, Event::Complete { .. }));
 }
 
-fn check_transfer(name: &str, io: Io) {
+fn check_transfer(name: &str, io: Io, dialect: Dialect, version: Version) {
     let scratch = Scratch::new(name);
     let path = scratch.file("src/big.bin", 3 * 1024 * 1024 + 12345, 1);
-    let meta = metainfo(&path);
+    let meta = metainfo_of(version, &path);
     let (ann, ben) = (node(), node());
     seed(&ann, &meta, &path);
     let torrent = leech(&ben, &meta, &scratch.0.join("out"), io);
-    ben.add_peer(&torrent, address(&ann));
+    ben.add_peer(&torrent, address(&ann), dialect);
     wait_complete(&ben);
     let status = ben.status(&torrent);
     assert_eq!((status.left, status.sources), (0, 1));
@@ -124,12 +130,24 @@ fn check_transfer(name: &str, io: Io) {
 
 #[test]
 fn a_file_moves_through_mapped_files() {
-    check_transfer("mapped", Io::Mmap);
+    check_transfer("mapped", Io::Mmap, Dialect::Native, Version::Hybrid);
 }
 
 #[test]
 fn a_file_moves_through_positioned_writes() {
-    check_transfer("positioned", Io::Pread);
+    check_transfer("positioned", Io::Pread, Dialect::Native, Version::Hybrid);
+}
+
+#[test]
+fn torrents_of_all_versions_move_in_bittorrent() {
+    check_transfer("v1", Io::Mmap, Dialect::BitTorrent, Version::V1);
+    check_transfer("hybrid", Io::Mmap, Dialect::BitTorrent, Version::Hybrid);
+    check_transfer("v2", Io::Pread, Dialect::BitTorrent, Version::V2);
+}
+
+#[test]
+fn what_has_no_v2_hash_is_spoken_of_in_bittorrent_whatever_the_source_says() {
+    check_transfer("only-v1", Io::Mmap, Dialect::Native, Version::V1);
 }
 
 #[test]
@@ -143,11 +161,11 @@ fn a_finished_leecher_serves_the_next_one() {
     let (ann, ben, eve) = (node(), node(), node());
     seed(&ann, &meta, &path);
     let first = leech(&ben, &meta, &scratch.0.join("ben"), Io::Mmap);
-    ben.add_peer(&first, address(&ann));
+    ben.add_peer(&first, address(&ann), Dialect::Native);
     wait_complete(&ben);
     ann.stop();
     let second = leech(&eve, &meta, &scratch.0.join("eve"), Io::Mmap);
-    eve.add_peer(&second, address(&ben));
+    eve.add_peer(&second, address(&ben), Dialect::Native);
     wait_complete(&eve);
     for file in ["a/x.bin", "a.b", "empty"] {
         let (was, is) = (path.join(file), scratch.0.join("eve/folder").join(file));
@@ -172,7 +190,7 @@ fn a_stopped_download_fetches_only_what_is_missing() {
     std::fs::write(out.join("big.bin.part"), half).unwrap();
     let torrent = leech(&ben, &meta, &out, Io::Mmap);
     assert_eq!(ben.status(&torrent).left, 2 * 1024 * 1024);
-    ben.add_peer(&torrent, address(&ann));
+    ben.add_peer(&torrent, address(&ann), Dialect::Native);
     wait_complete(&ben);
     assert_eq!(ben.status(&torrent).fetched, 2 * 1024 * 1024);
     ben.stop();
@@ -192,11 +210,11 @@ fn a_seeder_with_a_flipped_byte_is_banned_and_the_result_is_right() {
     let (ann, eve, ben) = (node(), node(), node());
     seed(&eve, &meta, &bad);
     let torrent = leech(&ben, &meta, &scratch.0.join("out"), Io::Mmap);
-    ben.add_peer(&torrent, address(&eve));
+    ben.add_peer(&torrent, address(&eve), Dialect::Native);
     let banned = wait_for(&ben, |event| matches!(event, Event::Banned { .. }));
     assert!(matches!(banned, Event::Banned { address: a, .. } if a == address(&eve)));
     seed(&ann, &meta, &good);
-    ben.add_peer(&torrent, address(&ann));
+    ben.add_peer(&torrent, address(&ann), Dialect::Native);
     wait_complete(&ben);
     let got = std::fs::read(scratch.0.join("out/big.bin")).unwrap();
     assert!(got == std::fs::read(&good).unwrap());
@@ -216,7 +234,7 @@ fn an_upload_limit_is_shared_evenly() {
         .map(|n| {
             let node = node();
             let torrent = leech(&node, &meta, &scratch.0.join(format!("out{n}")), Io::Mmap);
-            node.add_peer(&torrent, address(&ann));
+            node.add_peer(&torrent, address(&ann), Dialect::Native);
             (node, torrent)
         })
         .collect();
@@ -246,7 +264,7 @@ fn an_upload_limit_does_not_slow_our_own_download() {
     let (ann, ben) = (limited(Some(100_000), None), node());
     let hers = leech(&ann, &meta, &half("ann", 0..2 * 1024 * 1024), Io::Mmap);
     let his = leech(&ben, &meta, &half("ben", 2 * 1024 * 1024..4 * 1024 * 1024), Io::Mmap);
-    ann.add_peer(&hers, address(&ben));
+    ann.add_peer(&hers, address(&ben), Dialect::Native);
     wait_complete(&ann);
     let sent = ben.status(&his).fetched;
     assert!(sent < 1_000_000, "she had sent {sent} bytes when she had everything");
@@ -264,7 +282,7 @@ fn a_download_limit_is_kept_with_many_peers_and_nothing_is_fetched_twice() {
     let ben = limited(None, Some(500_000));
     let torrent = leech(&ben, &meta, &scratch.0.join("out"), Io::Mmap);
     let begun = std::time::Instant::now();
-    seeders.iter().for_each(|node| ben.add_peer(&torrent, address(node)));
+    seeders.iter().for_each(|node| ben.add_peer(&torrent, address(node), Dialect::Native));
     wait_complete(&ben);
     let took = begun.elapsed();
     assert!(took > Duration::from_millis(1800), "1 MiB at 500 kB/s took only {took:?}");

@@ -9,8 +9,8 @@ use swarmlet::ids::{hex, unhex};
 use swarmlet::protocol::frame::{
     Frame, MAX_BODY, MAX_DATAGRAM, MAX_FRAME, PEER_MAGIC, TRACKER_MAGIC,
 };
+use swarmlet::protocol::message::Message as PeerMessage;
 use swarmlet::protocol::msgpack::MAX_DEPTH;
-use swarmlet::protocol::native::Message as PeerMessage;
 use swarmlet::protocol::tracker_native::{
     HELLO_LENGTH, Message, Packet, put_beat, put_candidate, put_peer, read_beats, read_candidates,
     read_peers,
@@ -106,6 +106,7 @@ fn peer_word(message: &PeerMessage<'_>) -> &'static str {
         PeerMessage::Ping(_) => "PING",
         PeerMessage::Pong(_) => "PONG",
         PeerMessage::Bye => "BYE",
+        other => panic!("{other:?} is BitTorrent's"),
     }
 }
 

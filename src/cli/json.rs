@@ -10,12 +10,30 @@
 use super::exit::CliError;
 use crate::clock::Moment;
 use crate::ids::{InfoHashV1, InfoHashV2, Sha256Hash, hex};
+use crate::metainfo::Metainfo;
 use serde::{Serialize, Serializer};
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// Which torrent: null is a hash that it does not have, or that is not known yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Hashes {
+    /// Its v1 info-hash.
+    #[serde(serialize_with = "text_or_null")]
+    pub info_hash_v1: Option<InfoHashV1>,
+    /// Its v2 info-hash.
+    #[serde(serialize_with = "text_or_null")]
+    pub info_hash_v2: Option<InfoHashV2>,
+}
+
+impl From<&Metainfo> for Hashes {
+    fn from(meta: &Metainfo) -> Self {
+        Self { info_hash_v1: meta.info_hash_v1, info_hash_v2: meta.info_hash_v2 }
+    }
+}
 
 /// Something that happened, for programs that watch.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -25,12 +43,9 @@ pub enum Event {
     Start {
         /// The torrent's name; null while only its hash is known, and for a tracker.
         name: Option<String>,
-        /// Its v1 info-hash.
-        #[serde(serialize_with = "text_or_null")]
-        info_hash_v1: Option<InfoHashV1>,
-        /// Its v2 info-hash.
-        #[serde(serialize_with = "text_or_null")]
-        info_hash_v2: Option<InfoHashV2>,
+        /// Its info-hashes.
+        #[serde(flatten)]
+        hashes: Hashes,
         /// The port that the program listens on.
         port: u16,
     },
@@ -38,12 +53,9 @@ pub enum Event {
     Metadata {
         /// Its name.
         name: String,
-        /// Its v1 info-hash.
-        #[serde(serialize_with = "text_or_null")]
-        info_hash_v1: Option<InfoHashV1>,
-        /// Its v2 info-hash.
-        #[serde(serialize_with = "text_or_null")]
-        info_hash_v2: Option<InfoHashV2>,
+        /// Its info-hashes.
+        #[serde(flatten)]
+        hashes: Hashes,
         /// Bytes.
         total: u64,
         /// Bytes.
@@ -56,8 +68,8 @@ pub enum Event {
     /// A connection came up or went away.
     Peer {
         /// The torrent.
-        #[serde(serialize_with = "text_or_null")]
-        info_hash_v2: Option<InfoHashV2>,
+        #[serde(flatten)]
+        hashes: Hashes,
         /// The other end.
         address: SocketAddr,
         /// Whether it is up.
@@ -66,8 +78,8 @@ pub enum Event {
     /// A piece arrived and its hash is right.
     Piece {
         /// The torrent.
-        #[serde(serialize_with = "text_or_null")]
-        info_hash_v2: Option<InfoHashV2>,
+        #[serde(flatten)]
+        hashes: Hashes,
         /// Which piece.
         piece: u32,
         /// Bytes.
@@ -76,8 +88,8 @@ pub enum Event {
     /// How far a torrent is; at least ten a second while data moves.
     Progress {
         /// The torrent.
-        #[serde(serialize_with = "text_or_null")]
-        info_hash_v2: Option<InfoHashV2>,
+        #[serde(flatten)]
+        hashes: Hashes,
         /// Bytes whose hash is right.
         bytes: u64,
         /// Bytes of the whole.
@@ -92,16 +104,16 @@ pub enum Event {
     /// A piece arrived and its hash is wrong.
     VerifyFailed {
         /// The torrent.
-        #[serde(serialize_with = "text_or_null")]
-        info_hash_v2: Option<InfoHashV2>,
+        #[serde(flatten)]
+        hashes: Hashes,
         /// Which piece.
         piece: u32,
     },
     /// A peer lied and is talked to no more.
     Banned {
         /// The torrent.
-        #[serde(serialize_with = "text_or_null")]
-        info_hash_v2: Option<InfoHashV2>,
+        #[serde(flatten)]
+        hashes: Hashes,
         /// Who.
         address: SocketAddr,
         /// What it did.
@@ -110,8 +122,8 @@ pub enum Event {
     /// A download is whole.
     Done {
         /// The torrent.
-        #[serde(serialize_with = "text_or_null")]
-        info_hash_v2: Option<InfoHashV2>,
+        #[serde(flatten)]
+        hashes: Hashes,
         /// Its name.
         name: String,
         /// Where it lies.
@@ -133,8 +145,8 @@ pub enum Event {
     /// A torrent is whole and served.
     Seeding {
         /// The torrent.
-        #[serde(serialize_with = "text_or_null")]
-        info_hash_v2: Option<InfoHashV2>,
+        #[serde(flatten)]
+        hashes: Hashes,
         /// Its name.
         name: String,
         /// Bytes of the whole.
@@ -246,38 +258,36 @@ mod tests {
         assert_eq!(*writes.0.lock(), [line, "flush".to_string()]);
     }
 
-    const V1: Option<InfoHashV1> = Some(InfoHashV1([1; 20]));
-    const V2: Option<InfoHashV2> = Some(InfoHashV2([2; 32]));
+    const BOTH: Hashes =
+        Hashes { info_hash_v1: Some(InfoHashV1([1; 20])), info_hash_v2: Some(InfoHashV2([2; 32])) };
 
-    fn v2() -> String {
-        format!(r#""info_hash_v2":"{}""#, "02".repeat(32))
+    fn both() -> String {
+        format!(r#""info_hash_v1":"{}","info_hash_v2":"{}""#, "01".repeat(20), "02".repeat(32))
     }
 
     #[test]
     fn a_start_names_the_torrent_and_the_port() {
-        let v1 = "01".repeat(20);
         check(
-            &Event::Start { name: Some("x".into()), info_hash_v1: V1, info_hash_v2: V2, port: 1 },
-            &format!(r#""event":"start","name":"x","info_hash_v1":"{v1}",{},"port":1"#, v2()),
+            &Event::Start { name: Some("x".into()), hashes: BOTH, port: 1 },
+            &format!(r#""event":"start","name":"x",{},"port":1"#, both()),
         );
         check(
-            &Event::Start { name: None, info_hash_v1: None, info_hash_v2: None, port: 6969 },
+            &Event::Start { name: None, hashes: Hashes::default(), port: 6969 },
             r#""event":"start","name":null,"info_hash_v1":null,"info_hash_v2":null,"port":6969"#,
         );
     }
 
     #[test]
     fn progress_carries_verified_bytes_and_rates() {
-        let event =
-            Event::Progress { info_hash_v2: V2, bytes: 5, total: 9, down: 3, up: 0, peers: 2 };
+        let event = Event::Progress { hashes: BOTH, bytes: 5, total: 9, down: 3, up: 0, peers: 2 };
         let rest = r#""bytes":5,"total":9,"down":3,"up":0,"peers":2"#;
-        check(&event, &format!(r#""event":"progress",{},{rest}"#, v2()));
+        check(&event, &format!(r#""event":"progress",{},{rest}"#, both()));
     }
 
     #[test]
     fn done_and_seeding_say_what_is_whole() {
         let event = Event::Done {
-            info_hash_v2: None,
+            hashes: Hashes::default(),
             name: "x".into(),
             path: "downloads/x".into(),
             bytes: 10,
@@ -291,12 +301,12 @@ mod tests {
         check(
             &event,
             &format!(
-                r#""event":"done","info_hash_v2":null,"name":"x","path":"downloads/x","bytes":10,"fetched":4,"secs":0.5,"rate":8,"sources":3,"root":"{root}""#
+                r#""event":"done","info_hash_v1":null,"info_hash_v2":null,"name":"x","path":"downloads/x","bytes":10,"fetched":4,"secs":0.5,"rate":8,"sources":3,"root":"{root}""#
             ),
         );
         check(
-            &Event::Seeding { info_hash_v2: V2, name: "x".into(), bytes: 10 },
-            &format!(r#""event":"seeding",{},"name":"x","bytes":10"#, v2()),
+            &Event::Seeding { hashes: BOTH, name: "x".into(), bytes: 10 },
+            &format!(r#""event":"seeding",{},"name":"x","bytes":10"#, both()),
         );
     }
 
@@ -304,12 +314,15 @@ mod tests {
     fn a_bad_piece_and_its_sender_are_told() {
         let liar = SocketAddr::from(([127, 0, 0, 2], 6881));
         check(
-            &Event::VerifyFailed { info_hash_v2: V2, piece: 7 },
-            &format!(r#""event":"verify_failed",{},"piece":7"#, v2()),
+            &Event::VerifyFailed { hashes: BOTH, piece: 7 },
+            &format!(r#""event":"verify_failed",{},"piece":7"#, both()),
         );
         check(
-            &Event::Banned { info_hash_v2: V2, address: liar, reason: "bad data".into() },
-            &format!(r#""event":"banned",{},"address":"127.0.0.2:6881","reason":"bad data""#, v2()),
+            &Event::Banned { hashes: BOTH, address: liar, reason: "bad data".into() },
+            &format!(
+                r#""event":"banned",{},"address":"127.0.0.2:6881","reason":"bad data""#,
+                both()
+            ),
         );
     }
 

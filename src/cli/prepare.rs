@@ -17,11 +17,11 @@ use super::show::{ShowError, read_torrent};
 use super::what::What;
 use crate::bitfield::Bitfield;
 use crate::config::{IoMode, PeerConfig, TrackerAddr};
-use crate::ids::{InfoHashV2, PeerId, PieceIndex};
+use crate::ids::{InfoHash, PeerId, PieceIndex};
 use crate::metainfo::build::{BuildOptions, build};
 use crate::metainfo::draft::Version;
 use crate::metainfo::magnet::Magnet;
-use crate::metainfo::{Metainfo, MetainfoError};
+use crate::metainfo::{FileKind, Metainfo, MetainfoError};
 use crate::storage::create::{HashOptions, hash_path};
 use crate::storage::{Io, Storage, StorageError, StoragePlan};
 use crossbeam_channel::Receiver;
@@ -81,8 +81,6 @@ pub struct Prepared {
     pub name: String,
     /// What it is.
     pub meta: Metainfo,
-    /// Its v2 hash.
-    pub info_hash: InfoHashV2,
     /// Its files.
     pub storage: Storage,
     /// The pieces that are there and right.
@@ -120,12 +118,12 @@ pub struct Context {
     /// Closed when the program stops: whoever waits on it wakes.
     pub stopped: Receiver<()>,
     /// The contents that were found so far, and which item each was found for.
-    pub contents: Mutex<HashMap<InfoHashV2, String>>,
+    pub contents: Mutex<HashMap<InfoHash, String>>,
 }
 
 impl Context {
     /// Takes note of an item's content; an error when another item has the same.
-    fn claim(&self, content: InfoHashV2, item: &Item) -> Result<(), CliError> {
+    fn claim(&self, content: InfoHash, item: &Item) -> Result<(), CliError> {
         match self.contents.lock().entry(content) {
             Entry::Vacant(free) => {
                 free.insert(item.in_words());
@@ -183,7 +181,7 @@ fn seed(
         ..BuildOptions::default()
     };
     let meta = build(&draft, &build_options).map_err(|error| bad_torrent(path, &error))?;
-    context.claim(v2_hash(&meta, path)?, item)?;
+    context.claim(meta.info_hash(), item)?;
     let root = std::path::absolute(path).map_err(|e| StorageError::of(path, "find", e))?;
     let root = root.parent().unwrap_or(Path::new("/")).to_owned();
     let names = draft.files.iter().map(|file| {
@@ -196,7 +194,7 @@ fn seed(
     let plan = StoragePlan::of(&meta, root)?.with_names(names);
     let storage = Storage::open_existing(plan)?;
     let have = Bitfield::full(meta.geometry().pieces());
-    finish(meta, storage, have, path.to_owned(), false)
+    Ok(finish(meta, storage, have, path.to_owned(), false))
 }
 
 fn seed_torrent(
@@ -206,11 +204,10 @@ fn seed_torrent(
     say: &dyn Fn(State),
 ) -> Result<Prepared, CliError> {
     let meta = read_torrent(file)?;
-    let hash = v2_hash(&meta, file)?;
     if !meta.layers_complete() {
         return Err(no_layers(file, "make it again from its data, with peer create"));
     }
-    context.claim(hash, item)?;
+    context.claim(meta.info_hash(), item)?;
     let beside = file.parent().unwrap_or(Path::new("")).to_owned();
     let folders = [context.config.download_dir.clone(), beside];
     let (storage, folder) = open_first(&meta, file, &folders)?;
@@ -219,7 +216,7 @@ fn seed_torrent(
     if !have.is_full() {
         return Err(bad_data(&path.display().to_string(), &have, file));
     }
-    finish(meta, storage, have, path, false)
+    Ok(finish(meta, storage, have, path, false))
 }
 
 /// Opens a torrent's data in the first of the folders that has it, and says which that is.
@@ -278,7 +275,7 @@ fn leech(
             )));
         }
     };
-    context.claim(v2_hash(&meta, Path::new(&item.label()))?, item)?;
+    context.claim(meta.info_hash(), item)?;
     let folder = context.config.download_dir.clone();
     let path = folder.join(&meta.name);
     let io = match context.config.io {
@@ -299,24 +296,19 @@ fn leech(
             ),
         ));
     }
-    let mut prepared = finish(meta, storage, have, path, true)?;
+    let mut prepared = finish(meta, storage, have, path, true);
     prepared.peers = peers;
     Ok(prepared)
 }
 
-/// The files of a v2 torrent that are on disk under their final names, and their pieces.
+/// The files that are on disk under their final names, and their pieces.
 fn files_there(meta: &Metainfo, folder: &Path) -> Vec<(PathBuf, Range<u32>)> {
-    let mut first = 0;
-    let mut there = Vec::new();
-    for file in meta.data_files() {
-        let pieces = file.length.div_ceil(meta.piece_length.into()) as u32;
+    let data = meta.files.iter().enumerate().filter(|(_, file)| file.kind == FileKind::Data);
+    let there = data.map(|(entry, file)| {
         let path = file.path.iter().fold(folder.to_owned(), |path, part| path.join(part));
-        if pieces > 0 && path.is_file() {
-            there.push((path, first..first + pieces));
-        }
-        first += pieces;
-    }
-    there
+        (path, meta.pieces_of(entry))
+    });
+    there.filter(|(path, pieces)| !pieces.is_empty() && path.is_file()).collect()
 }
 
 fn have_any(have: &Bitfield, mut pieces: Range<u32>) -> bool {
@@ -331,10 +323,9 @@ fn whole_torrent(
     say: &dyn Fn(State),
 ) -> Result<Metainfo, CliError> {
     let meta = read_torrent(file)?;
-    let hash = v2_hash(&meta, file)?;
-    if meta.layers_complete() {
+    let Some(hash) = meta.info_hash_v2.filter(|_| !meta.layers_complete()) else {
         return Ok(meta);
-    }
+    };
     log::info!("{}: it has no piece layers: asking for them", file.display());
     let from = with_trackers(context, &meta.native_trackers);
     ask(context, &What::HashV2(hash), &from, &[], say).map_err(|error| match error.exit {
@@ -348,10 +339,6 @@ fn with_trackers(context: &Context, named: &[String]) -> Vec<SocketAddr> {
     let mut all = context.trackers.clone();
     all.extend(named.iter().filter_map(|text| text.parse::<SocketAddr>().ok()));
     all
-}
-
-fn v2_hash(meta: &Metainfo, from: &Path) -> Result<InfoHashV2, CliError> {
-    meta.info_hash_v2.ok_or_else(|| no_v2(&from.display().to_string()))
 }
 
 fn no_layers(file: &Path, advice: &str) -> CliError {
@@ -370,10 +357,9 @@ fn finish(
     have: Bitfield,
     path: PathBuf,
     is_download: bool,
-) -> Result<Prepared, CliError> {
-    let info_hash = meta.info_hash_v2.ok_or_else(|| no_v2(&meta.name))?;
+) -> Prepared {
     let (name, peers) = (meta.name.clone(), Vec::new());
-    Ok(Prepared { name, meta, info_hash, storage, have, path, is_download, peers })
+    Prepared { name, meta, storage, have, path, is_download, peers }
 }
 
 fn verify(context: &Context, storage: &Storage, say: &dyn Fn(State)) -> Result<Bitfield, CliError> {
@@ -535,15 +521,17 @@ mod tests {
     }
 
     #[test]
-    fn a_v1_torrent_is_refused_before_a_file_is_made() {
+    fn a_v1_torrent_is_served_and_its_data_goes_on_from_what_is_there() {
         let scratch = Scratch::new("v1");
-        let torrent = scratch.torrent(&scratch.file("g.bin"), Version::V1, true);
-        let context = context(&scratch, Vec::new());
-        let leech = outcome(&context, &Item::Leech(What::Torrent(torrent.clone())));
-        expect_error(leech, Exit::BadTorrent, &["x.torrent", "no v2 hash"]);
-        let seed = outcome(&context, &Item::Seed(torrent));
-        expect_error(seed, Exit::BadTorrent, &["x.torrent", "no v2 hash"]);
-        assert!(!scratch.0.join("out").exists());
+        let path = scratch.file("g.bin");
+        let torrent = scratch.torrent(&path, Version::V1, true);
+        let seed = outcome(&context(&scratch, Vec::new()), &Item::Seed(torrent.clone())).unwrap();
+        assert!(seed.have.is_full() && seed.meta.info_hash_v2.is_none());
+        std::fs::create_dir(scratch.0.join("out")).unwrap();
+        std::fs::copy(&path, scratch.0.join("out/g.bin")).unwrap();
+        let leech = Item::Leech(What::Torrent(torrent));
+        let leech = outcome(&context(&scratch, Vec::new()), &leech).unwrap();
+        assert!(leech.have.is_full() && leech.is_download);
     }
 
     #[test]
@@ -580,12 +568,12 @@ mod tests {
         let plan = StoragePlan::of(&meta, scratch.0.clone()).unwrap();
         let have = Bitfield::full(meta.geometry().pieces());
         let storage = Storage::open_existing(plan).unwrap();
-        node.add("g.bin".into(), meta.clone(), meta.info_hash_v2.unwrap(), storage, have);
+        node.add("g.bin".into(), meta.clone(), storage, have);
         let context = context(&scratch, vec![(Ipv4Addr::LOCALHOST, node.port()).into()]);
         let got = outcome(&context, &Item::Leech(What::Torrent(torrent)));
         node.stop();
         let Ok(got) = got else { panic!("it was not prepared") };
-        assert_eq!((got.info_hash, got.is_download), (meta.info_hash_v2.unwrap(), true));
+        assert_eq!((got.meta.info_hash(), got.is_download), (meta.info_hash(), true));
         assert!(got.meta.layers_complete() && got.have.is_empty());
     }
 }

@@ -14,6 +14,7 @@ use crate::clock::Moment;
 use crate::config::{PeerConfig, PortChoice};
 use crate::ids::PeerId;
 use crate::node::{self, Node, NodeError, NodeOptions, Torrent, TorrentStatus};
+use crate::protocol::Dialect;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use parking_lot::Mutex;
 use std::cell::Cell;
@@ -156,7 +157,7 @@ impl Running {
 
     fn progress(&self) -> Event {
         Event::Progress {
-            info_hash_v2: Some(self.torrent.info_hash),
+            hashes: (&self.torrent.meta).into(),
             bytes: self.last.total - self.last.left,
             total: self.last.total,
             down: self.last.down,
@@ -300,27 +301,24 @@ impl Program<'_> {
     }
 
     fn on_ready(&mut self, number: usize, prepared: Prepared) {
-        let Prepared { name, meta, info_hash, storage, have, path, is_download, peers } = prepared;
-        let (v1, v2) = (meta.info_hash_v1, meta.info_hash_v2);
-        self.emit(&Event::Start {
-            name: Some(name.clone()),
-            info_hash_v1: v1,
-            info_hash_v2: v2,
-            port: self.node.port(),
-        });
+        let Prepared { name, meta, storage, have, path, is_download, peers } = prepared;
+        let hashes = (&meta).into();
+        self.emit(&Event::Start { name: Some(name.clone()), hashes, port: self.node.port() });
         self.emit(&Event::Metadata {
             name: name.clone(),
-            info_hash_v1: v1,
-            info_hash_v2: v2,
+            hashes,
             total: meta.total_size(),
             piece_length: meta.piece_length,
             pieces: meta.geometry().pieces(),
             files: meta.data_files().count(),
         });
         let whole = have.is_full();
-        let torrent = self.node.add(name.clone(), meta, info_hash, storage, have);
-        for &peer in self.context.config.peers.iter().chain(&peers) {
-            self.node.add_peer(&torrent, peer);
+        let torrent = self.node.add(name.clone(), meta, storage, have);
+        for &peer in &self.context.config.peers {
+            self.node.add_peer(&torrent, peer, Dialect::Native);
+        }
+        for &peer in &peers {
+            self.node.add_peer(&torrent, peer, Dialect::BitTorrent);
         }
         let now = self.now();
         self.jobs[number] = Job {
@@ -361,7 +359,7 @@ impl Program<'_> {
                 self.on_peer(&torrent, address, false);
             }
             node::Event::Piece { torrent, piece } => self.emit(&Event::Piece {
-                info_hash_v2: Some(torrent.info_hash),
+                hashes: (&torrent.meta).into(),
                 piece: piece.0,
                 length: torrent.geometry.length_of(piece),
             }),
@@ -370,17 +368,13 @@ impl Program<'_> {
                     "{}: {piece} does not match its hash: it is fetched again",
                     torrent.name
                 ));
-                self.emit(&Event::VerifyFailed {
-                    info_hash_v2: Some(torrent.info_hash),
-                    piece: piece.0,
-                });
+                self.emit(&Event::VerifyFailed { hashes: (&torrent.meta).into(), piece: piece.0 });
             }
             node::Event::Banned { torrent, address, piece } => {
                 let reason = format!("it sent bytes of {piece} that do not match their hash");
                 let _ =
                     self.progress.say(&format!("{}: {address} is banned: {reason}", torrent.name));
-                let info_hash_v2 = Some(torrent.info_hash);
-                self.emit(&Event::Banned { info_hash_v2, address, reason });
+                self.emit(&Event::Banned { hashes: (&torrent.meta).into(), address, reason });
             }
             node::Event::Complete { torrent } => {
                 self.node.announce();
@@ -404,7 +398,7 @@ impl Program<'_> {
     }
 
     fn on_peer(&mut self, torrent: &Torrent, address: std::net::SocketAddr, connected: bool) {
-        self.emit(&Event::Peer { info_hash_v2: Some(torrent.info_hash), address, connected });
+        self.emit(&Event::Peer { hashes: (&torrent.meta).into(), address, connected });
     }
 
     fn on_whole(&mut self, torrent: &Arc<Torrent>) {
@@ -424,11 +418,11 @@ impl Program<'_> {
             root: torrent.meta.root(),
         };
         self.next_look = now;
-        let (name, info_hash_v2) = (torrent.name.clone(), Some(torrent.info_hash));
+        let (name, hashes) = (torrent.name.clone(), (&torrent.meta).into());
         if is_download {
             let _ = self.progress.say(&format!("{name}: {}", done_line(&finished)));
             self.emit(&Event::Done {
-                info_hash_v2,
+                hashes,
                 name: name.clone(),
                 path,
                 bytes: finished.bytes,
@@ -442,7 +436,7 @@ impl Program<'_> {
             let (size, hash) = (units::bytes(status.total), torrent.info_hash.to_string());
             let _ = self.progress.say(&format!("{name}: serving {size}, info-hash {hash}"));
         }
-        self.emit(&Event::Seeding { info_hash_v2, name, bytes: status.total });
+        self.emit(&Event::Seeding { hashes, name, bytes: status.total });
     }
 
     /// How things stand: `progress` for programs, lines for people, and what has had its time.
@@ -550,7 +544,7 @@ fn line_of(now: Moment, job: &Job) -> Option<TorrentLine> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::InfoHashV2;
+    use crate::ids::{InfoHash, InfoHashV1};
 
     fn preparing(is_download: bool) -> Job {
         let stage = Stage::Preparing(State::Verifying { done: 1, total: 2 });
@@ -568,7 +562,7 @@ mod tests {
     fn a_seeder_that_sends_is_moving() {
         let idle = TorrentStatus {
             name: "big.zip".into(),
-            info_hash: InfoHashV2([1; 32]),
+            info_hash: InfoHash::V1(InfoHashV1([1; 20])),
             total: 9,
             left: 0,
             fetched: 0,

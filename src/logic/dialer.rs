@@ -4,9 +4,13 @@
 //! most once at a time; one that does not answer is called again after 5 s, then after twice as
 //! long each time up to ten minutes; ourselves and liars never again. Addresses that cannot be a
 //! peer's (port 0, multicast, broadcast, unspecified) are not kept at all.
+//!
+//! An address comes with the dialect that its source says is spoken there. Whoever takes the call
+//! and does not answer in that dialect is called in the other one at once, and then by turns.
 
 use crate::clock::Moment;
 use crate::ids::PeerId;
+use crate::protocol::Dialect;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -34,7 +38,30 @@ enum State {
 struct Candidate {
     state: State,
     failures: u32,
+    /// How it is spoken to next.
+    dialect: Dialect,
+    /// It took a call in the other dialect and did not answer.
+    switched: bool,
 }
+
+impl Candidate {
+    fn new(state: State, dialect: Dialect) -> Self {
+        Self { state, failures: 0, dialect, switched: false }
+    }
+}
+
+/// How a torrent's peers may be spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tongues {
+    /// In either dialect.
+    #[default]
+    Both,
+    /// In BitTorrent only: the torrent has no v2 hash.
+    BitTorrentOnly,
+}
+
+/// After so long a seeder asks a peer again that had everything, too.
+const SEED_PAUSE: Duration = Duration::from_mins(30);
 
 /// The addresses of one torrent's peers.
 #[derive(Debug, Clone, Default)]
@@ -42,26 +69,34 @@ pub struct Dialer {
     candidates: HashMap<SocketAddr, Candidate>,
     banned: HashSet<IpAddr>,
     /// What each tracker listed last.
-    listed: HashMap<SocketAddr, HashSet<SocketAddr>>,
+    listed: HashMap<String, HashSet<SocketAddr>>,
+    tongues: Tongues,
 }
 
 impl Dialer {
-    /// Someone named an address. When there is no room for more, one that failed gives way.
-    pub fn on_found(&mut self, now: Moment, address: SocketAddr) {
+    /// Nobody is known yet.
+    pub fn new(tongues: Tongues) -> Self {
+        Self { tongues, ..Self::default() }
+    }
+
+    /// Someone named an address, and what is spoken there. When there is no room for more, one
+    /// that failed gives way.
+    pub fn on_found(&mut self, now: Moment, address: SocketAddr, dialect: Dialect) {
+        let dialect = self.spoken(dialect);
         let fits = can_be_dialled(address) && !self.banned.contains(&address.ip());
         if fits && (self.candidates.contains_key(&address) || self.make_room()) {
-            let new = Candidate { state: State::Idle(now), failures: 0 };
+            let new = Candidate::new(State::Idle(now), dialect);
             self.candidates.entry(address).or_insert(new);
         }
     }
 
     /// A tracker listed these addresses, which therefore lived a moment ago: one that had
     /// vanished from this tracker's list and is back is called at once.
-    pub fn on_listed(&mut self, now: Moment, tracker: SocketAddr, addresses: &[SocketAddr]) {
-        let listed: HashSet<SocketAddr> = addresses.iter().copied().collect();
-        let before = self.listed.insert(tracker, listed).unwrap_or_default();
-        for &address in addresses {
-            self.on_found(now, address);
+    pub fn on_listed(&mut self, now: Moment, tracker: &str, addresses: &[(SocketAddr, Dialect)]) {
+        let listed: HashSet<SocketAddr> = addresses.iter().map(|&(address, _)| address).collect();
+        let before = self.listed.insert(tracker.to_owned(), listed).unwrap_or_default();
+        for &(address, dialect) in addresses {
+            self.on_found(now, address, dialect);
             let candidate = self.candidates.get_mut(&address);
             if let Some(candidate) = candidate.filter(|_| !before.contains(&address))
                 && matches!(candidate.state, State::Idle(_))
@@ -72,16 +107,43 @@ impl Dialer {
     }
 
     /// A connection with the peer that listens there exists, whoever made it.
-    pub fn on_connected(&mut self, address: SocketAddr) {
+    pub fn on_connected(&mut self, address: SocketAddr, dialect: Dialect) {
         let is_known = self.candidates.contains_key(&address);
         if !is_known && (!can_be_dialled(address) || !self.make_room()) {
             return;
         }
-        let new = Candidate { state: State::Busy, failures: 0 };
+        let new = Candidate::new(State::Busy, dialect);
         let candidate = self.candidates.entry(address).or_insert(new);
+        (candidate.dialect, candidate.switched) = (dialect, false);
         if candidate.state != State::Never {
             candidate.state = State::Busy;
         }
+    }
+
+    /// Neither side needs the other: it has everything, as we do.
+    pub fn on_both_seed(&mut self, now: Moment, address: SocketAddr) {
+        if let Some(candidate) = self.candidates.get_mut(&address)
+            && candidate.state != State::Never
+        {
+            candidate.state = State::Idle(now + SEED_PAUSE);
+        }
+    }
+
+    /// Somebody took the call and did not answer in the dialect of the call.
+    pub fn on_misunderstood(&mut self, now: Moment, address: SocketAddr) {
+        let both = self.tongues == Tongues::Both;
+        let candidate = self.candidates.get_mut(&address);
+        if let Some(candidate) = candidate.filter(|c| both && c.state == State::Busy) {
+            candidate.dialect = match candidate.dialect {
+                Dialect::Native => Dialect::BitTorrent,
+                Dialect::BitTorrent => Dialect::Native,
+            };
+            if !std::mem::replace(&mut candidate.switched, true) {
+                candidate.state = State::Idle(now);
+                return;
+            }
+        }
+        self.on_failed(now, address);
     }
 
     /// A connection ended that had been of use.
@@ -105,8 +167,7 @@ impl Dialer {
 
     /// The address is our own, or a liar's: never again.
     pub fn on_never(&mut self, address: SocketAddr) {
-        let never = Candidate { state: State::Never, failures: 0 };
-        self.candidates.insert(address, never);
+        self.candidates.insert(address, Candidate::new(State::Never, Dialect::Native));
     }
 
     /// The peer there sent wrong bytes: never again, nor any other on its machine. Our own machine
@@ -124,9 +185,20 @@ impl Dialer {
         known || self.banned.contains(&address.ip())
     }
 
-    /// At most `free` addresses to call now; they count as busy until told otherwise.
-    pub fn next_dials(&mut self, now: Moment, free: usize) -> Vec<SocketAddr> {
-        let due = |c: &Candidate| matches!(c.state, State::Idle(at) if at <= now);
+    /// At most `free` addresses to call now, and how; they count as busy until told otherwise.
+    ///
+    /// A seeder calls only those who speak BitTorrent: not all of them call. In the native dialect
+    /// whoever wants something calls.
+    pub fn next_dials(
+        &mut self,
+        now: Moment,
+        free: usize,
+        seeding: bool,
+    ) -> Vec<(SocketAddr, Dialect)> {
+        let due = |c: &Candidate| {
+            let may = !seeding || c.dialect == Dialect::BitTorrent;
+            may && matches!(c.state, State::Idle(at) if at <= now)
+        };
         let mut ready: Vec<_> = self
             .candidates
             .iter()
@@ -135,11 +207,19 @@ impl Dialer {
             .collect();
         ready.sort_unstable();
         ready.truncate(free);
-        for (_, address) in &ready {
-            let candidate = self.candidates.get_mut(address).expect("it was just found there");
+        let mut call = |address: SocketAddr| {
+            let candidate = self.candidates.get_mut(&address).expect("it was just found there");
             candidate.state = State::Busy;
+            (address, candidate.dialect)
+        };
+        ready.into_iter().map(|(_, address)| call(address)).collect()
+    }
+
+    fn spoken(&self, dialect: Dialect) -> Dialect {
+        match self.tongues {
+            Tongues::Both => dialect,
+            Tongues::BitTorrentOnly => Dialect::BitTorrent,
         }
-        ready.into_iter().map(|(_, address)| address).collect()
     }
 
     /// Whether one more address may be kept; drops the one that failed most often, if it must.
@@ -181,6 +261,7 @@ pub fn can_be_dialled(address: SocketAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Dialect::{BitTorrent, Native};
 
     fn at(secs: u64) -> Moment {
         Moment::after(Duration::from_secs(secs))
@@ -193,17 +274,17 @@ mod tests {
     #[test]
     fn an_address_is_called_once_at_a_time_and_then_ever_more_rarely() {
         let mut d = Dialer::default();
-        d.on_found(at(0), address(1));
-        d.on_found(at(0), address(1));
-        assert_eq!(d.next_dials(at(0), 9), [address(1)]);
-        assert_eq!(d.next_dials(at(0), 9), []);
+        d.on_found(at(0), address(1), Native);
+        d.on_found(at(0), address(1), Native);
+        assert_eq!(d.next_dials(at(0), 9, false), [(address(1), Native)]);
+        assert_eq!(d.next_dials(at(0), 9, false), []);
         d.on_failed(at(0), address(1));
-        assert_eq!(d.next_dials(at(4), 9), []);
-        assert_eq!(d.next_dials(at(5), 9), [address(1)]);
+        assert_eq!(d.next_dials(at(4), 9, false), []);
+        assert_eq!(d.next_dials(at(5), 9, false), [(address(1), Native)]);
         d.on_failed(at(5), address(1));
         assert_eq!(d.deadline(), Some(at(15)));
         for round in 1..20 {
-            d.next_dials(at(round * 1000), 9);
+            d.next_dials(at(round * 1000), 9, false);
             d.on_failed(at(round * 1000), address(1));
         }
         assert_eq!(d.deadline(), Some(at(19_600)));
@@ -212,65 +293,107 @@ mod tests {
     #[test]
     fn a_peer_that_comes_back_to_the_trackers_list_is_called_at_once() {
         let mut d = Dialer::default();
-        let tracker = address(6969);
-        d.on_listed(at(0), tracker, &[address(1)]);
+        let tracker = "127.0.0.1:6969";
+        d.on_listed(at(0), tracker, &[(address(1), Native)]);
         for _ in 0..5 {
-            d.next_dials(at(1000), 9);
+            d.next_dials(at(1000), 9, false);
             d.on_failed(at(1000), address(1));
         }
-        d.on_listed(at(1001), tracker, &[address(1)]);
-        assert_eq!(d.next_dials(at(1001), 9), [], "listed all the time, yet it does not answer");
+        d.on_listed(at(1001), tracker, &[(address(1), Native)]);
+        assert_eq!(
+            d.next_dials(at(1001), 9, false),
+            [],
+            "listed all the time, yet it does not answer"
+        );
         d.on_listed(at(1002), tracker, &[]);
-        d.on_listed(at(1003), tracker, &[address(1)]);
-        assert_eq!(d.next_dials(at(1003), 9), [address(1)]);
+        d.on_listed(at(1003), tracker, &[(address(1), Native)]);
+        assert_eq!(d.next_dials(at(1003), 9, false), [(address(1), Native)]);
     }
 
     #[test]
     fn a_peer_that_called_us_is_not_called_as_well() {
         let mut d = Dialer::default();
-        d.on_connected(address(1));
-        d.on_listed(at(0), address(6969), &[address(1)]);
-        assert_eq!(d.next_dials(at(0), 9), []);
+        d.on_connected(address(1), Native);
+        d.on_listed(at(0), "127.0.0.1:6969", &[(address(1), Native)]);
+        assert_eq!(d.next_dials(at(0), 9, false), []);
     }
 
     #[test]
     fn a_peer_that_takes_calls_and_drops_them_is_called_ever_more_rarely() {
         let mut d = Dialer::default();
-        d.on_found(at(0), address(1));
+        d.on_found(at(0), address(1), Native);
         for (now, next) in [(0, 5), (5, 15), (15, 35)] {
-            assert_eq!(d.next_dials(at(now), 9), [address(1)]);
-            d.on_connected(address(1));
+            assert_eq!(d.next_dials(at(now), 9, false), [(address(1), Native)]);
+            d.on_connected(address(1), Native);
             d.on_failed(at(now), address(1));
             assert_eq!(d.deadline(), Some(at(next)));
         }
-        d.next_dials(at(35), 9);
-        d.on_connected(address(1));
+        d.next_dials(at(35), 9, false);
+        d.on_connected(address(1), Native);
         d.on_ended(at(100), address(1));
         assert_eq!(d.deadline(), Some(at(105)), "it was of use");
+    }
+
+    #[test]
+    fn who_does_not_answer_in_one_dialect_is_called_in_the_other_at_once() {
+        let mut d = Dialer::default();
+        d.on_found(at(0), address(1), BitTorrent);
+        assert_eq!(d.next_dials(at(0), 9, false), [(address(1), BitTorrent)]);
+        d.on_misunderstood(at(0), address(1));
+        assert_eq!(d.next_dials(at(0), 9, false), [(address(1), Native)]);
+        d.on_misunderstood(at(0), address(1));
+        assert_eq!(d.next_dials(at(4), 9, false), [], "both were tried");
+        assert_eq!(d.next_dials(at(5), 9, false), [(address(1), BitTorrent)]);
+        d.on_connected(address(1), BitTorrent);
+        d.on_ended(at(100), address(1));
+        assert_eq!(d.next_dials(at(105), 9, false), [(address(1), BitTorrent)]);
+    }
+
+    #[test]
+    fn a_torrent_without_a_v2_hash_is_spoken_of_in_bittorrent_only() {
+        let mut d = Dialer::new(Tongues::BitTorrentOnly);
+        d.on_found(at(0), address(1), Native);
+        assert_eq!(d.next_dials(at(0), 9, false), [(address(1), BitTorrent)]);
+        d.on_misunderstood(at(0), address(1));
+        assert_eq!(d.next_dials(at(0), 9, false), []);
+        assert_eq!(d.next_dials(at(5), 9, false), [(address(1), BitTorrent)]);
+    }
+
+    #[test]
+    fn a_seeder_calls_bittorrent_peers_and_those_who_have_everything_rarely() {
+        let mut d = Dialer::default();
+        d.on_found(at(0), address(1), Native);
+        d.on_found(at(0), address(2), BitTorrent);
+        assert_eq!(d.next_dials(at(0), 9, true), [(address(2), BitTorrent)]);
+        d.on_connected(address(2), BitTorrent);
+        d.on_both_seed(at(0), address(2));
+        d.on_ended(at(0), address(2));
+        assert_eq!(d.next_dials(at(1799), 9, true), []);
+        assert_eq!(d.next_dials(at(1800), 9, true), [(address(2), BitTorrent)]);
     }
 
     #[test]
     fn junk_gives_way_when_there_is_no_room() {
         let mut d = Dialer::default();
         for port in 1..=CANDIDATES as u16 {
-            d.on_found(at(0), address(port));
+            d.on_found(at(0), address(port), Native);
         }
-        d.on_found(at(0), address(9000));
+        d.on_found(at(0), address(9000), Native);
         assert!(!d.candidates.contains_key(&address(9000)), "all of them may be good");
-        d.next_dials(at(0), 1);
+        d.next_dials(at(0), 1, false);
         d.on_failed(at(0), address(1));
-        d.on_found(at(0), address(9000));
+        d.on_found(at(0), address(9000), Native);
         assert!(d.candidates.contains_key(&address(9000)));
     }
 
     #[test]
     fn we_and_liars_are_never_called() {
         let mut d = Dialer::default();
-        d.on_found(at(0), address(1));
+        d.on_found(at(0), address(1), Native);
         d.on_never(address(1));
-        d.on_found(at(1), address(1));
-        d.on_connected(address(1));
-        assert_eq!(d.next_dials(at(9), 9), []);
+        d.on_found(at(1), address(1), Native);
+        d.on_connected(address(1), Native);
+        assert_eq!(d.next_dials(at(9), 9, false), []);
         assert!(d.is_never(address(1)));
     }
 
@@ -287,9 +410,9 @@ mod tests {
     fn addresses_that_no_peer_can_have_are_not_kept() {
         let mut d = Dialer::default();
         for bad in ["127.0.0.1:0", "0.0.0.0:1", "224.0.0.1:1", "255.255.255.255:1", "[::]:1"] {
-            d.on_found(at(0), bad.parse().unwrap());
+            d.on_found(at(0), bad.parse().unwrap(), Native);
         }
-        assert_eq!(d.next_dials(at(0), 9), []);
+        assert_eq!(d.next_dials(at(0), 9, false), []);
     }
 
     #[test]

@@ -10,16 +10,30 @@ use crate::ids::{PieceIndex, Span};
 use crate::logic::PeerKey;
 use crate::logic::pipeline::Pipeline;
 use crate::logic::rate::Rate;
-use crate::protocol::native::BITFIELD_PART;
+use crate::protocol::Dialect;
+use crate::protocol::message::BITFIELD_PART;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Requests that may be open with one peer at a time; many small files make many requests.
+/// Requests that may be open with one peer at a time; many small files make many requests. It is
+/// also what a BitTorrent client takes that does not say how many it takes.
 pub const MOST_ASKED: usize = 256;
 
+/// The most that are open with a BitTorrent peer, however many it says it takes.
+const MOST_ASKED_EVER: usize = 500;
+
 /// Requests whose answers may still come although we gave up on them.
-const LATE: usize = 2 * MOST_ASKED;
+const LATE: usize = 2 * MOST_ASKED_EVER;
+
+/// The longest request of a BitTorrent peer, in bytes; many take one beyond 16 KiB for an attack.
+pub const LONGEST_REQUEST: u32 = 128 * 1024;
+
+/// Requests of a BitTorrent peer that may cross with our CHOKE.
+const CROSSED: u32 = 2 * MOST_ASKED_EVER as u32;
+
+/// Extension handshakes that a peer may make: it may change its mind, not talk of nothing else.
+const MOST_HANDSHAKES: u32 = 64;
 
 /// Chunks nobody asked for that a peer may send (cancels cross with data) before it is let go.
 const UNASKED: u32 = 64;
@@ -39,12 +53,21 @@ pub enum Fault {
     /// A request that is empty, leaves its piece, or names a piece we do not have.
     #[error("request of {0}, which is out of range")]
     RequestOutOfRange(Span),
+    /// A request longer than anybody may make.
+    #[error("request of {0}, which is longer than {LONGEST_REQUEST} bytes")]
+    RequestTooLong(Span),
+    /// Requests of a peer that we never served, or went on long after our CHOKE.
+    #[error("requests while it is choked")]
+    RequestWhileChoked,
     /// Many chunks that were never asked for.
     #[error("{UNASKED} chunks that nobody asked for")]
     ChunksNotAsked,
     /// A message that has no place here.
     #[error("a second HELLO")]
     SecondHello,
+    /// The extension handshake may come again, but it does not have to come without end.
+    #[error("{MOST_HANDSHAKES} extension handshakes")]
+    ManyHandshakes,
 }
 
 /// A request that waits for its answer.
@@ -77,6 +100,8 @@ pub struct Session {
     pub peer: PeerKey,
     /// Where it listens, or where it called from.
     pub address: SocketAddr,
+    /// How we speak to it.
+    pub dialect: Dialect,
     /// We do not serve it.
     pub am_choking: bool,
     /// It has something that we lack.
@@ -93,6 +118,13 @@ pub struct Session {
     pub gives: Rate,
     /// Deadlines it let pass in a row.
     pub misses: u32,
+    /// How many requests may be open with it.
+    most_asked: usize,
+    /// Pieces that may be asked for while it chokes us (BEP 6).
+    allowed_fast: Option<Bitfield>,
+    /// Requests that came while we choked it; `None` when it was never served.
+    choked_requests: Option<u32>,
+    handshakes: u32,
     have: Bitfield,
     /// Pieces spoken of by BITFIELD so far; `None` before its first word.
     spoken: Option<u32>,
@@ -113,12 +145,14 @@ impl Session {
         now: Moment,
         peer: PeerKey,
         address: SocketAddr,
+        dialect: Dialect,
         pieces: u32,
         window: Duration,
     ) -> Self {
         Self {
             peer,
             address,
+            dialect,
             am_choking: true,
             am_interested: false,
             peer_choking: true,
@@ -127,6 +161,10 @@ impl Session {
             pipeline: Pipeline::default(),
             gives: Rate::over(window),
             misses: 0,
+            most_asked: MOST_ASKED,
+            allowed_fast: None,
+            choked_requests: None,
+            handshakes: 0,
             have: Bitfield::new(pieces),
             spoken: None,
             asked: VecDeque::new(),
@@ -190,6 +228,44 @@ impl Session {
         }
         self.spoken = Some(self.have.pieces());
         Ok(self.have.set(piece))
+    }
+
+    /// DONT_HAVE; true if it is news (BEP 54).
+    pub fn on_dont_have(&mut self, piece: PieceIndex) -> Result<bool, Fault> {
+        if piece.0 >= self.have.pieces() {
+            return Err(Fault::HaveOutOfRange(piece));
+        }
+        Ok(self.have.clear(piece))
+    }
+
+    /// ALLOWED_FAST: a piece that may be asked for while it chokes us.
+    pub fn on_allowed_fast(&mut self, piece: PieceIndex) -> Result<(), Fault> {
+        if piece.0 >= self.have.pieces() {
+            return Err(Fault::HaveOutOfRange(piece));
+        }
+        let pieces = self.have.pieces();
+        self.allowed_fast.get_or_insert_with(|| Bitfield::new(pieces)).set(piece);
+        Ok(())
+    }
+
+    /// An extension handshake, with the number of requests that the peer lets wait.
+    pub fn on_extensions(&mut self, most_requests: Option<u32>) -> Result<(), Fault> {
+        self.handshakes += 1;
+        if self.handshakes > MOST_HANDSHAKES {
+            return Err(Fault::ManyHandshakes);
+        }
+        if let Some(most) = most_requests {
+            self.most_asked = (most as usize).clamp(1, MOST_ASKED_EVER);
+        }
+        Ok(())
+    }
+
+    /// The pieces that it has and would send although it chokes us.
+    pub fn allowed_now(&self) -> Bitfield {
+        let mut allowed = Bitfield::new(self.have.pieces());
+        let fast = self.allowed_fast.iter().flat_map(Bitfield::iter);
+        fast.filter(|&piece| self.have.has(piece)).for_each(|piece| _ = allowed.set(piece));
+        allowed
     }
 
     /// We asked for a span.
@@ -256,8 +332,19 @@ impl Session {
 
     /// Whether the peer may be asked for more requests now.
     pub fn may_be_asked(&self) -> bool {
-        let willing = !self.peer_choking && self.am_interested && !self.refused;
-        willing && self.asked.len() < MOST_ASKED
+        let answers = !self.peer_choking || self.allowed_fast.is_some();
+        let willing = answers && self.am_interested && !self.refused;
+        willing && self.asked.len() < self.most_asked
+    }
+
+    /// How many more bytes may be asked for at once: BitTorrent asks block by block.
+    pub fn most_at_once(&self) -> u64 {
+        match self.dialect {
+            Dialect::Native => u64::MAX,
+            Dialect::BitTorrent => {
+                self.most_asked.saturating_sub(self.asked.len()) as u64 * u64::from(BLOCK_LEN)
+            }
+        }
     }
 
     /// Time passed: a peer that refused may be asked again.
@@ -291,6 +378,41 @@ impl Session {
             self.expect_late(asked.rest());
         }
         true
+    }
+
+    /// The peer chokes us: what was asked is void, but may be under way. Gives what to hand back.
+    pub fn on_choked(&mut self) -> Vec<Span> {
+        self.peer_choking = true;
+        let void = self.void_all();
+        void.iter().for_each(|&span| self.expect_late(span));
+        void
+    }
+
+    /// We serve the peer, or no longer do.
+    pub fn set_choking(&mut self, now: Moment, choke: bool) {
+        self.am_choking = choke;
+        self.since = now;
+        if !choke {
+            self.choked_requests = Some(0);
+        }
+    }
+
+    /// A request of the peer: true if it is to be served, false if it is to be refused.
+    pub fn on_request(
+        &mut self,
+        geometry: &Geometry,
+        ours: &Bitfield,
+        span: Span,
+    ) -> Result<bool, Fault> {
+        check_request(self.dialect, geometry, ours, span)?;
+        if self.am_choking && self.dialect == Dialect::BitTorrent {
+            let crossed = self.choked_requests.as_mut().ok_or(Fault::RequestWhileChoked)?;
+            *crossed += 1;
+            if *crossed > CROSSED {
+                return Err(Fault::RequestWhileChoked);
+            }
+        }
+        Ok(!self.am_choking)
     }
 
     /// Everything asked is void: choked, gone. Gives what to hand back to the picker.
@@ -329,14 +451,26 @@ impl Session {
     }
 }
 
-/// Whether a request of a peer can be served at all: inside its piece, and we have it.
-pub fn check_request(geometry: &Geometry, ours: &Bitfield, span: Span) -> Result<(), Fault> {
-    let aligned = span.offset.is_multiple_of(BLOCK_LEN);
-    if aligned && geometry.contains(span) && ours.has(span.piece) {
-        Ok(())
-    } else {
-        Err(Fault::RequestOutOfRange(span))
+/// Whether a request of a peer can be served at all: inside its piece, and we have it. BitTorrent
+/// peers may begin anywhere, and see the pads of a hybrid.
+fn check_request(
+    dialect: Dialect,
+    geometry: &Geometry,
+    ours: &Bitfield,
+    span: Span,
+) -> Result<(), Fault> {
+    let fits = match dialect {
+        Dialect::Native => span.offset.is_multiple_of(BLOCK_LEN) && geometry.contains(span),
+        Dialect::BitTorrent => {
+            let end = span.end().filter(|_| span.length > 0);
+            end.is_some_and(|end| end <= geometry.padded_length_of(span.piece))
+        }
+    };
+    if !fits || !ours.has(span.piece) {
+        return Err(Fault::RequestOutOfRange(span));
     }
+    let too_long = dialect == Dialect::BitTorrent && span.length > LONGEST_REQUEST;
+    if too_long { Err(Fault::RequestTooLong(span)) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -345,7 +479,8 @@ mod tests {
 
     fn session(pieces: u32) -> Session {
         let address = "127.0.0.1:1".parse().unwrap();
-        Session::new(Moment::START, PeerKey(1), address, pieces, Duration::from_secs(20))
+        let dialect = Dialect::Native;
+        Session::new(Moment::START, PeerKey(1), address, dialect, pieces, Duration::from_secs(20))
     }
 
     fn at(secs: u64) -> Moment {

@@ -19,8 +19,9 @@ use crate::logic::ban::{Court, Verdict};
 use crate::logic::choker::{Candidate, Choker};
 use crate::logic::picker::{Picker, Policy};
 use crate::logic::rate::Rate;
-use crate::logic::session::{Fault, Session, check_request};
-use crate::protocol::native::{HashRange, Message};
+use crate::logic::session::{Fault, Session};
+use crate::protocol::Dialect;
+use crate::protocol::message::{HashRange, Message};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
@@ -172,6 +173,11 @@ impl Swarm {
         self.sources.len()
     }
 
+    /// Whether a peer has everything.
+    pub fn is_seed(&self, peer: PeerKey) -> bool {
+        self.sessions.get(&peer).is_some_and(|session| session.have().is_full())
+    }
+
     /// Whether an upload slot is free.
     pub fn has_free_slot(&self) -> bool {
         let taken = self.sessions.values().filter(|s| !s.am_choking && s.peer_interested);
@@ -200,9 +206,9 @@ impl Swarm {
     }
 
     /// A peer connected and both sides know who the other is.
-    pub fn on_joined(&mut self, now: Moment, peer: PeerKey, address: SocketAddr) {
-        let pieces = self.have().pieces();
-        let session = Session::new(now, peer, address, pieces, self.params.rate_window);
+    pub fn on_joined(&mut self, now: Moment, peer: PeerKey, address: SocketAddr, dialect: Dialect) {
+        let (pieces, window) = (self.have().pieces(), self.params.rate_window);
+        let session = Session::new(now, peer, address, dialect, pieces, window);
         self.sessions.insert(peer, session);
         if self.addresses.len() >= KNOWN_ADDRESSES {
             // Who is gone for long has no block left that anybody could blame on it.
@@ -259,8 +265,9 @@ impl Swarm {
                 self.fill_slots(now, out);
             }
             Message::Choke => {
-                session.peer_choking = true;
-                self.hand_back(peer);
+                for span in session.on_choked() {
+                    self.picker.on_void(peer, span);
+                }
                 self.fill_all(now, out);
             }
             Message::Unchoke => {
@@ -268,11 +275,12 @@ impl Swarm {
                 self.fill(now, peer, out);
             }
             &Message::Get(span) => {
-                check_request(self.picker.geometry(), self.picker.have(), span)?;
-                out.push(if session.am_choking {
-                    Action::Say(peer, Message::Reject(span))
-                } else {
+                let served =
+                    session.on_request(self.picker.geometry(), self.picker.have(), span)?;
+                out.push(if served {
                     Action::Upload(peer, span)
+                } else {
+                    Action::Say(peer, Message::Reject(span))
                 });
             }
             &Message::Cancel(span) => out.push(Action::Unqueue(peer, span)),
@@ -281,6 +289,19 @@ impl Swarm {
                     self.fill_others(now, peer, out);
                 }
             }
+            &Message::DontHave(piece) => {
+                let before = session.have().clone();
+                if session.on_dont_have(piece)? {
+                    self.picker.on_left(&before);
+                    self.picker.on_joined(session.have());
+                    self.update_interest(now, peer, out);
+                }
+            }
+            &Message::AllowedFast(piece) => {
+                session.on_allowed_fast(piece)?;
+                self.fill(now, peer, out);
+            }
+            Message::Extensions(said) => session.on_extensions(said.most_requests)?,
             Message::Hello(_) | Message::State(_) => return Err(Fault::SecondHello),
             _ => {}
         }
@@ -302,8 +323,11 @@ impl Swarm {
         }
         let claim = self.picker.claim(peer, chunk);
         for (other, span) in claim.cancel {
-            if self.sessions.get_mut(&other).is_some_and(|session| session.on_cancelled(span)) {
-                out.push(Action::Say(other, Message::Cancel(span)));
+            let Some(session) = self.sessions.get_mut(&other) else { continue };
+            for part in in_requests(session.dialect, span) {
+                if session.on_cancelled(part) {
+                    out.push(Action::Say(other, Message::Cancel(part)));
+                }
             }
         }
         let bytes: u64 = claim.granted.iter().map(|span| u64::from(span.length)).sum();
@@ -521,6 +545,7 @@ impl Swarm {
     fn fill(&mut self, now: Moment, peer: PeerKey, out: &mut Vec<Action>) {
         let mut allowed = self.allowed();
         let Some(session) = self.sessions.get_mut(&peer) else { return };
+        let fast = session.peer_choking.then(|| session.allowed_now());
         while !self.stopped && session.may_be_asked() {
             let longest = session.pipeline.longest_request().min(allowed);
             let room = session.pipeline.room().min(allowed);
@@ -530,14 +555,17 @@ impl Swarm {
             }
             // Under a limit of our own a second copy would only take room from the first.
             let idle = session.is_idle() && self.params.down_limit.is_none();
-            let most = room.min(longest);
-            let Some((span, why)) = self.picker.next_span(peer, session.have(), most, idle) else {
+            let most = room.min(longest).min(session.most_at_once());
+            let theirs = fast.as_ref().unwrap_or(session.have());
+            let Some((span, why)) = self.picker.next_span(peer, theirs, most, idle) else {
                 return;
             };
             let _ = why;
-            session.on_asked(now, span);
             allowed = allowed.saturating_sub(span.length.into());
-            out.push(Action::Say(peer, Message::Get(span)));
+            for part in in_requests(session.dialect, span) {
+                session.on_asked(now, part);
+                out.push(Action::Say(peer, Message::Get(part)));
+            }
         }
     }
 
@@ -564,8 +592,7 @@ impl Swarm {
 
     fn set_choking(&mut self, now: Moment, peer: PeerKey, choke: bool, out: &mut Vec<Action>) {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
-        session.am_choking = choke;
-        session.since = now;
+        session.set_choking(now, choke);
         if choke {
             out.push(Action::UnqueueAll(peer));
         }
@@ -582,6 +609,20 @@ impl Swarm {
         };
         self.sessions.values().map(candidate).collect()
     }
+}
+
+/// A span as the dialect asks for it: whole, or in blocks of 16 KiB.
+fn in_requests(dialect: Dialect, span: Span) -> impl Iterator<Item = Span> {
+    let step = match dialect {
+        Dialect::Native => span.length.max(1),
+        Dialect::BitTorrent => BLOCK_LEN,
+    };
+    let starts = (0..span.length).step_by(step as usize);
+    starts.map(move |from| Span {
+        offset: span.offset + from,
+        length: step.min(span.length - from),
+        ..span
+    })
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use crate::ids::{PieceIndex, Span};
 use crate::logic::PeerKey;
 use crate::logic::picker::Policy;
 use crate::logic::session::Fault;
-use crate::protocol::native::{HashRange, Message};
+use crate::protocol::Dialect;
+use crate::protocol::message::{HashRange, Message};
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -50,7 +51,12 @@ impl Stage {
     }
 
     fn join(&mut self, peer: PeerKey) {
-        self.swarm.on_joined(self.now, peer, SocketAddr::from(([127, 0, 0, 1], peer.0 as u16)));
+        self.swarm.on_joined(
+            self.now,
+            peer,
+            SocketAddr::from(([127, 0, 0, 1], peer.0 as u16)),
+            Dialect::Native,
+        );
     }
 
     fn hear(&mut self, peer: PeerKey, message: &Message) -> Result<(), Fault> {
@@ -241,7 +247,7 @@ fn of_several_writers_only_the_liar_is_banned() {
     s.hear(EVE, &Message::Unchoke).unwrap();
     s.chunk(EVE, 0, 16384, 49152);
     s.script.clear();
-    let range = HashRange { root: [0; 32], base: 0, index: 0, count: 4 };
+    let range = HashRange { root: [0; 32], base: 0, index: 0, count: 4, proof: 0 };
     let found = vec![[1; 32], [2; 32], [9; 32], [4; 32]];
     s.act(|swarm, now, out| swarm.on_failed(now, PieceIndex(0), found, Some(range), out));
     assert_eq!(s.script.matches("GetHashes").count(), 2, "{}", s.script);

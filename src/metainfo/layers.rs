@@ -1,5 +1,5 @@
 //! Piece layers, each checked against its file's root, and the form in which the native dialect
-//! exchanges metadata.
+//! exchanges metadata. Layers that peers proved one by one are attached here too.
 //!
 //! ```text
 //! exchange = info bytes | layer of file 0 | layer of file 3 | ..      only files longer than a piece
@@ -32,6 +32,14 @@ pub(super) fn attach(metainfo: &mut Metainfo, layers: &Value<'_>) -> Result<(), 
         let bytes = layer.as_bytes().ok_or(MetainfoError::PieceLayers("a layer is no string"))?;
         by_root.insert(root, Candidate { bytes, right_for: None });
     }
+    fill(metainfo, by_root)
+}
+
+/// Gives every file its layer, if it came; each that came must belong to a file.
+fn fill(
+    metainfo: &mut Metainfo,
+    mut by_root: HashMap<&[u8], Candidate<'_>>,
+) -> Result<(), MetainfoError> {
     let piece_length = metainfo.piece_length;
     for file in metainfo.files.iter_mut().filter(|file| has_layer(file, piece_length)) {
         let root = file.root.expect("a file with a layer has a root");
@@ -51,7 +59,7 @@ pub(super) fn attach(metainfo: &mut Metainfo, layers: &Value<'_>) -> Result<(), 
 }
 
 /// Whether a file has a layer: when it is longer than a piece.
-fn has_layer(file: &FileEntry, piece_length: u32) -> bool {
+pub(super) fn has_layer(file: &FileEntry, piece_length: u32) -> bool {
     file.kind == FileKind::Data && file.root.is_some() && file.length > u64::from(piece_length)
 }
 
@@ -84,6 +92,19 @@ impl Metainfo {
     /// The files that have a layer, whether it is known or not.
     fn layered_files(&self) -> impl Iterator<Item = &FileEntry> {
         self.files.iter().filter(|file| has_layer(file, self.piece_length))
+    }
+
+    /// The same torrent with the layers of its files, each under its file's root; some may be
+    /// missing. Each must belong to a file and lead to its root.
+    pub fn with_layers(
+        mut self,
+        layers: &HashMap<Sha256Hash, Vec<Sha256Hash>>,
+    ) -> Result<Self, MetainfoError> {
+        let by_root = layers.iter().map(|(root, layer)| {
+            (&root[..], Candidate { bytes: layer.as_flattened(), right_for: None })
+        });
+        fill(&mut self, by_root.collect())?;
+        Ok(self)
     }
 
     /// What `GET_METAINFO` hands out: `info`, then the layers in file order. To be offered only

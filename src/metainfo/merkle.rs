@@ -64,46 +64,42 @@ pub fn layer_of(leaves: &[Sha256Hash], piece_length: u32) -> Vec<Sha256Hash> {
 /// The uncles of `nodes[index..index + count]`, lowest first: what someone who knows only the
 /// root needs beside these nodes to check them (BEP 52, hash request).
 ///
-/// `count` is a power of two and `index` a multiple of it; `None` when they are not, or when
-/// nothing of `nodes` lies there. The row is padded with `filler`: [`ZERO_LEAF`] for leaves,
-/// [`zero_root`] of a piece's leaves for a piece layer.
+/// The row is padded with `filler` to `width`, a power of two not below its length:
+/// [`ZERO_LEAF`] for leaves, [`zero_root`] of a piece's leaves for a piece layer. `None` unless
+/// `count` is a power of two, `index` a multiple of it, and something of `nodes` lies there.
 pub fn proof(
     nodes: &[Sha256Hash],
     filler: Sha256Hash,
+    width: u64,
     index: usize,
     count: usize,
 ) -> Option<Vec<Sha256Hash>> {
+    debug_assert!(width.is_power_of_two() && nodes.len() as u64 <= width, "a tree this wide");
     if !count.is_power_of_two() || !index.is_multiple_of(count) || index >= nodes.len() {
         return None;
     }
     let (mut level, mut filler, mut at) = (nodes.to_vec(), filler, index);
-    let mut width = nodes.len().next_power_of_two();
     let mut inside = count;
     let mut uncles = Vec::new();
-    while width > 1 {
+    for _ in 0..width.trailing_zeros() {
         if inside == 1 {
             uncles.push(level.get(at ^ 1).copied().unwrap_or(filler));
         }
         level = parents(&level, filler);
         filler = parent(&filler, &filler);
-        width /= 2;
         at /= 2;
         inside = (inside / 2).max(1);
     }
     Some(uncles)
 }
 
-/// Whether `nodes`, a power of two of them starting at `index` of their row, lie under `root`,
-/// with `uncles` as [`proof`] gives them. Padding nodes are part of `nodes`.
-pub fn check_proof(
-    nodes: &[Sha256Hash],
-    index: usize,
-    uncles: &[Sha256Hash],
-    root: &Sha256Hash,
-) -> bool {
+/// The node that `nodes`, a power of two of them starting at `index` of their row, lead to with
+/// `uncles` as [`proof`] gives them. Padding nodes are part of `nodes`; `None` when there is no
+/// such run.
+pub fn climb(nodes: &[Sha256Hash], index: usize, uncles: &[Sha256Hash]) -> Option<Sha256Hash> {
     let count = nodes.len();
     if !count.is_power_of_two() || !index.is_multiple_of(count) {
-        return false;
+        return None;
     }
     let mut at = index / count;
     let mut node = root_over(nodes, ZERO_LEAF, count as u64);
@@ -111,7 +107,7 @@ pub fn check_proof(
         node = if at.is_multiple_of(2) { parent(&node, uncle) } else { parent(uncle, &node) };
         at /= 2;
     }
-    at == 0 && node == *root
+    Some(node)
 }
 
 /// The root over `nodes`, padded with `filler` to `width`, a power of two.
@@ -211,15 +207,14 @@ mod tests {
             padded.resize(width, ZERO_LEAF);
             for run in [1, 2, 4].into_iter().filter(|&n| n <= width) {
                 for index in (0..row.len()).step_by(run) {
-                    let uncles = proof(&row, ZERO_LEAF, index, run).unwrap();
+                    let uncles = proof(&row, ZERO_LEAF, width as u64, index, run).unwrap();
                     let mut asked = padded[index..index + run].to_vec();
-                    assert!(check_proof(&asked, index, &uncles, &root), "{count} {index} {run}");
-                    assert!(!check_proof(&asked, index + width, &uncles, &root));
+                    assert_eq!(climb(&asked, index, &uncles), Some(root), "{count} {index} {run}");
                     if width > run {
-                        assert!(!check_proof(&asked, index ^ run, &uncles, &root));
+                        assert_ne!(climb(&asked, index ^ run, &uncles), Some(root));
                     }
                     asked[0][0] ^= 1;
-                    assert!(!check_proof(&asked, index, &uncles, &root));
+                    assert_ne!(climb(&asked, index, &uncles), Some(root));
                 }
             }
         }
@@ -228,10 +223,17 @@ mod tests {
     #[test]
     fn a_proof_is_asked_for_an_aligned_run_that_exists() {
         let row = leaves(5);
-        assert!(proof(&row, ZERO_LEAF, 1, 2).is_none());
-        assert!(proof(&row, ZERO_LEAF, 0, 3).is_none());
-        assert!(proof(&row, ZERO_LEAF, 0, 0).is_none());
-        assert!(proof(&row, ZERO_LEAF, 5, 1).is_none());
-        assert!(!check_proof(&[], 0, &[], &ZERO_LEAF));
+        for (index, count) in [(1, 2), (0, 3), (0, 0), (5, 1)] {
+            assert_eq!(proof(&row, ZERO_LEAF, 8, index, count), None, "{count} from {index}");
+        }
+        assert_eq!(climb(&[], 0, &[]), None);
+        assert_eq!(climb(&row[..2], 1, &[]), None);
+    }
+
+    #[test]
+    fn the_uncles_in_a_wider_tree_are_padding() {
+        let uncles = proof(&leaves(3), ZERO_LEAF, 16, 2, 2).unwrap();
+        let left = parent(&leaf(0), &leaf(1));
+        assert_eq!(uncles, [left, zero_root(4), zero_root(8)]);
     }
 }

@@ -1,227 +1,94 @@
 //! How a connection begins: who are you, which content, may you come in?
 //!
+//! The first words are read and written by [`super::opening`]; here is decided who is let in, and
+//! what is said first:
+//!
 //! ```text
-//! dialler  --- "SWP1" HELLO ------------------------>  acceptor
-//!          <-- "SWP1" STATE available | connected ---
-//!          <-> BITFIELD | HAVE_ALL | HAVE_NONE <---->
+//! native:      HELLO, STATE, then BITFIELD | HAVE_ALL | HAVE_NONE from both sides
+//! BitTorrent:  handshake, handshake, then the same, then the extension handshake (BEP 10)
 //! ```
-//! Until both sides know each other nothing is shared with other threads, so these few messages
-//! are written by the thread that reads, with a deadline of ten seconds for all of it.
 
-use crate::ids::{InfoHashV2, PeerId};
 use crate::logic::PeerKey;
 use crate::logic::dialer::survives;
 use crate::logic::is_local;
+use crate::node::extensions;
+use crate::node::opening::{Caller, Opening, Refused};
 use crate::node::outbox::Outbox;
 use crate::node::shared::{Connection, Peers, Shared, Torrent, Who};
-use crate::node::socket;
-use crate::protocol::Malformed;
-use crate::protocol::frame::PEER_MAGIC;
-use crate::protocol::native::{
-    Availability, BITFIELD_PART, ErrorMessage, Hello, Message, State, VERSION,
+use crate::protocol::Dialect;
+use crate::protocol::bittorrent::Codec;
+use crate::protocol::handshake::{Handshake, Reserved};
+use crate::protocol::message::{
+    Availability, BITFIELD_PART, ErrorMessage, ExtensionNumbers, Hello, Message, State, VERSION,
 };
 use crate::protocol::reader::FrameBuffer;
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use crate::protocol::speech::Speech;
+use parking_lot::Mutex;
+use std::collections::HashSet;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::time::Duration;
 
-/// How long the whole opening may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-
-/// How long a dial may take.
-const DIAL: Duration = Duration::from_secs(5);
-
-/// A connection that lasted so long was worth a call.
+/// A connection that lasted so long was worth a call, and is not given up for another.
 const OF_USE: Duration = Duration::from_secs(10);
-
-/// Why no connection came about.
-#[derive(Debug, thiserror::Error)]
-pub enum Refused {
-    /// The socket failed, or the other end left.
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    /// What came was no message.
-    #[error("{0}")]
-    Malformed(#[from] Malformed),
-    /// The opening was not finished in time.
-    #[error("no complete opening within {} s", HANDSHAKE.as_secs())]
-    Slow,
-    /// Another message came first.
-    #[error("the first message is neither HELLO nor STATE")]
-    NoHello,
-    /// The other end says why it does not want us.
-    #[error("refused: {0}")]
-    Told(String),
-    /// The other end has no room.
-    #[error("the peer is unavailable: its connections are all taken")]
-    Unavailable,
-    /// We have no room.
-    #[error("our connections are all taken")]
-    Full,
-    /// We called ourselves.
-    #[error("this is ourselves")]
-    Ourselves,
-    /// It speaks of a torrent we do not have.
-    #[error("unknown content {0}")]
-    UnknownContent(InfoHashV2),
-    /// It speaks another version.
-    #[error("version {0} is not ours ({VERSION})")]
-    Version(u32),
-    /// The same peer is connected already.
-    #[error("connected already")]
-    Duplicate,
-    /// It sent wrong bytes before.
-    #[error("banned")]
-    Banned,
-    /// The node stops.
-    #[error("stopping")]
-    Stopping,
-}
-
-/// A stream on which frames are read with a deadline.
-pub struct Opening {
-    stream: TcpStream,
-    buffer: FrameBuffer,
-    deadline: Instant,
-    /// The other end's id, once it has answered.
-    peer_id: PeerId,
-}
-
-impl Opening {
-    fn new(stream: TcpStream) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        stream.set_write_timeout(Some(HANDSHAKE))?;
-        let deadline = Instant::now() + HANDSHAKE;
-        Ok(Self { stream, buffer: FrameBuffer::default(), deadline, peer_id: PeerId([0; 20]) })
-    }
-
-    /// Dials, says HELLO and waits for STATE.
-    pub fn call(address: SocketAddr, bind: Option<IpAddr>, hello: Hello) -> Result<Self, Refused> {
-        let own_id = hello.peer_id;
-        let mut opening = Self::new(socket::dial(address, bind, DIAL)?)?;
-        opening.say(true, &Message::Hello(hello))?;
-        opening.expect_magic()?;
-        opening.peer_id = opening.expect(|message| match message {
-            Message::State(State { state: Availability::Unavailable, .. }) => {
-                Err(Refused::Unavailable)
-            }
-            Message::State(state) => Ok(state.peer_id),
-            _ => Err(Refused::NoHello),
-        })?;
-        if opening.peer_id == own_id { Err(Refused::Ourselves) } else { Ok(opening) }
-    }
-
-    /// Says a message to a peer that answered; the deadline begins anew.
-    pub fn ask(&mut self, message: &Message) -> Result<(), Refused> {
-        self.deadline = Instant::now() + HANDSHAKE;
-        Ok(self.say(false, message)?)
-    }
-
-    /// Waits for METAINFO at `offset`, passing over what else is said, and appends its bytes.
-    /// Gives the length in all and that of `info`.
-    pub fn expect_metainfo(
-        &mut self,
-        offset: u32,
-        bytes: &mut Vec<u8>,
-    ) -> Result<(u32, u32), Refused> {
-        loop {
-            let found = self.expect(|message| match message {
-                Message::Metainfo { offset: at, total, info, data } if at == offset => {
-                    bytes.extend_from_slice(data);
-                    Ok(Some((total, info)))
-                }
-                _ => Ok(None),
-            })?;
-            if let Some(lengths) = found {
-                return Ok(lengths);
-            }
-        }
-    }
-
-    /// Waits for the magic; closes at the first byte that does not fit.
-    fn expect_magic(&mut self) -> Result<(), Refused> {
-        loop {
-            let pending = self.buffer.pending();
-            let known = pending.len().min(PEER_MAGIC.len());
-            if pending[..known] != PEER_MAGIC[..known] {
-                return Err(Malformed::WrongMagic.into());
-            }
-            if self.buffer.take(PEER_MAGIC.len()).is_some() {
-                return Ok(());
-            }
-            self.read_more()?;
-        }
-    }
-
-    /// Waits for a frame and gives its message to `understand`.
-    fn expect<T>(
-        &mut self,
-        understand: impl FnOnce(Message) -> Result<T, Refused>,
-    ) -> Result<T, Refused> {
-        loop {
-            if let Some(frame) = self.buffer.next_frame()? {
-                return match Message::read(&frame)? {
-                    Some(Message::Error(error)) => Err(Refused::Told(error.message)),
-                    Some(message) => understand(message),
-                    None => Err(Refused::NoHello),
-                };
-            }
-            self.read_more()?;
-        }
-    }
-
-    fn read_more(&mut self) -> Result<(), Refused> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(Refused::Slow);
-        }
-        self.stream.set_read_timeout(Some(left))?;
-        match self.stream.read(self.buffer.room()) {
-            Ok(0) => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-            Ok(count) => {
-                self.buffer.filled(count);
-                Ok(())
-            }
-            Err(e) if is_timeout(&e) => Err(Refused::Slow),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(()),
-            Err(e) => Err(e.into()),
-        }
-    }
-
-    fn say(&mut self, with_magic: bool, message: &Message) -> io::Result<()> {
-        let mut bytes = if with_magic { PEER_MAGIC.to_vec() } else { Vec::new() };
-        message.put(&mut bytes);
-        self.stream.write_all(&bytes)
-    }
-}
-
-/// Whether a read ended because its time was up.
-pub fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-}
 
 /// Calls a peer about a torrent.
 pub fn dial(
     shared: &Shared,
     torrent: &Arc<Torrent>,
     address: SocketAddr,
+    dialect: Dialect,
 ) -> Result<(Arc<Connection>, FrameBuffer), Refused> {
+    let (mut opening, speech) = match dialect {
+        Dialect::Native => (call(shared, torrent, address)?, Speech::Native),
+        Dialect::BitTorrent => shake_hands(shared, torrent, address)?,
+    };
+    let peer_id = opening.peer_id;
+    let (stream, buffer) = (opening.stream.try_clone()?, std::mem::take(&mut opening.buffer));
+    let who = Who { peer_id, address, listens: true, dialled: true, source: address };
+    let connection = enter(shared, torrent, stream, who, speech)?;
+    say_what_we_have(shared, &connection);
+    Ok((connection, buffer))
+}
+
+fn call(shared: &Shared, torrent: &Torrent, address: SocketAddr) -> Result<Opening, Refused> {
+    // The dialer calls natively only where there is a v2 hash.
+    let info_hash = torrent.info_hash.v2().ok_or(Refused::UnknownContent(torrent.info_hash))?;
     let hello = Hello {
         version: VERSION,
-        info_hash: torrent.info_hash,
+        info_hash,
         peer_id: shared.peer_id,
         port: shared.port,
         features: Vec::new(),
     };
-    let mut opening = Opening::call(address, shared.bind, hello)?;
-    let peer_id = opening.peer_id;
-    let (stream, buffer) = (opening.stream.try_clone()?, std::mem::take(&mut opening.buffer));
-    let who = Who { peer_id, address, listens: true, dialled: true, source: address };
-    let connection = enter(shared, torrent, stream, who)?;
-    say_what_we_have(shared, &connection);
-    Ok((connection, buffer))
+    Opening::call(address, shared.bind, hello)
+}
+
+/// A hybrid is called by its v1 hash, with the hint that we also know the other one (BEP 52).
+fn shake_hands(
+    shared: &Shared,
+    torrent: &Torrent,
+    address: SocketAddr,
+) -> Result<(Opening, Speech), Refused> {
+    let names: Vec<_> = torrent.meta.short_hashes().collect();
+    let reserved = Reserved::ours().with_v2(torrent.info_hash.v2().is_some());
+    let ours = Handshake { reserved, info_hash: names[0], peer_id: shared.peer_id };
+    let (opening, theirs) = Opening::shake_hands(address, shared.bind, &ours, &names)?;
+    Ok((opening, agreed(torrent, &theirs, &theirs)))
+}
+
+/// What both sides can do: `last` is the handshake of whoever was called, which decides by which
+/// hash the torrent goes.
+fn agreed(torrent: &Torrent, theirs: &Handshake, last: &Handshake) -> Speech {
+    let v2 = torrent.info_hash.v2().map(|hash| hash.truncated());
+    Speech::BitTorrent(Codec {
+        pieces: torrent.geometry.pieces(),
+        fast: theirs.reserved.has_fast(),
+        extended: theirs.reserved.has_extensions(),
+        v2: v2 == Some(last.info_hash),
+        theirs: ExtensionNumbers::default(),
+    })
 }
 
 /// Answers a peer that called; `from` is where it called from.
@@ -231,21 +98,64 @@ pub fn answer(
     from: SocketAddr,
 ) -> Result<(Arc<Connection>, FrameBuffer), Refused> {
     let mut opening = Opening::new(stream)?;
-    opening.expect_magic()?;
-    let hello = opening.expect(|message| match message {
-        Message::Hello(hello) => Ok(hello),
-        _ => Err(Refused::NoHello),
-    })?;
-    let refused = match admit(shared, &hello, from, &opening) {
+    let connection = match opening.caller()? {
+        Caller::Native(hello) => answer_hello(shared, &mut opening, &hello, from)?,
+        Caller::BitTorrent(theirs) => answer_handshake(shared, &mut opening, &theirs, from)?,
+    };
+    say_what_we_have(shared, &connection);
+    Ok((connection, opening.buffer))
+}
+
+fn answer_handshake(
+    shared: &Shared,
+    opening: &mut Opening,
+    theirs: &Handshake,
+    from: SocketAddr,
+) -> Result<Arc<Connection>, Refused> {
+    let torrent = shared.torrents.lock().called(&theirs.info_hash).cloned();
+    let torrent = torrent.ok_or(Refused::UnknownContent(theirs.info_hash.into()))?;
+    let v2 = torrent.info_hash.v2().filter(|_| theirs.reserved.has_v2());
+    let ours = Handshake {
+        reserved: Reserved::ours().with_v2(torrent.info_hash.v2().is_some()),
+        info_hash: v2.map_or(theirs.info_hash, |hash| hash.truncated()),
+        peer_id: shared.peer_id,
+    };
+    if theirs.peer_id == shared.peer_id {
+        opening.say_handshake(&ours)?; // our own id is what tells the dialler
+        return Err(Refused::Ourselves);
+    }
+    let speech = agreed(&torrent, theirs, &ours);
+    let who = Who {
+        peer_id: theirs.peer_id,
+        address: from,
+        listens: false,
+        dialled: false,
+        source: from,
+    };
+    let connection = enter(shared, &torrent, opening.stream.try_clone()?, who, speech)?;
+    // Its own thread is the only one that writes until the outbox is opened.
+    if let Err(error) = opening.say_handshake(&ours) {
+        leave(shared, &connection);
+        return Err(error.into());
+    }
+    Ok(connection)
+}
+
+fn answer_hello(
+    shared: &Shared,
+    opening: &mut Opening,
+    hello: &Hello,
+    from: SocketAddr,
+) -> Result<Arc<Connection>, Refused> {
+    let refused = match admit(shared, hello, from, opening) {
         Ok((connection, state)) => {
-            // Its own thread is the only one that writes until it has entered.
+            // Its own thread is the only one that writes until the outbox is opened.
             let state = State { state, peer_id: shared.peer_id };
             if let Err(error) = opening.say(true, &Message::State(state)) {
                 leave(shared, &connection);
                 return Err(error.into());
             }
-            say_what_we_have(shared, &connection);
-            return Ok((connection, opening.buffer));
+            return Ok(connection);
         }
         Err(refused) => refused,
     };
@@ -278,14 +188,14 @@ fn admit(
     if hello.peer_id == shared.peer_id {
         return Err(Refused::Ourselves);
     }
-    let torrent = shared.torrents.lock().get(&hello.info_hash).cloned();
-    let torrent = torrent.ok_or(Refused::UnknownContent(hello.info_hash))?;
+    let torrent = shared.torrents.lock().get(&hello.info_hash.into()).cloned();
+    let torrent = torrent.ok_or(Refused::UnknownContent(hello.info_hash.into()))?;
     let port = if hello.port == 0 { from.port() } else { hello.port };
     let address = SocketAddr::new(from.ip(), port);
     let stream = opening.stream.try_clone()?;
     let listens = hello.port != 0;
     let who = Who { peer_id: hello.peer_id, address, listens, dialled: false, source: from };
-    let connection = enter(shared, &torrent, stream, who)?;
+    let connection = enter(shared, &torrent, stream, who, Speech::Native)?;
     let free = torrent.picker.lock().has_free_slot();
     Ok((connection, if free { Availability::Available } else { Availability::Connected }))
 }
@@ -296,17 +206,22 @@ fn enter(
     torrent: &Arc<Torrent>,
     stream: TcpStream,
     who: Who,
+    speech: Speech,
 ) -> Result<Arc<Connection>, Refused> {
     stream.set_write_timeout(None)?;
     let connection = Arc::new(Connection {
         key: PeerKey(shared.next_key.fetch_add(1, Ordering::Relaxed)),
         who,
         stream,
-        outbox: Outbox::default(),
+        outbox: Outbox::new(speech),
         torrent: torrent.clone(),
         uploaded: AtomicU64::new(0),
         since: shared.clock.now(),
         asked_for_peers: AtomicBool::new(false),
+        speech,
+        says_port: AtomicU16::new(0),
+        both_seed: AtomicBool::new(false),
+        told: Mutex::new(HashSet::new()),
     });
     let mut peers = torrent.peers.lock();
     if shared.is_stopping() || torrent.removed.load(Ordering::Acquire) {
@@ -317,7 +232,7 @@ fn enter(
     }
     make_room(shared, &peers, &connection)?;
     if who.listens {
-        peers.dialer.on_connected(who.address);
+        peers.dialer.on_connected(who.address, speech.dialect());
     }
     peers.connections.insert(connection.key, connection.clone());
     shared.connections.fetch_add(1, Ordering::AcqRel);
@@ -333,9 +248,12 @@ pub fn leave(shared: &Shared, connection: &Arc<Connection>) {
         if peers.connections.remove(&connection.key).is_none() {
             return;
         }
-        let address = connection.who.address;
-        if !peers.connections.values().any(|other| other.who.address == address) {
-            if now.since(connection.since) >= OF_USE {
+        if let Some(address) = connection.listens_at()
+            && !peers.is_connected(address)
+        {
+            if connection.both_seed.load(Ordering::Acquire) {
+                peers.dialer.on_both_seed(now, address);
+            } else if now.since(connection.since) >= OF_USE {
                 peers.dialer.on_ended(now, address);
             } else {
                 peers.dialer.on_failed(now, address);
@@ -352,8 +270,11 @@ fn make_room(shared: &Shared, peers: &Peers, new: &Connection) -> Result<(), Ref
         c.who.peer_id == new.who.peer_id && c.who.address.ip() == new.who.address.ip()
     };
     if let Some(old) = peers.connections.values().find(same) {
+        // Only of two that were dialled at the same time one must go, by a rule that both ends
+        // know; one that has lasted is not given up.
         let crossed = old.who.dialled != new.who.dialled;
-        if !crossed || !survives(shared.peer_id, new.who.peer_id, new.who.dialled) {
+        let lasted = new.since.since(old.since) >= OF_USE;
+        if !crossed || lasted || !survives(shared.peer_id, new.who.peer_id, new.who.dialled) {
             return Err(Refused::Duplicate);
         }
         old.shut();
@@ -376,18 +297,29 @@ fn say_what_we_have(shared: &Shared, connection: &Arc<Connection>) {
     let now = shared.clock.now();
     let mut picker = connection.torrent.picker.lock();
     picker.lines.insert(connection.key, connection.clone());
-    picker.on_joined(now, connection.key, connection.who.source);
+    let dialect = connection.speech.dialect();
+    picker.on_joined(now, connection.key, connection.who.source, dialect);
     let have = picker.have();
     if have.is_full() {
         shared.say(connection, &Message::HaveAll);
     } else if have.is_empty() {
         shared.say(connection, &Message::HaveNone);
+    } else if dialect == Dialect::BitTorrent {
+        shared.say(connection, &Message::Bitfield { first: 0, bits: have.as_bytes() });
     } else {
         for (part, bits) in have.as_bytes().chunks(BITFIELD_PART).enumerate() {
             let first = (part * BITFIELD_PART * 8) as u32;
             shared.say(connection, &Message::Bitfield { first, bits });
         }
     }
-    shared.say(connection, &Message::Ping(now.elapsed().as_micros() as u64));
+    match dialect {
+        Dialect::Native => {
+            shared.say(connection, &Message::Ping(now.elapsed().as_micros() as u64));
+        }
+        Dialect::BitTorrent => {
+            let complete = have.is_full();
+            shared.say(connection, &extensions::ours(shared, connection, complete));
+        }
+    }
     shared.follow(connection, connection.outbox.open());
 }

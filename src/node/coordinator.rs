@@ -4,13 +4,16 @@
 //! lets the swarms give up on late requests; and holds the choker's rounds.
 
 use crate::clock::Moment;
+use crate::ids::InfoHashV2;
 use crate::logic::choker;
-use crate::node::connection::{self, Refused};
+use crate::node::connection;
 use crate::node::listener::STACK;
+use crate::node::opening::Refused;
 use crate::node::shared::{Shared, Torrent};
 use crate::node::trackers::TrackerEvent;
-use crate::node::{Event, worker};
-use crate::protocol::native::Message;
+use crate::node::{Event, extensions, worker};
+use crate::protocol::Dialect;
+use crate::protocol::message::Message;
 use crossbeam_channel::{Receiver, Sender, select};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -78,8 +81,8 @@ struct Coordinator<'a> {
 }
 
 impl Coordinator<'_> {
-    fn torrent(&self, event_of: crate::ids::InfoHashV2) -> Option<Arc<Torrent>> {
-        self.shared.torrents.lock().get(&event_of).cloned()
+    fn torrent(&self, hash: InfoHashV2) -> Option<Arc<Torrent>> {
+        self.shared.torrents.lock().get(&hash.into()).cloned()
     }
 
     fn on_tracker(&self, event: TrackerEvent) {
@@ -87,9 +90,11 @@ impl Coordinator<'_> {
             TrackerEvent::Peers { tracker, info_hash, peers } => {
                 let Some(torrent) = self.torrent(info_hash) else { return };
                 let now = self.shared.clock.now();
-                let native = peers.iter().filter(|peer| peer.native);
-                let addresses: Vec<SocketAddr> = native.map(|peer| peer.addr).collect();
-                torrent.peers.lock().dialer.on_listed(now, tracker, &addresses);
+                let dialled = peers.iter().filter(|peer| peer.native || peer.bittorrent);
+                let said = |native| if native { Dialect::Native } else { Dialect::BitTorrent };
+                let addresses: Vec<_> = dialled.map(|p| (p.addr, said(p.native))).collect();
+                let tracker = tracker.to_string();
+                torrent.peers.lock().dialer.on_listed(now, &tracker, &addresses);
             }
             TrackerEvent::NeedsPublish { tracker, info_hash } => {
                 if let Some(torrent) = self.torrent(info_hash) {
@@ -114,7 +119,7 @@ impl Coordinator<'_> {
 
     fn turn(&mut self) {
         let now = self.shared.clock.now();
-        let torrents: Vec<Arc<Torrent>> = self.shared.torrents.lock().values().cloned().collect();
+        let torrents: Vec<Arc<Torrent>> = self.shared.torrents.lock().all();
         // A nudge is for the dialer; what time decides is decided by time, however often it comes.
         let tick = now >= self.next_tick;
         if tick {
@@ -156,24 +161,27 @@ impl Coordinator<'_> {
                 self.shared.say(&connection, &Message::Peers);
             }
         }
+        extensions::tell_peers(self.shared, torrent);
     }
 
-    /// Calls whom the dialer names. A seeder does not call: those who want something call it.
+    /// Calls whom the dialer names.
     fn dial(&self, torrent: &Arc<Torrent>, now: Moment) {
-        if torrent.completed.load(Ordering::Acquire) || torrent.failed.load(Ordering::Acquire) {
+        if torrent.failed.load(Ordering::Acquire) {
             return;
         }
+        let seeding = torrent.completed.load(Ordering::Acquire);
         let under_way = self.dialling.load(Ordering::Acquire);
         let connected = self.shared.connections.load(Ordering::Acquire);
         let room = self.shared.max_peers.saturating_sub(connected + under_way);
         let free = room.min(HALF_OPEN.saturating_sub(under_way));
-        let due = torrent.peers.lock().dialer.next_dials(now, free);
-        for address in due {
+        let due = torrent.peers.lock().dialer.next_dials(now, free, seeding);
+        for (address, dialect) in due {
             self.dialling.fetch_add(1, Ordering::AcqRel);
             let (shared, torrent) = (self.shared.clone(), torrent.clone());
             let dialling = self.dialling.clone();
             let thread = Builder::new().name(format!("peer-{address}")).stack_size(STACK);
-            let spawned = thread.spawn(move || call(&shared, &torrent, address, &dialling));
+            let spawned =
+                thread.spawn(move || call(&shared, &torrent, address, dialect, &dialling));
             if let Err(error) = spawned {
                 log::warn!("{address}: no thread for it: {error}");
                 self.dialling.fetch_sub(1, Ordering::AcqRel);
@@ -183,18 +191,28 @@ impl Coordinator<'_> {
 }
 
 /// A dialling thread, which becomes the connection's worker when the peer answers.
-fn call(shared: &Shared, torrent: &Arc<Torrent>, address: SocketAddr, dialling: &AtomicUsize) {
-    let answered = connection::dial(shared, torrent, address);
+fn call(
+    shared: &Shared,
+    torrent: &Arc<Torrent>,
+    address: SocketAddr,
+    dialect: Dialect,
+    dialling: &AtomicUsize,
+) {
+    let answered = connection::dial(shared, torrent, address, dialect);
     dialling.fetch_sub(1, Ordering::AcqRel);
     match answered {
         Ok((connection, buffer)) => worker::run(shared, &connection, buffer),
         Err(refused) => {
-            log::debug!("{address}: no connection: {refused}");
+            log::debug!("{address}: no {dialect} connection: {refused}");
+            let now = shared.clock.now();
             let mut peers = torrent.peers.lock();
             match refused {
                 Refused::Ourselves => peers.dialer.on_never(address),
-                Refused::Duplicate => {}
-                _ => peers.dialer.on_failed(shared.clock.now(), address),
+                Refused::Duplicate if peers.is_connected(address) => {}
+                refused if refused.is_misunderstanding() => {
+                    peers.dialer.on_misunderstood(now, address);
+                }
+                _ => peers.dialer.on_failed(now, address),
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::geometry::{BLOCK_LEN, Geometry};
 use crate::ids::{PieceIndex, Sha256Hash};
 use crate::metainfo::{FileEntry, Metainfo, PieceHash, merkle};
 use crate::node::shared::{Connection, Shared, Torrent};
-use crate::protocol::native::{HashRange, MAX_HASHES, Message};
+use crate::protocol::message::{HashRange, MAX_HASHES, Message};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,7 +67,13 @@ pub fn range_of(torrent: &Torrent, piece: PieceIndex) -> Option<HashRange> {
     let place = places(meta).find(|place| piece.0 < place.first + place.pieces)?;
     let index = (piece.0 - place.first).checked_mul(leaves_per_piece(meta))?;
     let root = place.file.root?;
-    (0 < count && count <= MAX_HASHES).then_some(HashRange { root, base: 0, index, count })
+    (0 < count && count <= MAX_HASHES).then_some(HashRange {
+        root,
+        base: 0,
+        index,
+        count,
+        proof: 0,
+    })
 }
 
 /// The pieces whose leaves a range names: one in each file with that root. Such files are copies
@@ -230,7 +236,7 @@ mod tests {
         let geometry = meta.geometry();
         let named = |name: usize, index, count| -> Vec<u32> {
             let root = draft.files[name].root.unwrap();
-            let range = HashRange { root, base: 0, index, count };
+            let range = HashRange { root, base: 0, index, count, proof: 0 };
             pieces_of(&meta, &geometry, range).map(|piece| piece.0).collect()
         };
         assert_eq!(named(0, 2, 2), [1, 5]);

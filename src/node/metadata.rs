@@ -7,8 +7,8 @@
 
 use crate::ids::{InfoHashV2, PeerId};
 use crate::metainfo::{Metainfo, MetainfoError};
-use crate::node::connection::{Opening, Refused};
-use crate::protocol::native::{Hello, MAX_CHUNK, Message, VERSION};
+use crate::node::opening::{Opening, Refused};
+use crate::protocol::message::{Hello, MAX_CHUNK, Message, VERSION};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
@@ -73,7 +73,7 @@ pub fn fetch(
 mod tests {
     use super::*;
     use crate::protocol::frame::PEER_MAGIC;
-    use crate::protocol::native::{Availability, State};
+    use crate::protocol::message::{Availability, State};
     use crate::protocol::reader::FrameBuffer;
     use std::io::{self, Read, Write};
     use std::net::{Ipv4Addr, TcpListener, TcpStream};

@@ -7,7 +7,8 @@
 
 use crate::geometry::BLOCK_LEN;
 use crate::ids::Span;
-use crate::protocol::native::{MAX_CHUNK, Message, put_chunk_head};
+use crate::protocol::message::{ExtensionNumbers, Message};
+use crate::protocol::speech::Speech;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -41,6 +42,7 @@ pub enum Frame {
 
 #[derive(Debug)]
 struct Queue {
+    speech: Speech,
     control: Vec<u8>,
     data: VecDeque<Span>,
     /// A pool thread has it, or it waits for one, or for its socket. It begins so: until the
@@ -82,7 +84,7 @@ pub enum Next {
 }
 
 /// One connection's outgoing messages.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Outbox {
     queue: Mutex<Queue>,
     /// What the pool thread that holds the schedule is sending.
@@ -90,6 +92,18 @@ pub struct Outbox {
 }
 
 impl Outbox {
+    /// Empty, and not to be sent from before it is opened.
+    pub fn new(speech: Speech) -> Self {
+        Self { queue: Mutex::new(Queue::new(speech)), sending: Mutex::default() }
+    }
+
+    /// How the peer wants its extension messages numbered, from now on (BEP 10).
+    pub fn learn(&self, numbers: ExtensionNumbers) {
+        if let Speech::BitTorrent(codec) = &mut self.queue.lock().speech {
+            codec.theirs = numbers;
+        }
+    }
+
     /// A message for the control lane.
     pub fn say(&self, message: &Message) -> Pushed {
         let mut queue = self.queue.lock();
@@ -99,8 +113,17 @@ impl Outbox {
         if queue.control.len() > MAX_CONTROL {
             return Pushed::Full;
         }
-        message.put(&mut queue.control);
+        let before = queue.control.len();
+        queue.put(message);
+        if queue.control.len() == before {
+            return Pushed::Noted; // its dialect has no word for it
+        }
         queue.schedule()
+    }
+
+    /// Whether there is room for what may be long and need not be said.
+    pub fn has_room(&self) -> bool {
+        self.queue.lock().control.len() < MAX_CONTROL / 2
     }
 
     /// Bytes of a piece for the data lane.
@@ -137,7 +160,7 @@ impl Outbox {
         let mut queue = self.queue.lock();
         queue.data.clear();
         if !queue.ending {
-            message.put(&mut queue.control);
+            queue.put(message);
         }
         queue.ending = true;
         queue.schedule()
@@ -161,7 +184,8 @@ impl Outbox {
             return Next::Frame(Frame::Control { bytes, sent: 0 });
         }
         if let Some(request) = queue.data.front() {
-            let longest = longest.clamp(BLOCK_LEN, MAX_CHUNK) / BLOCK_LEN * BLOCK_LEN;
+            let longest = queue.speech.longest_chunk(longest.max(BLOCK_LEN));
+            let longest = longest / BLOCK_LEN * BLOCK_LEN;
             let length = request.length.min(longest);
             let due = *queue.due.get_or_insert_with(|| now + reserve(length));
             if due > now {
@@ -177,7 +201,7 @@ impl Outbox {
                 queue.data.pop_front();
             }
             let mut head = Vec::with_capacity(48);
-            put_chunk_head(&mut head, span);
+            queue.speech.put_chunk_head(span, &mut head);
             return Next::Frame(Frame::Chunk { head, span, sent: 0 });
         }
         queue.scheduled = false;
@@ -196,14 +220,16 @@ impl Outbox {
     }
 }
 
-impl Default for Queue {
-    fn default() -> Self {
-        let (control, data) = (Vec::new(), VecDeque::new());
-        Self { control, data, scheduled: true, held: false, due: None, ending: false }
-    }
-}
-
 impl Queue {
+    fn new(speech: Speech) -> Self {
+        let (control, data) = (Vec::new(), VecDeque::new());
+        Self { speech, control, data, scheduled: true, held: false, due: None, ending: false }
+    }
+
+    fn put(&mut self, message: &Message) {
+        self.speech.put(message, &mut self.control);
+    }
+
     fn schedule(&mut self) -> Pushed {
         if !std::mem::replace(&mut self.scheduled, true) {
             Pushed::Schedule
@@ -219,9 +245,10 @@ impl Queue {
 mod tests {
     use super::*;
     use crate::ids::PieceIndex;
+    use crate::protocol::message::MAX_CHUNK;
 
     fn opened() -> Outbox {
-        let outbox = Outbox::default();
+        let outbox = Outbox::new(Speech::Native);
         assert_eq!(outbox.open(), Pushed::Noted);
         outbox
     }
@@ -291,7 +318,7 @@ mod tests {
 
     #[test]
     fn until_the_opening_is_over_nothing_is_scheduled() {
-        let outbox = Outbox::default();
+        let outbox = Outbox::new(Speech::Native);
         assert_eq!(outbox.say(&Message::Choke), Pushed::Noted);
         assert_eq!(outbox.open(), Pushed::Schedule);
     }

@@ -14,24 +14,25 @@
 use crate::bitfield::Bitfield;
 use crate::clock::{Clock, Moment};
 use crate::geometry::Geometry;
-use crate::ids::{InfoHashV2, PeerId, PieceIndex, Span};
+use crate::ids::{InfoHash, InfoHashV1, PeerId, PieceIndex, Span};
 use crate::logic::PeerKey;
-use crate::logic::dialer::Dialer;
+use crate::logic::dialer::{Dialer, Tongues};
 use crate::logic::limiter::Limiter;
 use crate::logic::rate::Rate;
-use crate::logic::swarm::{Action, Swarm};
+use crate::logic::swarm::{Action, Parting, Swarm};
 use crate::metainfo::Metainfo;
 use crate::node::leaves::LeafCache;
 use crate::node::outbox::{Outbox, Pushed};
 use crate::node::socket::Parked;
 use crate::node::{EVENTS, Event};
-use crate::protocol::native::{ErrorMessage, Message};
-use crate::storage::Storage;
+use crate::protocol::message::{ErrorMessage, Message};
+use crate::protocol::speech::Speech;
+use crate::storage::{Storage, StorageError};
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -52,8 +53,8 @@ pub struct Shared {
     pub max_peers: usize,
     /// The most with one address, loopback and private ones exempt; 0 is no limit.
     pub max_per_ip: usize,
-    /// The torrents, by info-hash.
-    pub torrents: Mutex<HashMap<InfoHashV2, Arc<Torrent>>>,
+    /// The torrents.
+    pub torrents: Mutex<Torrents>,
     /// Connections that have something to send, each at most once.
     pub uploads: Mutex<Option<Sender<Arc<Connection>>>>,
     /// Connections that must wait to send.
@@ -139,6 +140,7 @@ impl Shared {
             Action::Disconnect(peer, parting) => {
                 if let Some(connection) = line(peer) {
                     log::info!("{}: closed: {parting}", connection.who.address);
+                    connection.both_seed.store(parting == Parting::BothSeed, Ordering::Release);
                     self.end(connection, &Message::Bye);
                 }
             }
@@ -243,13 +245,62 @@ impl std::ops::DerefMut for Picking {
     }
 }
 
-/// The connections of one torrent, and the addresses it may call.
+/// The torrents of a node, by info-hash.
 #[derive(Default)]
+pub struct Torrents {
+    by_hash: HashMap<InfoHash, Arc<Torrent>>,
+    /// By the twenty bytes of a BitTorrent handshake; a hybrid has two.
+    by_short: HashMap<InfoHashV1, InfoHash>,
+}
+
+impl Torrents {
+    /// The torrent of this hash.
+    pub fn get(&self, hash: &InfoHash) -> Option<&Arc<Torrent>> {
+        self.by_hash.get(hash)
+    }
+
+    /// The torrent that BitTorrent calls so.
+    pub fn called(&self, short: &InfoHashV1) -> Option<&Arc<Torrent>> {
+        self.get(self.by_short.get(short)?)
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<Arc<Torrent>> {
+        self.by_hash.values().cloned().collect()
+    }
+
+    /// Adds one.
+    pub fn insert(&mut self, torrent: &Arc<Torrent>) {
+        let hash = torrent.info_hash;
+        self.by_short.extend(torrent.meta.short_hashes().map(|short| (short, hash)));
+        self.by_hash.insert(hash, torrent.clone());
+    }
+
+    /// Takes one out.
+    pub fn remove(&mut self, hash: &InfoHash) -> Option<Arc<Torrent>> {
+        self.by_short.retain(|_, named| named != hash);
+        self.by_hash.remove(hash)
+    }
+}
+
+/// The connections of one torrent, and the addresses it may call.
 pub struct Peers {
     /// The live connections.
     pub connections: HashMap<PeerKey, Arc<Connection>>,
     /// Whom to call.
     pub dialer: Dialer,
+}
+
+impl Peers {
+    /// Nobody is connected, nobody known.
+    pub fn new(tongues: Tongues) -> Self {
+        Self { connections: HashMap::new(), dialer: Dialer::new(tongues) }
+    }
+
+    /// Whether a live connection is with the peer that listens there.
+    pub fn is_connected(&self, address: SocketAddr) -> bool {
+        self.connections.values().any(|c| c.listens_at() == Some(address))
+    }
 }
 
 /// One torrent of a node.
@@ -258,8 +309,8 @@ pub struct Torrent {
     pub name: String,
     /// What it is.
     pub meta: Metainfo,
-    /// Its name on the wire.
-    pub info_hash: InfoHashV2,
+    /// Which of its hashes names it here.
+    pub info_hash: InfoHash,
     /// Its pieces' places.
     pub geometry: Geometry,
     /// Its files.
@@ -298,6 +349,14 @@ impl Torrent {
         self.exchange.get_or_init(|| self.meta.exchange_bytes())
     }
 
+    /// Reads bytes of a piece; behind its end are a hybrid's pads, which are zeros.
+    pub fn read(&self, piece: PieceIndex, offset: u32, out: &mut [u8]) -> Result<(), StorageError> {
+        let real = self.geometry.length_of(piece).saturating_sub(offset) as usize;
+        let (real, pads) = out.split_at_mut(real.min(out.len()));
+        pads.fill(0);
+        if real.is_empty() { Ok(()) } else { self.storage.read(piece, offset, real) }
+    }
+
     /// A copy of the verified bitmap.
     pub fn have(&self) -> Bitfield {
         self.picker.lock().have().clone()
@@ -316,7 +375,7 @@ pub struct Who {
     pub peer_id: PeerId,
     /// Where it listens; else where it called from.
     pub address: SocketAddr,
-    /// Whether it listens there.
+    /// Whether it is known to listen there; a BitTorrent peer that called may say so later.
     pub listens: bool,
     /// Whether we dialled.
     pub dialled: bool,
@@ -342,9 +401,26 @@ pub struct Connection {
     pub since: Moment,
     /// Whether we asked it for other peers and it has not answered.
     pub asked_for_peers: AtomicBool,
+    /// How it is read; how it is written is the outbox's business.
+    pub speech: Speech,
+    /// The port that a BitTorrent peer which called says that it listens on; 0 if it has not.
+    pub says_port: AtomicU16,
+    /// It was ended because neither side needs the other.
+    pub both_seed: AtomicBool,
+    /// Whom the peer was told of (BEP 11).
+    pub told: Mutex<HashSet<SocketAddr>>,
 }
 
 impl Connection {
+    /// Where the peer can be called, if that is known.
+    pub fn listens_at(&self) -> Option<SocketAddr> {
+        if self.who.listens {
+            return Some(self.who.address);
+        }
+        let port = self.says_port.load(Ordering::Acquire);
+        (port != 0).then(|| SocketAddr::new(self.who.source.ip(), port))
+    }
+
     /// Ends it at once; wakes its worker.
     pub fn shut(&self) {
         // It fails only when the other end was faster.

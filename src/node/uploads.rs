@@ -9,7 +9,7 @@
 use crate::node::outbox::{Frame, Next};
 use crate::node::shared::{Connection, Shared};
 use crate::node::socket::{Until, send_now};
-use crate::protocol::native::MAX_CHUNK;
+use crate::protocol::message::MAX_CHUNK;
 use crate::storage::StorageError;
 use std::cell::RefCell;
 use std::io;
@@ -135,7 +135,7 @@ fn send(connection: &Connection, frame: &mut Frame) -> Result<Sent, Failed> {
             let skip = sent.saturating_sub(head.len());
             let end = head_left.len() + span.length as usize - skip;
             buffer[..head_left.len()].copy_from_slice(head_left);
-            connection.torrent.storage.read(
+            connection.torrent.read(
                 span.piece,
                 span.offset + skip as u32,
                 &mut buffer[head_left.len()..end],

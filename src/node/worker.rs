@@ -9,14 +9,15 @@ use crate::clock::Moment;
 use crate::ids::{PieceIndex, Span};
 use crate::logic::session::Fault;
 use crate::logic::swarm::Action;
-use crate::node::Event;
-use crate::node::connection::{Refused, is_timeout, leave};
+use crate::node::connection::leave;
 use crate::node::leaves::{answer_hashes, on_hashes};
+use crate::node::opening::{Refused, is_timeout};
 use crate::node::shared::{Connection, Shared};
-use crate::protocol::Malformed;
+use crate::node::{Event, extensions};
 use crate::protocol::frame::announced_length;
-use crate::protocol::native::{MAX_CHUNK, Message};
+use crate::protocol::message::{MAX_CHUNK, Message};
 use crate::protocol::reader::FrameBuffer;
+use crate::protocol::{Dialect, Malformed};
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -106,9 +107,9 @@ impl<'a> Worker<'a> {
         let mut read = 0; // what was read last is decoded before it is paid for
         loop {
             let mut whole = false;
-            while let Some(frame) = buffer.next_frame()? {
+            while let Some(message) = self.connection.speech.next_message(&mut buffer)? {
                 whole = true;
-                if let Some(message) = Message::read(&frame)? {
+                if let Some(message) = message {
                     self.on_message(&message)?;
                 }
             }
@@ -186,14 +187,24 @@ impl<'a> Worker<'a> {
                 if connection.asked_for_peers.swap(false, Ordering::AcqRel) {
                     let now = shared.clock.now();
                     let mut peers = connection.torrent.peers.lock();
-                    found.iter().for_each(|&address| peers.dialer.on_found(now, address));
+                    let found = found.iter();
+                    found.for_each(|&a| peers.dialer.on_found(now, a, Dialect::Native));
                 }
+            }
+            &Message::GetInfo(index) => extensions::answer_info(shared, connection, index),
+            Message::PeersChanged(changed) => {
+                extensions::on_peers_changed(shared, &connection.torrent, changed);
             }
             Message::Bye => return Err(End::Bye),
             Message::Error(error) => return Err(End::Told(error.message.clone())),
-            _ => shared.decide(&connection.torrent, |swarm, now, out| {
-                swarm.on_message(now, connection.key, message, out)
-            })?,
+            _ => {
+                if let Message::Extensions(said) = message {
+                    extensions::on_extensions(connection, said);
+                }
+                shared.decide(&connection.torrent, |swarm, now, out| {
+                    swarm.on_message(now, connection.key, message, out)
+                })?;
+            }
         }
         Ok(())
     }
@@ -247,6 +258,6 @@ impl<'a> Worker<'a> {
         }
         let connections = torrent.connections();
         let others = connections.iter().filter(|c| c.key != self.connection.key);
-        others.filter(|c| c.who.listens).map(|c| c.who.address).take(50).collect()
+        others.filter_map(|c| c.listens_at()).take(50).collect()
     }
 }

@@ -6,168 +6,11 @@
 
 use super::Malformed;
 use super::frame::{Bin, Frame, put_frame, put_head};
+use super::message::{Availability, HashRange, Hello, MAX_CHUNK, MAX_PEERS, Message, State};
 use crate::geometry::BLOCK_LEN;
-use crate::ids::{InfoHashV2, PeerId, PieceIndex, Sha256Hash, Span};
+use crate::ids::{InfoHashV2, PeerId, PieceIndex, Span};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
-
-/// The version in HELLO; a peer of another major version is told so and let go.
-pub const VERSION: u32 = 1;
-
-/// The longest CHUNK_DATA body, in bytes.
-pub const MAX_CHUNK: u32 = super::frame::MAX_BODY as u32;
-
-/// The bytes of a BITFIELD message that is not the last: many pieces take several.
-pub const BITFIELD_PART: usize = 64 * 1024;
-
-/// The most hashes one HASHES message carries.
-pub const MAX_HASHES: u32 = MAX_CHUNK / 32;
-
-/// The most addresses one PEER_LIST carries.
-pub const MAX_PEERS: usize = 200;
-
-/// How busy the peer that was called is (STATE).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Availability {
-    /// Connected, and an upload slot is free.
-    Available,
-    /// Connected; all upload slots are taken, so expect to wait for UNCHOKE.
-    Connected,
-    /// No connection slot is free: go on to the next peer.
-    Unavailable,
-}
-
-/// Which leaf hashes are asked for or given (BEP 52 `hash request`, fields of the same names).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HashRange {
-    /// The file's Merkle root.
-    pub root: Sha256Hash,
-    /// The layer, counted from the leaves (0).
-    pub base: u32,
-    /// The first hash of that layer.
-    pub index: u32,
-    /// How many.
-    pub count: u32,
-}
-
-/// All that peers say to each other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Message<'a> {
-    /// Who calls, and for which content.
-    Hello(Hello),
-    /// The answer to HELLO.
-    State(State),
-    /// How many chunks has the content?
-    GetCount,
-    /// So many.
-    ChunkCount(u32),
-    /// Asks for bytes of the metainfo: raw `info`, then the piece layers.
-    GetMetainfo {
-        /// Bytes from the start.
-        offset: u32,
-        /// Bytes, at most [`MAX_CHUNK`].
-        length: u32,
-    },
-    /// Bytes of the metainfo.
-    Metainfo {
-        /// Bytes from the start.
-        offset: u32,
-        /// How many bytes there are in all.
-        total: u32,
-        /// How many of them are `info`.
-        info: u32,
-        /// The bytes.
-        data: &'a [u8],
-    },
-    /// Asks for leaf hashes.
-    GetHashes(HashRange),
-    /// Leaf hashes, 32 bytes each.
-    Hashes(HashRange, &'a [u8]),
-    /// Which pieces the sender has, from piece `first` (a multiple of 8) on.
-    Bitfield {
-        /// The first piece that the bits speak of.
-        first: u32,
-        /// The bits.
-        bits: &'a [u8],
-    },
-    /// The sender has one more piece.
-    Have(PieceIndex),
-    /// The sender has every piece.
-    HaveAll,
-    /// The sender has no piece.
-    HaveNone,
-    /// You have something I want.
-    Interested,
-    /// You have nothing I want.
-    NotInterested,
-    /// I do not serve you; what you asked for and did not get is void.
-    Choke,
-    /// I serve you: ask.
-    Unchoke,
-    /// Asks for bytes of a piece, up to a whole one.
-    Get(Span),
-    /// Bytes of a piece.
-    Chunk {
-        /// The piece.
-        piece: PieceIndex,
-        /// Bytes from its start.
-        offset: u32,
-        /// The bytes.
-        data: &'a [u8],
-    },
-    /// What was asked is no longer wanted.
-    Cancel(Span),
-    /// What was asked will not come.
-    Reject(Span),
-    /// Noted.
-    Ack,
-    /// Something is wrong; the sender closes the connection after it.
-    Error(ErrorMessage),
-    /// Asks for other peers of this content.
-    Peers,
-    /// Other peers.
-    PeerList(Vec<SocketAddr>),
-    /// Are you there?
-    Ping(u64),
-    /// I am; the number is the PING's.
-    Pong(u64),
-    /// An orderly end.
-    Bye,
-}
-
-/// HELLO: the first message of the peer that dialled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hello {
-    /// [`VERSION`].
-    pub version: u32,
-    /// The content.
-    pub info_hash: InfoHashV2,
-    /// Who calls.
-    pub peer_id: PeerId,
-    /// Where the caller listens; 0 if nowhere.
-    pub port: u16,
-    /// Names of what the caller can do beyond version 1.
-    pub features: Vec<String>,
-}
-
-/// STATE: the first message of the peer that was called.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct State {
-    /// How busy it is.
-    pub state: Availability,
-    /// Who answers.
-    pub peer_id: PeerId,
-}
-
-/// ERROR: why the sender ends the connection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ErrorMessage {
-    /// 400 a broken rule, 404 unknown content, 426 another version, 503 shutting down.
-    pub code: u32,
-    /// In words.
-    pub message: String,
-}
 
 /// Whether a type has a meaning here.
 fn is_known(kind: u8) -> bool {
@@ -212,6 +55,11 @@ mod kind {
 #[derive(Serialize, Deserialize)]
 struct Nothing {}
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde hands out references
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 #[derive(Serialize, Deserialize)]
 struct HelloHeader {
     version: u32,
@@ -251,6 +99,8 @@ struct HashesHeader {
     base: u32,
     index: u32,
     count: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    proof: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -289,20 +139,20 @@ impl From<SpanHeader> for Span {
 
 impl From<HashRange> for HashesHeader {
     fn from(range: HashRange) -> Self {
-        let HashRange { root, base, index, count } = range;
-        Self { root: Bin(root), base, index, count }
+        let HashRange { root, base, index, count, proof } = range;
+        Self { root: Bin(root), base, index, count, proof }
     }
 }
 
 impl From<HashesHeader> for HashRange {
     fn from(header: HashesHeader) -> Self {
-        let HashesHeader { root, base, index, count } = header;
-        Self { root: root.0, base, index, count }
+        let HashesHeader { root, base, index, count, proof } = header;
+        Self { root: root.0, base, index, count, proof }
     }
 }
 
 impl<'a> Message<'a> {
-    /// Appends the message to `out` as one frame.
+    /// Appends the message to `out` as one frame; nothing if it is one of BitTorrent's.
     pub fn put(&self, out: &mut Vec<u8>) {
         let none: &[u8] = &[];
         match self {
@@ -354,6 +204,16 @@ impl<'a> Message<'a> {
             &Self::Ping(number) => put_frame(out, kind::PING, &PingHeader { number }, none),
             &Self::Pong(number) => put_frame(out, kind::PONG, &PingHeader { number }, none),
             Self::Bye => put_bare(out, kind::BYE),
+            Self::HashReject(_)
+            | Self::Suggest(_)
+            | Self::AllowedFast(_)
+            | Self::DontHave(_)
+            | Self::UploadOnly(_)
+            | Self::Extensions(_)
+            | Self::GetInfo(_)
+            | Self::Info { .. }
+            | Self::InfoReject(_)
+            | Self::PeersChanged(_) => {} // BitTorrent's words
         }
     }
 
@@ -502,6 +362,7 @@ fn read_addresses(mut bytes: &[u8]) -> Option<Vec<SocketAddr>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::message::ErrorMessage;
     use proptest::prelude::*;
 
     fn span() -> Span {
@@ -545,7 +406,7 @@ mod tests {
     #[test]
     fn every_message_is_read_back() {
         let hashes = [1; 64];
-        let range = HashRange { root: [5; 32], base: 0, index: 64, count: 2 };
+        let range = HashRange { root: [5; 32], base: 0, index: 64, count: 2, proof: 0 };
         let all = [
             Message::Hello(Hello {
                 version: 1,

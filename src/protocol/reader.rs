@@ -1,4 +1,4 @@
-//! A connection's receive buffer: large reads in, whole frames out.
+//! A connection's receive buffer: large reads in, whole frames or BitTorrent messages out.
 //!
 //! ```text
 //! buffer: [ used up | frame | frame | half a fra|  room  ]
@@ -10,12 +10,14 @@
 //! [`FrameBuffer::room`].
 
 use super::Malformed;
-use super::frame::{Frame, MAX_FRAME, announced_length};
+use super::bittorrent::Codec;
+use super::frame::{Frame, announced_length};
 
 /// The buffer of a connection that says little.
 const SMALL: usize = 8 * 1024;
 
-/// The buffer of a connection that keeps its reads full: three frames.
+/// The buffer of a connection that keeps its reads full: three frames, or the longest message of
+/// BitTorrent, which is half as long.
 const LARGE: usize = 512 * 1024;
 
 /// Bytes received and not yet used, in one block of memory.
@@ -24,11 +26,13 @@ pub struct FrameBuffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
+    /// Bytes of the frame or message that begins at `start`, as far as they are known.
+    needed: usize,
 }
 
 impl Default for FrameBuffer {
     fn default() -> Self {
-        Self { bytes: vec![0; SMALL], start: 0, end: 0 }
+        Self { bytes: vec![0; SMALL], start: 0, end: 0, needed: SMALL }
     }
 }
 
@@ -39,9 +43,8 @@ impl FrameBuffer {
             (self.start, self.end) = (0, 0);
         }
         let pending = self.end - self.start;
-        let whole = announced_length(&self.bytes[self.start..self.end]).ok().flatten();
-        let needed = whole.map_or(SMALL, |length| (length + 4).min(MAX_FRAME + 4));
-        if self.bytes.len() - self.start < needed.max(self.bytes.len() / 2) {
+        let needed = self.needed;
+        if self.start > 0 && self.bytes.len() - self.start < needed.max(self.bytes.len() / 2) {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, pending);
         }
@@ -61,13 +64,32 @@ impl FrameBuffer {
 
     /// The next whole frame, if one has arrived.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, Malformed> {
-        match Frame::first_in(&self.bytes[self.start..self.end])? {
-            None => Ok(None),
-            Some((frame, used)) => {
-                self.start += used;
-                Ok(Some(frame))
-            }
+        let length = announced_length(&self.bytes[self.start..self.end])?;
+        self.next_whole(length).map(Frame::parse).transpose()
+    }
+
+    /// The next whole BitTorrent message, if one has arrived; its length field is not part of it,
+    /// so a keep-alive is empty.
+    pub fn next_message(&mut self, codec: &Codec) -> Result<Option<&[u8]>, Malformed> {
+        let length = codec.check(&self.bytes[self.start..self.end])?;
+        Ok(self.next_whole(length))
+    }
+
+    /// Takes a length field and so many bytes behind it, once they are there, and notes how much
+    /// room they need.
+    fn next_whole(&mut self, length: Option<usize>) -> Option<&[u8]> {
+        let Some(length) = length else {
+            self.needed = SMALL;
+            return None;
+        };
+        let from = self.start + 4;
+        if self.end - self.start < 4 + length {
+            self.needed = SMALL.max(4 + length);
+            return None;
         }
+        self.start = from + length;
+        self.needed = SMALL;
+        Some(&self.bytes[from..self.start])
     }
 
     /// Takes `count` bytes that are no frame (a magic), once they are there.
@@ -98,8 +120,10 @@ impl FrameBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::geometry::MAX_PIECES;
     use crate::ids::PieceIndex;
-    use crate::protocol::native::Message;
+    use crate::protocol::frame::MAX_FRAME;
+    use crate::protocol::message::Message;
 
     fn feed(buffer: &mut FrameBuffer, bytes: &[u8]) {
         let room = buffer.room();
@@ -139,6 +163,49 @@ mod tests {
         feed(&mut buffer, &(MAX_FRAME as u32).to_be_bytes());
         assert_eq!(buffer.next_frame(), Ok(None));
         assert!(buffer.room().len() < 2 * SMALL);
+    }
+
+    #[test]
+    fn messages_of_bittorrent_come_out_whole_however_the_stream_is_cut() {
+        let codec = Codec { pieces: MAX_PIECES, ..Codec::default() };
+        let bits = vec![0xff; MAX_PIECES as usize / 8];
+        let block = vec![9; 16384];
+        let mut stream = Vec::new();
+        codec.put(&Message::Bitfield { first: 0, bits: &bits }, &mut stream);
+        for piece in (0..40).map(PieceIndex) {
+            codec.put(&Message::Chunk { piece, offset: 0, data: &block }, &mut stream);
+            codec.put(&Message::Ping(0), &mut stream);
+        }
+        for step in [999, 4096, 77_777, 400_000] {
+            let mut buffer = FrameBuffer::default();
+            let (mut rest, mut lengths) = (stream.as_slice(), Vec::new());
+            while !rest.is_empty() {
+                let sent = stream.len() - rest.len();
+                let room = buffer.room();
+                assert!(!room.is_empty());
+                let count = room.len().min(step).min(rest.len());
+                room[..count].copy_from_slice(&rest[..count]);
+                buffer.filled(count);
+                assert!(buffer.bytes.len() <= 2 * (sent + count) + 2 * SMALL, "{sent} bytes sent");
+                rest = &rest[count..];
+                while let Some(message) = buffer.next_message(&codec).unwrap() {
+                    lengths.push(message.len());
+                }
+            }
+            let mut wanted = [16393, 0].repeat(40);
+            wanted.insert(0, bits.len() + 1);
+            assert_eq!((lengths, buffer.pending().len()), (wanted, 0), "step {step}");
+        }
+    }
+
+    #[test]
+    fn a_message_too_long_for_its_kind_is_refused_at_its_fifth_byte() {
+        let mut buffer = FrameBuffer::default();
+        let codec = Codec::default();
+        feed(&mut buffer, &[0, 0, 1, 0]);
+        assert_eq!(buffer.next_message(&codec), Ok(None));
+        feed(&mut buffer, &[4]);
+        assert!(matches!(buffer.next_message(&codec), Err(Malformed::Length { .. })));
     }
 
     #[test]

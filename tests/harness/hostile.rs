@@ -18,7 +18,7 @@ use swarmlet::ids::{InfoHashV2, PeerId, PieceIndex, Span};
 use swarmlet::metainfo::Metainfo;
 use swarmlet::metainfo::build::{BuildOptions, build};
 use swarmlet::protocol::frame::{Frame, PEER_MAGIC, put_frame};
-use swarmlet::protocol::native::{Availability, Hello, MAX_CHUNK, Message, State, VERSION};
+use swarmlet::protocol::message::{Availability, Hello, MAX_CHUNK, Message, State, VERSION};
 use swarmlet::storage::create::{HashOptions, hash_path};
 
 /// How long a read may take.
