@@ -26,6 +26,7 @@ class Client:
     knows_pads = True  # BEP 47; others keep pad files as files
     dials_loopback = True  # peers at 127.0.0.0/8 that a tracker named
     makes_empty_files = True
+    reads_hybrids = True
     dialect = "bt"
 
     def __init__(self, tools, stage, name, address, folder, crypto="", tracker=""):
@@ -33,6 +34,17 @@ class Client:
         self.folder, self.crypto, self.tracker = Path(folder), crypto, tracker
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = stage.port(address)
+        stage.explain.append(self.explain)
+
+    def explain(self):
+        """What it knows of its torrent, in one line."""
+        return json.dumps(self.poll())
+
+    def kind(self):
+        return type(self).__name__
+
+    def limit_upload(self, _kilobytes_per_sec):
+        """Most that it sends; only those that ever seed a mixed swarm have it."""
 
     def at(self, port):
         return f"[{self.address}]:{port}" if ":" in self.address else f"{self.address}:{port}"
@@ -73,6 +85,12 @@ class Ours(Client):
             *(["--tracker", self.tracker] if self.tracker else []),
             "--json", "--log-level", "debug", "--logfile", self.debug, *self.extra])
 
+    def limit_upload(self, kilobytes_per_sec):
+        self.extra = ("--uplimit", kilobytes_per_sec)
+
+    def explain(self):
+        return (self.program.lines() or ["nothing"])[-1]
+
     def events(self, kind):
         found = [json.loads(line) for line in self.program.lines() if line.startswith("{")]
         return [event for event in found if event.get("event") == kind]
@@ -89,6 +107,7 @@ class Transmission(Client):
 
     needs = ("transmission-daemon",)
     knows_pads = False
+    reads_hybrids = False
     dials_loopback = False
     makes_empty_files = False
 
@@ -138,7 +157,7 @@ class Transmission(Client):
     def poll(self):
         return self.call("torrent-get", {"fields": [
             "status", "leftUntilDone", "metadataPercentComplete", "error", "errorString",
-            "uploadedEver", "downloadedEver", "peers"]})["torrents"]
+            "uploadedEver", "downloadedEver", "peers", "trackerStats"]})["torrents"]
 
     def done(self):
         torrents = self.poll()
@@ -157,6 +176,7 @@ class Aria2(Client):
 
     needs = ("aria2c",)
     knows_pads = False
+    reads_hybrids = False
 
     def start(self, what):
         self.control = self.stage.port("127.0.0.1")
@@ -213,7 +233,11 @@ class Libtorrent(Client):
         self.program = self.stage.run(self.name, [
             self.tools.python, "-W", "ignore", HERE / "lt_peer.py", json.dumps({
                 "what": str(what), "folder": str(self.folder), "listen": self.at(self.port),
-                "settings": policy[self.crypto]})])
+                "settings": policy[self.crypto] | {
+                    "upload_rate_limit": getattr(self, "upload_limit", 0)}})])
+
+    def explain(self):
+        return json.dumps(self.state())
 
     def state(self):
         lines = self.program.lines()
@@ -281,6 +305,11 @@ WebUI\\UseUPnP=false
 
     def poll(self):
         return json.loads(self.fetch("/api/v2/torrents/info"))
+
+    def explain(self):
+        row = self.poll()[0]
+        trackers = self.fetch(f"/api/v2/torrents/trackers?hash={row['hash']}").decode()
+        return f"{row['state']}, {row['completed']} bytes, trackers {trackers}"
 
     def done(self):
         rows = self.poll()

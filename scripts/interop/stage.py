@@ -87,7 +87,7 @@ class Stage:
         self.number = number
         self.folder = root / f"cell{number:03}"
         self.folder.mkdir()
-        self.programs, self.logs = [], []
+        self.programs, self.logs, self.explain = [], [], []
         self.ends = time.monotonic() + limit
         self.limit = limit
 
@@ -137,9 +137,10 @@ class Stage:
         return program.stop()
 
     def tails(self):
-        """The last lines of every log, for a cell that failed."""
+        """What the clients say and the last lines of every log, for a cell that failed."""
+        said = [f"    --- {name}\n    {line[:1500]}" for name, line in map(tried, self.explain)]
         paths = [p for program in self.programs for p in (program.log, program.out)]
-        shown = []
+        shown = said
         for path in paths + self.logs:
             if path.exists() and path.stat().st_size > 0:
                 lines = path.read_text(errors="replace").splitlines()[-TAIL_LINES:]
@@ -151,6 +152,14 @@ class Stage:
             program.stop(patience=1.5)
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def tried(explain):
+    """Name and answer of one client's `explain`, which may be dead or busy by now."""
+    try:
+        return explain.__self__.name, explain()
+    except Exception as error:
+        return explain.__self__.name, f"{type(error).__name__}: {error}"
 
 
 def file_of(root, name, data):

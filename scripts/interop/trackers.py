@@ -28,6 +28,10 @@ class Tracker:
         self.host = f"[{address}]:{self.port}" if ":" in address else f"{address}:{self.port}"
         self.url = f"{scheme}://{self.host}/announce"
 
+    def named(self):
+        """What the torrent says of it."""
+        return self.url
+
     def start(self, hashes):
         """Starts it; `hashes` are those that it may serve."""
         self.program = self.stage.run("tracker", self.argv(hashes))
@@ -63,6 +67,17 @@ class Ours(Tracker):
         self.stage.also_show(log)
         return [self.tools.tracker, "--listen", self.host, "--json",
                 "--log-level", "debug", "--logfile", log]
+
+
+class OursUnnamed(Ours):
+    """Ours, known to our own peers alone: torrents do not name it."""
+
+    def __init__(self, *given):
+        super().__init__(*given)
+        self.url = self.host
+
+    def named(self):
+        return None
 
 
 class OpenTracker(Tracker):
