@@ -69,6 +69,11 @@ impl Clock {
         timer.div_f64(self.time_scale)
     }
 
+    /// By how much strategy timers are divided.
+    pub fn time_scale(&self) -> f64 {
+        self.time_scale
+    }
+
     /// The `Instant` of a moment, for a wait with a deadline.
     pub fn instant(&self, moment: Moment) -> Instant {
         self.start + moment.0

@@ -34,6 +34,9 @@ pub mod ban;
 /// Whom to call, and when again.
 pub mod dialer;
 
+/// Which tracker to tell what, and when.
+pub mod announcer;
+
 /// Bytes per second, kept.
 pub mod limiter;
 

@@ -2,10 +2,10 @@
 //!
 //! In the native dialect [`frame`] cuts a stream into frames, [`native`] gives the frames between
 //! peers their meaning, [`tracker_native`] those between a peer and a tracker. In BitTorrent
-//! [`handshake`] opens a stream and [`bittorrent`] reads and writes what follows. "Need more bytes"
-//! is `Ok(None)`, never an error; [`Malformed`] means that these bytes are no message and closes
-//! the connection.
-//! PROTOCOL.md shows every message byte by byte. No sockets and no files here.
+//! [`handshake`] opens a stream and [`bittorrent`] reads and writes what follows; trackers are
+//! spoken to in [`tracker_http`] and [`tracker_udp`]. "Need more bytes" is `Ok(None)`, never an
+//! error; [`Malformed`] means that these bytes are no message and closes the connection. PROTOCOL.md
+//! shows every message byte by byte. No sockets and no files here.
 
 use crate::metainfo::bencode::BencodeError;
 
@@ -35,6 +35,18 @@ pub mod bittorrent;
 
 /// One connection's dialect at work.
 pub mod speech;
+
+/// URLs of trackers and web seeds.
+pub mod url;
+
+/// What an announce says, over HTTP or UDP.
+pub mod announce;
+
+/// Datagrams between a peer and a BitTorrent tracker.
+pub mod tracker_udp;
+
+/// Queries and answers between a peer and a BitTorrent tracker over HTTP.
+pub mod tracker_http;
 
 /// The two languages of one engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -22,6 +22,12 @@ pub fn parse(info: &[u8]) -> Result<Metainfo, MetainfoError> {
     read(&bencode::parse(info, bencode::TORRENT)?.root())
 }
 
+/// Reads the bytes of a hybrid's `info` dictionary as if it had v1 pieces only.
+pub fn parse_v1(info: &[u8]) -> Result<Metainfo, MetainfoError> {
+    let document = bencode::parse(info, bencode::TORRENT)?;
+    read_versions(&document.root(), &Versions { v1: true, v2: false })
+}
+
 /// Which of the two descriptions are there.
 struct Versions {
     v1: bool,
@@ -33,13 +39,16 @@ pub fn read(info: &Value<'_>) -> Result<Metainfo, MetainfoError> {
     if !info.is_dict() {
         return Err(MetainfoError::wrong("info", "a dictionary"));
     }
-    let versions = versions(info)?;
+    read_versions(info, &versions(info)?)
+}
+
+fn read_versions(info: &Value<'_>, versions: &Versions) -> Result<Metainfo, MetainfoError> {
     let raw_name = raw_name(info)?;
     let name = path::component(raw_name).ok_or(MetainfoError::Nameless)?;
     let piece_length = piece_length(info, versions.v2)?;
-    let listing = listing(info, &versions, raw_name, piece_length)?;
+    let listing = listing(info, versions, raw_name, piece_length)?;
     let v1_pieces = if versions.v1 { v1_pieces(info, &listing, piece_length)? } else { Vec::new() };
-    check_sizes(&listing, &versions, piece_length)?;
+    check_sizes(&listing, versions, piece_length)?;
     let files = named(&listing, &name)?;
     Ok(Metainfo {
         info_hash_v1: versions.v1.then(|| InfoHashV1(Sha1::digest(info.raw()).into())),

@@ -35,6 +35,21 @@ impl Metainfo {
         info::parse(info)
     }
 
+    /// A hybrid taken as a v1 torrent: where nobody has its piece layers, its v1 pieces still can
+    /// be checked.
+    pub fn as_v1(&self) -> Result<Self, MetainfoError> {
+        let v1 = info::parse_v1(&self.info)?;
+        Ok(Self {
+            trackers: self.trackers.clone(),
+            native_trackers: self.native_trackers.clone(),
+            web_seeds: self.web_seeds.clone(),
+            comment: self.comment.clone(),
+            created_by: self.created_by.clone(),
+            creation_date: self.creation_date,
+            ..v1
+        })
+    }
+
     /// Writes a .torrent: the same bytes for the same value, and `info` as it came.
     pub fn to_torrent(&self) -> Vec<u8> {
         let mut out = Encoder::new();

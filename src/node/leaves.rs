@@ -4,9 +4,10 @@
 //! and makes only so many new ones a second ([`LeafCache`]); beyond that there is no answer.
 
 use crate::clock::Moment;
-use crate::geometry::{BLOCK_LEN, Geometry};
+
 use crate::ids::{PieceIndex, Sha256Hash};
-use crate::metainfo::{FileEntry, Metainfo, PieceHash, merkle};
+use crate::metainfo::hash_proof::{Needs, Tree, check_answer_under};
+use crate::metainfo::{FileEntry, Metainfo, PieceHash};
 use crate::node::shared::{Connection, Shared, Torrent};
 use crate::protocol::message::{HashRange, MAX_HASHES, Message};
 use std::collections::VecDeque;
@@ -59,45 +60,24 @@ impl LeafCache {
     }
 }
 
-/// The leaves of a piece as a range of its file's tree; none in a torrent without v2 hashes, or
-/// when they do not fit one message.
+/// The request for the leaves of a piece; none in a torrent without v2 hashes, for a piece of one
+/// leaf, or when they do not fit one message.
 pub fn range_of(torrent: &Torrent, piece: PieceIndex) -> Option<HashRange> {
-    let (meta, geometry) = (&torrent.meta, &torrent.geometry);
-    let count = geometry.blocks_of(piece);
+    let meta = &torrent.meta;
     let place = places(meta).find(|place| piece.0 < place.first + place.pieces)?;
-    let index = (piece.0 - place.first).checked_mul(leaves_per_piece(meta))?;
-    let root = place.file.root?;
-    (0 < count && count <= MAX_HASHES).then_some(HashRange {
-        root,
-        base: 0,
-        index,
-        count,
-        proof: 0,
+    let tree = Tree::of(place.file, meta.piece_length)?;
+    tree.leaves_request(piece.0 - place.first).filter(|range| range.count <= MAX_HASHES)
+}
+
+/// The pieces whose leaves, or parts of them, a range names: one in each file with that root. Such
+/// files are copies of one another.
+fn pieces_of(meta: &Metainfo, range: HashRange) -> impl Iterator<Item = PieceIndex> + '_ {
+    places(meta).filter_map(move |place| {
+        match Tree::of(place.file, meta.piece_length)?.needs(&range).ok()? {
+            Needs::Leaves(in_file) => Some(PieceIndex(place.first + in_file)),
+            Needs::Layer => None,
+        }
     })
-}
-
-/// The pieces whose leaves a range names: one in each file with that root. Such files are copies
-/// of one another.
-fn pieces_of<'a>(
-    meta: &'a Metainfo,
-    geometry: &'a Geometry,
-    range: HashRange,
-) -> impl Iterator<Item = PieceIndex> + 'a {
-    let per_piece = leaves_per_piece(meta);
-    let in_file = range.index / per_piece;
-    let may_be = range.base == 0
-        && range.index.is_multiple_of(per_piece)
-        && (1..=MAX_HASHES).contains(&range.count);
-    let copies = places(meta).filter(move |place| {
-        may_be && place.file.root == Some(range.root) && in_file < place.pieces
-    });
-    let pieces = copies.map(move |place| PieceIndex(place.first + in_file));
-    pieces.filter(move |&piece| geometry.blocks_of(piece) == range.count)
-}
-
-/// Leaves of a piece that is not the last of its file.
-fn leaves_per_piece(meta: &Metainfo) -> u32 {
-    (meta.piece_length / BLOCK_LEN).max(1)
 }
 
 /// A file, its first piece, and how many pieces it has.
@@ -117,23 +97,48 @@ fn places(meta: &Metainfo) -> impl Iterator<Item = Place<'_>> {
     })
 }
 
-/// Answers GET_HASHES with the leaves of a piece that we have and that is right.
+/// Answers GET_HASHES, as far as we know them and they are right; else says no.
 pub fn answer_hashes(shared: &Shared, connection: &Arc<Connection>, range: HashRange) {
+    let answer = connection.outbox.has_room().then(|| hashes_of(shared, connection, range));
+    match answer.flatten() {
+        Some(hashes) => {
+            shared.say(connection, &Message::Hashes(range, hashes.as_flattened()));
+        }
+        None => shared.say(connection, &Message::HashReject(range)),
+    }
+}
+
+/// The hashes that a request names, and their proof: of the piece layer, or of a piece that we have.
+fn hashes_of(
+    shared: &Shared,
+    connection: &Connection,
+    range: HashRange,
+) -> Option<Vec<Sha256Hash>> {
     let torrent = &connection.torrent;
-    let have = {
+    let meta = &torrent.meta;
+    let file = meta.data_files().find(|file| file.root == Some(range.root))?;
+    let tree = Tree::of(file, meta.piece_length)?;
+    if range.count > MAX_HASHES {
+        return None;
+    }
+    if tree.needs(&range).ok()? == Needs::Layer {
+        return tree.answer_from_layer(&range, &file.layer);
+    }
+    let piece = {
         let picker = torrent.picker.lock();
-        pieces_of(&torrent.meta, &torrent.geometry, range).find(|&piece| picker.have().has(piece))
+        pieces_of(meta, range).find(|&piece| picker.have().has(piece))?
     };
-    let Some(piece) = have else { return };
     let mut cache = torrent.leaves.lock();
     match cache.leaves(shared.clock.now(), piece, || torrent.storage.leaf_hashes(piece)) {
-        Ok(Some(leaves)) => {
-            let hashes = leaves.concat();
-            drop(cache);
-            shared.say(connection, &Message::Hashes(range, &hashes));
+        Ok(Some(leaves)) => tree.answer_from_leaves(&range, leaves, &file.layer),
+        Ok(None) => {
+            log::debug!("{}: asks for too many leaf hashes", connection.who.address);
+            None
         }
-        Ok(None) => log::debug!("{}: asks for too many leaf hashes", connection.who.address),
-        Err(error) => log::warn!("leaf hashes of {piece}: {error}"),
+        Err(error) => {
+            log::warn!("leaf hashes of {piece}: {error}");
+            None
+        }
     }
 }
 
@@ -142,19 +147,24 @@ pub fn on_hashes(shared: &Shared, connection: &Arc<Connection>, range: HashRange
     let torrent = &connection.torrent;
     let wanted: Vec<PieceIndex> = {
         let picker = torrent.picker.lock();
-        let named = pieces_of(&torrent.meta, &torrent.geometry, range);
+        let named = pieces_of(&torrent.meta, range);
         named.filter(|&piece| picker.wants_leaves(piece)).collect()
     };
-    let leaves = hashes.as_chunks::<32>().0;
     for piece in wanted {
-        let Some(PieceHash::V2 { root, leaves: padded }) = torrent.meta.piece_hash(piece) else {
-            continue;
-        };
-        if merkle::root_of(leaves, padded) != root {
-            log::warn!("{}: its leaf hashes of {piece} are wrong", connection.who.address);
-            break;
+        let Some(PieceHash::V2 { root, .. }) = torrent.meta.piece_hash(piece) else { continue };
+        let whole = range_of(torrent, piece) == Some(range);
+        match check_answer_under(&range, hashes.as_chunks::<32>().0, &root) {
+            Ok(leaves) if whole => {
+                let leaves = &leaves[..torrent.geometry.blocks_of(piece) as usize];
+                shared.decide(torrent, |swarm, now, out| swarm.on_leaves(now, piece, leaves, out));
+            }
+            Ok(_) => {}
+            Err(wrong) => {
+                let address = connection.who.address;
+                log::warn!("{address}: its leaf hashes of {piece} are wrong: {wrong}");
+                break;
+            }
         }
-        shared.decide(torrent, |swarm, now, out| swarm.on_leaves(now, piece, leaves, out));
     }
 }
 
@@ -163,6 +173,7 @@ mod tests {
     use super::*;
     use crate::metainfo::build::{BuildOptions, build};
     use crate::metainfo::draft::{Draft, DraftFile, Version};
+    use crate::metainfo::merkle;
 
     fn at(millis: u64) -> Moment {
         Moment::after(Duration::from_millis(millis))
@@ -233,16 +244,14 @@ mod tests {
             v1_pieces: Vec::new(),
         };
         let meta = build(&draft, &BuildOptions::default()).unwrap();
-        let geometry = meta.geometry();
         let named = |name: usize, index, count| -> Vec<u32> {
             let root = draft.files[name].root.unwrap();
             let range = HashRange { root, base: 0, index, count, proof: 0 };
-            pieces_of(&meta, &geometry, range).map(|piece| piece.0).collect()
+            pieces_of(&meta, range).map(|piece| piece.0).collect()
         };
         assert_eq!(named(0, 2, 2), [1, 5]);
-        assert_eq!(named(0, 4, 1), [2, 6], "the last piece is shorter");
-        assert_eq!(named(1, 0, 1), [3]);
-        for (index, count) in [(0, 1), (1, 2), (4, 2), (6, 1), (0, 0), (0, 4)] {
+        assert_eq!(named(0, 4, 2), [2, 6], "the last piece is shorter, its leaves are padded");
+        for (index, count) in [(1, 2), (8, 2), (0, 0), (0, 4), (0, 3)] {
             assert_eq!(named(0, index, count), [0; 0], "{count} leaves from {index}");
         }
     }

@@ -1,16 +1,32 @@
 //! The metainfo from a peer, for those who hold only its hash.
 //!
-//! The bytes are asked for in order; `info` is hashed before it is parsed, and each piece layer
+//! In the native dialect the bytes are asked for in order; `info` is hashed before it is parsed, and each piece layer
 //! is checked against its file's root ([`Metainfo::from_exchange`]), so that a peer can lie about
 //! nothing but its willingness. A peer that hands it out in crumbs is given up: each answer holds
 //! as much as one can, or all that is left.
+//!
+//! In BitTorrent `info` comes in parts of 16 KiB (BEP 9) and is hashed before it is parsed; what
+//! has v2 hashes then needs its piece layers, each proved against its file's root (BEP 52). A
+//! hybrid whose layers the peer does not have is taken as the v1 torrent that it also is.
 
-use crate::ids::{InfoHashV2, PeerId};
+use crate::ids::{InfoHashV1, InfoHashV2, PeerId};
+use crate::metainfo::hash_proof::{LayerAssembler, WrongHashes};
 use crate::metainfo::{Metainfo, MetainfoError};
+use crate::node::extensions::{CLIENT, INFO_PART};
 use crate::node::opening::{Opening, Refused};
-use crate::protocol::message::{Hello, MAX_CHUNK, Message, VERSION};
+use crate::protocol::bittorrent::{Codec, OURS};
+use crate::protocol::handshake::{Handshake, Reserved};
+use crate::protocol::message::{
+    ExtensionNumbers, Extensions, HashRange, Hello, MAX_CHUNK, Message, VERSION,
+};
+use crate::protocol::speech::Speech;
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
+
+/// Parts, or ranges of hashes, that are asked for at once.
+const PARTS_AT_ONCE: u32 = 4;
 
 /// The longest metainfo we fetch: as long as a .torrent may be.
 const LONGEST: u32 = 16 * 1024 * 1024;
@@ -33,6 +49,19 @@ pub enum NoMetadata {
     /// The time was up.
     #[error("the time was up")]
     Late,
+    /// It does not have it, or does not give it away.
+    #[error("it does not hand out the metadata")]
+    NotOffered,
+    /// The hashes that it sent prove nothing.
+    #[error("{0}")]
+    Hashes(WrongHashes),
+}
+
+impl NoMetadata {
+    /// Whether the peer lied, and is not to be asked again.
+    pub fn is_a_lie(&self) -> bool {
+        matches!(self, Self::Metainfo(_) | Self::Length(_) | Self::Crumb(..) | Self::Hashes(_))
+    }
 }
 
 /// Asks one peer for the metainfo of a hash. After `deadline` nothing more is asked; an answer that
@@ -66,6 +95,179 @@ pub fn fetch(
         if bytes.len() == total as usize {
             return Ok(Metainfo::from_exchange(&info_hash, info as usize, &bytes)?);
         }
+    }
+}
+
+/// The hashes of what is wanted; at least one is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// The v1 hash.
+    pub v1: Option<InfoHashV1>,
+    /// The v2 hash.
+    pub v2: Option<InfoHashV2>,
+}
+
+impl Wanted {
+    /// The names by which BitTorrent knows it.
+    pub fn short(&self) -> Vec<InfoHashV1> {
+        self.v1.into_iter().chain(self.v2.map(|hash| hash.truncated())).collect()
+    }
+
+    /// Whether these bytes are its `info`: they must fit every hash that is known.
+    pub fn is_info(&self, info: &[u8]) -> bool {
+        let v1 = self.v1.is_none_or(|hash| <[u8; 20]>::from(Sha1::digest(info)) == hash.0);
+        let v2 = self.v2.is_none_or(|hash| <[u8; 32]>::from(Sha256::digest(info)) == hash.0);
+        v1 && v2
+    }
+}
+
+/// Asks one BitTorrent peer for the metainfo of a hash, as [`fetch`] does natively.
+pub fn fetch_in_bittorrent(
+    address: SocketAddr,
+    bind: Option<IpAddr>,
+    peer_id: PeerId,
+    wanted: &Wanted,
+    deadline: Instant,
+) -> Result<Metainfo, NoMetadata> {
+    let mut source = Source::call(address, bind, peer_id, wanted, deadline)?;
+    let metainfo = Metainfo::from_info(&source.info(wanted)?)?;
+    if metainfo.layers_complete() {
+        return Ok(metainfo);
+    }
+    let (v1, v2) = (metainfo.info_hash_v1, metainfo.info_hash_v2);
+    let mut layers = source.layers(metainfo.clone());
+    if matches!(layers, Err(NoMetadata::NotOffered)) && wanted.v2.is_none() {
+        // It knows us by the v1 hash alone; by the v2 hash, which we know now, it may say more.
+        let by_v2 = Wanted { v1: None, v2 };
+        let again = Source::call(address, bind, peer_id, &by_v2, deadline);
+        layers = again.and_then(|mut source| source.layers(metainfo.clone()));
+    }
+    match layers {
+        Err(error) if v1.is_some() && !error.is_a_lie() => {
+            log::info!("{address}: has no piece layers: {} is taken as v1", metainfo.name);
+            Ok(metainfo.as_v1()?)
+        }
+        other => other,
+    }
+}
+
+/// A BitTorrent peer that is asked for metadata and nothing else.
+struct Source {
+    opening: Opening,
+    codec: Codec,
+    deadline: Instant,
+}
+
+impl Source {
+    fn call(
+        address: SocketAddr,
+        bind: Option<IpAddr>,
+        peer_id: PeerId,
+        wanted: &Wanted,
+        deadline: Instant,
+    ) -> Result<Self, NoMetadata> {
+        let names = wanted.short();
+        let reserved = Reserved::ours().with_v2(wanted.v2.is_some());
+        let ours = Handshake { reserved, info_hash: names[0], peer_id };
+        let (opening, theirs) = Opening::shake_hands(address, bind, &ours, &names)?;
+        if !theirs.reserved.has_extensions() {
+            return Err(NoMetadata::NotOffered);
+        }
+        let v2 = wanted.v2.map(|hash| hash.truncated());
+        let codec = Codec {
+            pieces: 0,
+            fast: theirs.reserved.has_fast(),
+            extended: true,
+            v2: v2 == Some(theirs.info_hash),
+            theirs: ExtensionNumbers::default(),
+        };
+        Ok(Self { opening, codec, deadline })
+    }
+
+    fn ask(&mut self, message: &Message) -> Result<(), NoMetadata> {
+        Ok(self.opening.ask_in(Speech::BitTorrent(self.codec), message)?)
+    }
+
+    /// Waits for a message that `understand` takes; others are passed over.
+    fn hear<T>(
+        &mut self,
+        mut understand: impl FnMut(&Message) -> Option<T>,
+    ) -> Result<T, NoMetadata> {
+        loop {
+            if Instant::now() >= self.deadline {
+                return Err(NoMetadata::Late);
+            }
+            let speech = Speech::BitTorrent(self.codec);
+            let heard =
+                self.opening.hear_in(speech, |message| message.as_ref().and_then(&mut understand));
+            if let Some(found) = heard? {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The `info` dictionary, hashed before anybody looks into it.
+    fn info(&mut self, wanted: &Wanted) -> Result<Vec<u8>, NoMetadata> {
+        let numbers = ExtensionNumbers { metadata: OURS.metadata, ..ExtensionNumbers::default() };
+        let client = Some(CLIENT.to_owned());
+        let hello = Extensions { numbers, client, ..Extensions::default() };
+        self.ask(&Message::Extensions(Box::new(hello)))?;
+        let (numbers, length) = self.hear(|message| match message {
+            Message::Extensions(said) => Some((said.numbers, said.info_length)),
+            _ => None,
+        })?;
+        self.codec.theirs = numbers;
+        let length = length.filter(|_| numbers.metadata != 0).ok_or(NoMetadata::NotOffered)?;
+        if length == 0 || length > LONGEST {
+            return Err(NoMetadata::Length(length));
+        }
+        let mut info = Vec::new(); // it grows with what comes, not with what is promised
+        let parts = length.div_ceil(INFO_PART as u32);
+        let mut asked = 0;
+        for index in 0..parts {
+            while asked < parts.min(index + PARTS_AT_ONCE) {
+                self.ask(&Message::GetInfo(asked))?;
+                asked += 1;
+            }
+            let due = (length - index * INFO_PART as u32).min(INFO_PART as u32);
+            let came = self.hear(|message| match message {
+                Message::Info { index: at, data, .. } if *at == index => {
+                    info.extend_from_slice(data);
+                    Some(Ok(data.len() as u32))
+                }
+                Message::InfoReject(at) if *at == index => Some(Err(NoMetadata::NotOffered)),
+                _ => None,
+            })??;
+            if came != due {
+                return Err(NoMetadata::Crumb(came, due));
+            }
+        }
+        if wanted.is_info(&info) { Ok(info) } else { Err(MetainfoError::WrongInfoHash.into()) }
+    }
+
+    /// The piece layers of its files, each proved against the file's root.
+    fn layers(&mut self, metainfo: Metainfo) -> Result<Metainfo, NoMetadata> {
+        if !self.codec.v2 {
+            return Err(NoMetadata::NotOffered);
+        }
+        let mut assembler = LayerAssembler::new(&metainfo);
+        let missing: Vec<HashRange> = assembler.missing().collect();
+        let mut asked = 0;
+        for (nth, &range) in missing.iter().enumerate() {
+            while asked < missing.len().min(nth + PARTS_AT_ONCE as usize) {
+                self.ask(&Message::GetHashes(missing[asked]))?;
+                asked += 1;
+            }
+            let hashes = self.hear(|message| match message {
+                Message::Hashes(of, hashes) if *of == range => {
+                    Some(Ok(hashes.as_chunks::<32>().0.to_vec()))
+                }
+                Message::HashReject(of) if *of == range => Some(Err(NoMetadata::NotOffered)),
+                _ => None,
+            })??;
+            assembler.on_hashes(&range, &hashes).map_err(NoMetadata::Hashes)?;
+        }
+        Ok(assembler.attach(metainfo)?)
     }
 }
 

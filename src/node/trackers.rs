@@ -12,8 +12,21 @@ pub mod calls;
 /// What to say to one tracker, and when.
 pub mod link;
 
+/// Announces to BitTorrent trackers.
+pub mod announce;
+
+/// One HTTP GET, for announces, scrapes and web seeds.
+pub mod http;
+
+/// Announces and scrapes over UDP.
+pub mod udp;
+
+/// One question to one BitTorrent tracker.
+pub mod ask;
+
 mod errand;
 mod heartbeat;
+mod host;
 
 pub use heartbeat::{Heartbeat, HeartbeatConfig};
 
