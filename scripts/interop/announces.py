@@ -1,4 +1,4 @@
-"""Trackers alone: a foreign client against ours, our peers against a foreign server, and scrapes."""
+"""Trackers alone: foreign clients against ours, our peers against a foreign server, scrapes."""
 
 import hashlib
 import json
@@ -59,7 +59,7 @@ def foreign_client(kind, scheme, v6, tools, _content, stage):
 
 
 def raw_forms(v6, tools, _content, stage):
-    """The forms of a peer list, byte by byte: BEP 3's dictionaries, BEP 23's and BEP 7's strings."""
+    """The forms of a peer list: BEP 3's dictionaries, BEP 23's and BEP 7's strings."""
     tracker = trackers.Ours(tools, stage, "::1" if v6 else stage.address(1), "http").start([ONE])
 
     def announce(port, **more):

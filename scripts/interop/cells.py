@@ -14,7 +14,8 @@ import trackers
 from plan import Cell, await_equal
 
 CLIENTS = clients.FOREIGN | {"ours": clients.Ours}
-TRACKERS = {"ours": trackers.Ours, "direct": trackers.OursUnnamed, "open": trackers.OpenTracker, "npm": trackers.NpmTracker}
+TRACKERS = {"ours": trackers.Ours, "direct": trackers.OursUnnamed,
+            "open": trackers.OpenTracker, "npm": trackers.NpmTracker}
 
 
 @dataclass
@@ -124,7 +125,8 @@ def self_test():
 
 def matrix(full):
     """The cells against ours: a cover of the product, or all of it."""
-    rows = direct() + (product() if full else cover()) + plain_folders() + over_ipv6() + bittorrent_v2()
+    rows = direct() + (product() if full else cover())
+    rows += plain_folders() + over_ipv6() + bittorrent_v2()
     if full:
         rows += encrypted()
     return [row.cell() for row in rows] + mixed.cells() + announces.cells() + dissected.cells()

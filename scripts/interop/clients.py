@@ -28,6 +28,7 @@ class Client:
     makes_empty_files = True
     reads_hybrids = True
     dialect = "bt"
+    extra = ()  # more words for our own command line
 
     def __init__(self, tools, stage, name, address, folder, crypto="", tracker=""):
         self.tools, self.stage, self.name, self.address = tools, stage, name, address
@@ -70,10 +71,9 @@ class Client:
 
 
 class Ours(Client):
-    """This project's `peer`, in the BitTorrent dialect, since its tracker is spoken to as HTTP or UDP."""
+    """This project's `peer`, which speaks BitTorrent to peers of an HTTP or UDP tracker."""
 
     needs = ("ours",)
-    extra = ()
     seeds = False
 
     def start(self, what):
@@ -102,8 +102,8 @@ class Ours(Client):
 
 
 class Transmission(Client):
-    """3.00 takes no hybrid, since it cannot read the empty keys of the tree. It unchokes once in ten
-    seconds, and closes every connection when a magnet's metadata is whole."""
+    """3.00 takes no hybrid, since it cannot read the empty keys of the tree. It unchokes once in
+    ten seconds, and closes every connection when a magnet's metadata is whole."""
 
     needs = ("transmission-daemon",)
     knows_pads = False

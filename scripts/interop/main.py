@@ -108,7 +108,8 @@ def arguments():
     parser.add_argument("--list", action="store_true", help="print the names of the cells")
     parser.add_argument("--keep", action="store_true", help="keep the logs, and say where")
     parser.add_argument("--require-all", action="store_true", help="absent clients are failures")
-    parser.add_argument("--limit", type=float, default=60, metavar="SECS", help="for each cell (60)")
+    parser.add_argument("--limit", type=float, default=60, metavar="SECS",
+                        help="for each cell (60)")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="cells at once (2)")
     parser.add_argument("--self-test", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--binaries", default="target/release", help=argparse.SUPPRESS)

@@ -1,4 +1,4 @@
-"""Where one cell plays: a folder, loopback addresses, and processes that are all stopped at the end.
+"""Where one cell plays: a folder, loopback addresses, and processes that all end with it.
 
 A cell gets a `Stage`, starts its programs on it with `run`, and waits with `wait_until`. Whatever
 happens, `Stage.close` ends every process by its own handle. Nothing here knows a client.

@@ -55,7 +55,7 @@ class Tracker:
         """Waits until one of the hashes has so many of both."""
         def known():
             counts = [self.count(h) for h in hashes]
-            return any(s >= seeders and l >= leechers for s, l in counts)
+            return any(row[0] >= seeders and row[1] >= leechers for row in counts)
         self.stage.wait_until(known, f"{what} is known to the tracker", limit=20)
 
 
@@ -94,7 +94,7 @@ class OpenTracker(Tracker):
 
 
 class NpmTracker(Tracker):
-    """Prints each announce as a JSON line. It is not scraped, as it writes hashes as text in UTF-8."""
+    """Prints each announce as a JSON line. Not scraped, as it writes hashes as UTF-8 text."""
 
     name, needs = "npm", ("npm",)
 
