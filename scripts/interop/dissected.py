@@ -66,7 +66,7 @@ def decode(capture, ports, show, *fields):
 def cell(name, seeder, leecher, version):
     def run(tools, content, stage):
         return play(seeder, leecher, version, tools, content, stage)
-    needed = needs(seeder, leecher, trackers.OpenTracker) + ("tshark", "dumpcap")
+    needed = needs(seeder, leecher, trackers.OpenTracker) + ("tshark", "capture")
     if version != "plain":
         needed += ("ours",)
     return Cell(name, tuple(dict.fromkeys(needed)), run)

@@ -4,6 +4,7 @@ import argparse
 import fnmatch
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -24,7 +25,11 @@ class Tools:
         self.peer = Path(options.binaries).resolve() / "peer"
         self.tracker = Path(options.binaries).resolve() / "tracker"
         self.python, self.npm = options.python, options.npm
-        self.there = {"ours": self.peer.exists() and self.tracker.exists(),
+        # Capturing is for root, unless dumpcap was given the right to.
+        captures = shutil.which("dumpcap") and subprocess.run(
+            ["dumpcap", "-D"], capture_output=True).returncode == 0
+        self.there = {"capture": bool(captures),
+                      "ours": self.peer.exists() and self.tracker.exists(),
                       "libtorrent": bool(options.python), "npm": bool(options.npm)}
 
     def lacks(self, cell):

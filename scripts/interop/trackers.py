@@ -5,6 +5,7 @@ peers it knows, by a plain HTTP scrape (BEP 48) in all three cases.
 """
 
 import json
+import os
 import socket
 import urllib.request
 from pathlib import Path
@@ -87,10 +88,13 @@ class OpenTracker(Tracker):
 
     def argv(self, hashes):
         folder = self.stage.subfolder("opentracker")
-        folder.chmod(0o755)  # it changes its root to this folder, and its user
-        file_of(folder, "list", "".join(f"{h}\n" for h in hashes).encode()).chmod(0o644)
+        allowed = file_of(folder, "list", "".join(f"{h}\n" for h in hashes).encode())
+        allowed.chmod(0o644)
+        if os.geteuid() == 0:  # then it changes its root to this folder, and its user
+            folder.chmod(0o755)
+            allowed = "/list"
         return ["opentracker", "-i", self.ip, "-p", self.port, "-P", self.port,
-                "-d", folder, "-w", "/list"]
+                "-d", folder, "-w", allowed]
 
 
 class NpmTracker(Tracker):
