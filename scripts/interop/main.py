@@ -27,7 +27,8 @@ class Tools:
         self.python, self.npm = options.python, options.npm
         # Capturing is for root, unless dumpcap was given the right to.
         captures = shutil.which("dumpcap") and subprocess.run(
-            ["dumpcap", "-D"], capture_output=True).returncode == 0
+            ["dumpcap", "-q", "-i", "lo", "-a", "duration:1", "-w", "/dev/null"],
+            capture_output=True).returncode == 0
         self.there = {"capture": bool(captures),
                       "ours": self.peer.exists() and self.tracker.exists(),
                       "libtorrent": bool(options.python), "npm": bool(options.npm)}
