@@ -344,9 +344,9 @@ impl Node {
         torrent
     }
 
-    /// Adds an address to call about a torrent, and what is said to be spoken there.
+    /// Adds an address that the user named, to call about a torrent, and what is said to be spoken there.
     pub fn add_peer(&self, torrent: &Torrent, address: SocketAddr, dialect: Dialect) {
-        torrent.peers.lock().dialer.on_found(self.shared.clock.now(), address, dialect);
+        torrent.peers.lock().dialer.on_given(self.shared.clock.now(), address, dialect);
         let _ = self.shared.nudge.try_send(()); // one nudge is as good as two
     }
 
