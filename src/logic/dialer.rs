@@ -152,7 +152,8 @@ impl Dialer {
                 Dialect::Native => Dialect::BitTorrent,
                 Dialect::BitTorrent => Dialect::Native,
             };
-            if !std::mem::replace(&mut candidate.switched, true) {
+            candidate.switched = !candidate.switched;
+            if candidate.switched {
                 candidate.state = State::Idle(now);
                 return;
             }
@@ -358,6 +359,8 @@ mod tests {
         d.on_misunderstood(at(0), address(1));
         assert_eq!(d.next_dials(at(4), 9, false), [], "both were tried");
         assert_eq!(d.next_dials(at(5), 9, false), [(address(1), BitTorrent)]);
+        d.on_misunderstood(at(5), address(1));
+        assert_eq!(d.next_dials(at(5), 9, false), [(address(1), Native)], "both, each time");
         d.on_connected(address(1), BitTorrent);
         d.on_ended(at(100), address(1));
         assert_eq!(d.next_dials(at(105), 9, false), [(address(1), BitTorrent)]);
