@@ -13,7 +13,9 @@ use swarmlet::bitfield::Bitfield;
 use swarmlet::logic::picker::Policy;
 use swarmlet::metainfo::Metainfo;
 use swarmlet::metainfo::build::{BuildOptions, build};
+use swarmlet::metainfo::draft::Version;
 use swarmlet::node::{Event, Node, NodeOptions, Torrent};
+use swarmlet::protocol::Dialect;
 use swarmlet::storage::create::{HashOptions, hash_path};
 use swarmlet::storage::{Io, Storage, StoragePlan};
 
@@ -170,15 +172,15 @@ fn node() -> Node {
     Node::start(options).unwrap()
 }
 
-fn metainfo(path: &Path, web_seeds: &[String]) -> Metainfo {
-    let options = HashOptions { piece_length: Some(65536), ..HashOptions::default() };
+fn metainfo(version: Version, path: &Path, web_seeds: &[String]) -> Metainfo {
+    let options = HashOptions { piece_length: Some(65536), version };
     let draft = hash_path(path, &options, &mut |_, _| {}).unwrap();
     let options = BuildOptions { web_seeds: web_seeds.to_vec(), ..BuildOptions::default() };
     build(&draft, &options).unwrap()
 }
 
 fn add(node: &Node, meta: &Metainfo, storage: Storage, have: Bitfield) -> Arc<Torrent> {
-    node.add(meta.name.clone(), meta.clone(), meta.info_hash_v2.unwrap(), storage, have)
+    node.add(meta.name.clone(), meta.clone(), storage, have)
 }
 
 fn leech(node: &Node, meta: &Metainfo, folder: &Path) -> Arc<Torrent> {
@@ -196,7 +198,11 @@ fn wait_complete(node: &Node) {
 
 /// Fetches from web seeds alone; how many bytes that took.
 fn fetch(path: &Path, web_seeds: &[String], out: &Path) -> u64 {
-    let meta = metainfo(path, web_seeds);
+    fetch_of(Version::Hybrid, path, web_seeds, out)
+}
+
+fn fetch_of(version: Version, path: &Path, web_seeds: &[String], out: &Path) -> u64 {
+    let meta = metainfo(version, path, web_seeds);
     let node = node();
     let torrent = leech(&node, &meta, out);
     wait_complete(&node);
@@ -232,9 +238,13 @@ fn a_folder_comes_file_by_file() {
     scratch.file("src/my folder/empty", 0, 4);
     let path = scratch.0.join("src/my folder");
     let server = Server::start(&scratch.0.join("src"), Manner::Ranges);
-    fetch(&path, &[server.url("").trim_end_matches('/').to_owned()], &scratch.0.join("out"));
-    for file in ["a/x&y.bin", "a.b", "empty"] {
-        check_same(&path.join(file), &scratch.0.join("out/my folder").join(file));
+    let url = server.url("").trim_end_matches('/').to_owned();
+    for (name, version) in [("v1", Version::V1), ("both", Version::Hybrid), ("v2", Version::V2)] {
+        let out = scratch.0.join(name);
+        fetch_of(version, &path, std::slice::from_ref(&url), &out);
+        for file in ["a/x&y.bin", "a.b", "empty"] {
+            check_same(&path.join(file), &out.join("my folder").join(file));
+        }
     }
     assert!(server.asked().iter().all(|line| line.starts_with("my%20folder/a")));
 }
@@ -290,13 +300,13 @@ fn peers_and_web_seeds_fetch_one_torrent_together() {
     let length = 4 * 1024 * 1024;
     let path = scratch.file("src/big.bin", length, 7);
     let server = Server::start(&scratch.0.join("src"), Manner::Ranges);
-    let meta = metainfo(&path, &[server.url("big.bin")]);
+    let meta = metainfo(Version::Hybrid, &path, &[server.url("big.bin")]);
     let (ann, ben) = (node(), node());
     let plan = StoragePlan::of(&meta, scratch.0.join("src")).unwrap();
     let have = Bitfield::full(meta.geometry().pieces());
     add(&ann, &meta, Storage::open_existing(plan).unwrap(), have);
     let torrent = leech(&ben, &meta, &scratch.0.join("out"));
-    ben.add_peer(&torrent, (Ipv4Addr::LOCALHOST, ann.port()).into());
+    ben.add_peer(&torrent, (Ipv4Addr::LOCALHOST, ann.port()).into(), Dialect::Native);
     wait_complete(&ben);
     check_same(&path, &scratch.0.join("out/big.bin"));
     assert!(!server.asked().is_empty());

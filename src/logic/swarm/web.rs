@@ -7,7 +7,7 @@
 //! A web seed has a [`PeerKey`] but no session: it is told nothing, counts for no rarity and gets
 //! no upload slot. Its blocks are claimed, written and judged like any other's.
 
-use super::{Action, Swarm};
+use super::{Action, Swarm, in_requests};
 use crate::clock::Moment;
 use crate::ids::{PieceIndex, Span};
 use crate::logic::PeerKey;
@@ -100,8 +100,11 @@ impl Swarm {
         self.down.add(now, chunk.length.into());
         let claim = self.picker.claim(peer, chunk);
         for (other, span) in claim.cancel {
-            if self.sessions.get_mut(&other).is_some_and(|session| session.on_cancelled(span)) {
-                out.push(Action::Say(other, Message::Cancel(span)));
+            let Some(session) = self.sessions.get_mut(&other) else { continue };
+            for part in in_requests(session.dialect, span) {
+                if session.on_cancelled(part) {
+                    out.push(Action::Say(other, Message::Cancel(part)));
+                }
             }
         }
         claim.granted
@@ -140,6 +143,8 @@ mod tests {
     use crate::geometry::Geometry;
     use crate::logic::picker::Policy;
     use crate::logic::swarm::Params;
+    use crate::protocol::Dialect;
+    use std::net::SocketAddr;
     use std::time::Duration;
 
     const WEB: PeerKey = PeerKey(7);
@@ -226,6 +231,33 @@ mod tests {
         let again = [1, 2, 3, 0].map(|piece| span(piece, 0, 32768));
         assert_eq!(swarm.next_web_run(OTHER, 1 << 20), WebTurn::Fetch(again[..3].to_vec()));
         assert_eq!(swarm.next_web_run(OTHER, 1 << 20), WebTurn::Fetch(again[3..].to_vec()));
+    }
+
+    #[test]
+    fn a_peer_that_owes_what_a_web_seed_brought_is_told_in_its_own_words() {
+        for (dialect, cancelled) in [
+            (Dialect::Native, &[span(0, 0, 32768)][..]),
+            (Dialect::BitTorrent, &[span(0, 0, 16384), span(0, 16384, 16384)]),
+        ] {
+            let (mut swarm, now, mut out) = (swarm(), Moment::START, Vec::new());
+            let ann = PeerKey(1);
+            swarm.on_joined(now, ann, SocketAddr::from(([127, 0, 0, 1], 1)), dialect);
+            for message in [Message::HaveAll, Message::Unchoke] {
+                swarm.on_message(now, ann, &message, &mut out).unwrap();
+            }
+            // She owes all of it, so the web seed doubles her first piece.
+            let doubled = swarm.next_web_run(WEB, 1 << 20);
+            assert_eq!(doubled, WebTurn::Fetch(vec![span(0, 0, 32768)]));
+            out.clear();
+            swarm.claim_from_web(now, WEB, span(0, 0, 32768), &mut out);
+            let said = out.iter().map(|action| match action {
+                Action::Say(peer, Message::Cancel(span)) if *peer == ann => *span,
+                other => panic!("{other:?}"),
+            });
+            let mut said: Vec<Span> = said.collect();
+            said.sort_unstable_by_key(|span| span.offset);
+            assert_eq!(said, cancelled, "{dialect}");
+        }
     }
 
     #[test]
