@@ -23,6 +23,9 @@ pub mod magnet;
 /// `peer show`: what a .torrent says.
 pub mod show;
 
+/// `peer scrape`.
+pub mod scrape;
+
 /// `peer --seed` and `--leech`: what to serve and fetch becomes torrents of a node.
 pub mod prepare;
 
@@ -143,6 +146,7 @@ fn run_peer(command: &PeerCommand, env: &Env) -> Result<(), CliError> {
         PeerCommand::Show(args) => commands::show(args, env),
         PeerCommand::Magnet(args) => commands::magnet(args, env),
         PeerCommand::List(args) => commands::list(args, env),
+        PeerCommand::Scrape(args) => scrape::scrape(args, env),
         PeerCommand::Verify(args) => commands::verify(args, env),
     }
 }

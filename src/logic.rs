@@ -34,6 +34,9 @@ pub mod choker;
 /// Who sent what did not match its hash.
 pub mod ban;
 
+/// What a peer may ask for while choked.
+pub mod fast_set;
+
 /// Whom to call, and when again.
 pub mod dialer;
 

@@ -15,7 +15,7 @@
 //! | `coordinator` | 1 | trackers, nudges, a tick |
 //! | `heartbeat` | 1 | native UDP |
 //! | `announce` | 1 | torrents that a tracker lacks |
-//! | `good-bye`, `sync`, `close` | 1 each, when it stops | the heartbeat; the disk; the upload pool |
+//! | `good-bye`, `farewell`, `sync`, `close` | 1 each, when it stops | the heartbeat; the announces; the disk; the upload pool |
 
 /// How a connection begins.
 pub mod connection;
@@ -41,6 +41,8 @@ pub mod shared;
 pub mod socket;
 /// Trackers, from a peer's side.
 pub mod trackers;
+/// What trackers are told.
+mod tracking;
 /// The upload pool's work.
 pub mod uploads;
 /// Hashes finished pieces.
@@ -67,7 +69,7 @@ use crate::protocol::message::Message;
 use crate::storage::Storage;
 use crate::threadpool::ThreadPool;
 use coordinator::Wires;
-use crossbeam_channel::{Receiver, Sender, bounded, select};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 use shared::{Connection, Peers, Picking, Shared, Written};
 use std::io;
@@ -76,7 +78,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
-use trackers::{Heartbeat, HeartbeatConfig, TorrentReport, TrackerEvent};
+use trackers::Heartbeat;
+use trackers::announce::{AnnounceIdentity, Announcers};
 
 /// Upload threads of a node, whatever the number of its upload slots.
 const UPLOAD_THREADS: usize = 4;
@@ -99,6 +102,9 @@ const STOP: Duration = Duration::from_millis(2500);
 /// How long the trackers have to hear that the node stops.
 const GOOD_BYE: Duration = Duration::from_secs(1);
 
+/// Peers that a BitTorrent tracker is asked for.
+const NUMWANT: u32 = 80;
+
 /// What a node is started with.
 #[derive(Debug, Clone)]
 pub struct NodeOptions {
@@ -108,6 +114,8 @@ pub struct NodeOptions {
     pub ports: Vec<u16>,
     /// Trackers that speak the native dialect.
     pub trackers: Vec<SocketAddr>,
+    /// URLs of BitTorrent trackers that every torrent is announced to.
+    pub announce_urls: Vec<String>,
     /// The most connections.
     pub max_peers: usize,
     /// The most connections with one address that is not loopback or private; 0 is no limit.
@@ -181,6 +189,8 @@ pub struct Node {
     options: NodeOptions,
     listener: Arc<TcpListener>,
     heartbeat: Heartbeat,
+    announcers: Announcers,
+    identity: AnnounceIdentity,
     events: Receiver<Event>,
     /// Dropped to stop: see [`Shared::stopped`].
     stop: Sender<()>,
@@ -228,11 +238,22 @@ impl Node {
             next_key: AtomicU64::new(1),
         });
         slot.get_or_init(|| Arc::downgrade(&shared));
-        let heartbeat = start_heartbeat(&shared, &options, tracker_events)?;
+        let identity = AnnounceIdentity {
+            bind: options.bind.filter(|ip| !ip.is_unspecified()),
+            port,
+            peer_id: shared.peer_id,
+            key: fastrand::u32(..),
+            numwant: NUMWANT,
+        };
+        let heartbeat = tracking::start_heartbeat(&shared, &options, tracker_events)?;
+        let (announced, from_announcers) = bounded(EVENTS);
+        let announcers = tracking::start_announcers(&shared, &identity, &options, announced)?;
         let node = Self {
             shared,
             listener,
             heartbeat,
+            announcers,
+            identity,
             events,
             stop,
             uploads,
@@ -243,9 +264,9 @@ impl Node {
         };
         node.spawn("writable", |shared| uploads::watch_parked(&shared))?;
         node.spawn("verify", move |shared| verifier::run(&shared, &finished))?;
-        let wires = Wires { trackers: from_trackers, nudged, publish };
+        let wires = Wires { trackers: from_trackers, announces: from_announcers, nudged, publish };
         node.spawn("coordinator", move |shared| coordinator::run(&shared, &wires))?;
-        node.spawn("announce", move |shared| publish_all(&shared, &to_publish))?;
+        node.spawn("announce", move |shared| tracking::publish_all(&shared, &to_publish))?;
         let listener = node.listener.clone();
         node.spawn("listener", move |shared| listener::run(&shared, &listener))?;
         Ok(node)
@@ -264,6 +285,11 @@ impl Node {
     /// Who it is.
     pub fn peer_id(&self) -> PeerId {
         self.shared.peer_id
+    }
+
+    /// Who it is for BitTorrent trackers.
+    pub fn identity(&self) -> AnnounceIdentity {
+        self.identity.clone()
     }
 
     /// What happens.
@@ -313,6 +339,7 @@ impl Node {
         });
         self.shared.torrents.lock().insert(&torrent);
         self.heartbeat.nudge();
+        self.announcers.nudge();
         web_seed::start(&self.shared, &torrent);
         torrent
     }
@@ -326,6 +353,7 @@ impl Node {
     /// Tells the trackers at once how the torrents stand.
     pub fn announce(&self) {
         self.heartbeat.nudge();
+        self.announcers.nudge();
     }
 
     /// Takes a torrent out: it is served and fetched no more, and the trackers are told.
@@ -336,6 +364,7 @@ impl Node {
         self.removed.lock().extend(removed.filter(|torrent| has_fetched(torrent)));
         torrent.connections().iter().for_each(|c| self.shared.end(c, &Message::Bye));
         self.heartbeat.nudge();
+        self.announcers.nudge();
     }
 
     /// How a torrent stands.
@@ -381,9 +410,10 @@ impl Node {
         }
         self.shared.parked.wake();
         self.shared.uploads.lock().take();
-        let (heartbeat, uploads) = (self.heartbeat, self.uploads);
+        let (heartbeat, announcers, uploads) = (self.heartbeat, self.announcers, self.uploads);
         let begun = [
             self.running.spawn("good-bye", move || heartbeat.stop(GOOD_BYE)),
+            self.running.spawn("farewell", move || announcers.stop(GOOD_BYE)),
             self.running.spawn("sync", move || make_durable(&torrents)),
             self.running.spawn("close", move || {
                 uploads.close();
@@ -444,69 +474,6 @@ fn start_uploads(slot: Arc<OnceLock<Weak<Shared>>>) -> io::Result<ThreadPool<Arc
     })
 }
 
-fn start_heartbeat(
-    shared: &Arc<Shared>,
-    options: &NodeOptions,
-    events: Sender<TrackerEvent>,
-) -> io::Result<Heartbeat> {
-    let config = HeartbeatConfig {
-        trackers: options.trackers.clone(),
-        bind: options.bind,
-        port: shared.port,
-        peer_id: shared.peer_id,
-        clock: shared.clock,
-    };
-    let source = shared.clone();
-    Heartbeat::start(config, Box::new(move || reports(&source)), events)
-}
-
-fn reports(shared: &Shared) -> Vec<TorrentReport> {
-    let now = shared.clock.now();
-    let torrents: Vec<Arc<Torrent>> = shared.torrents.lock().all();
-    let report = |torrent: &Arc<Torrent>| {
-        // What has no v2 hash is not spoken of in the native dialect.
-        let info_hash = torrent.info_hash.v2()?;
-        let up_rate = torrent.up.lock().per_second(now);
-        let picker = torrent.picker.lock();
-        let down_rate = picker.down_rate(now);
-        Some(TorrentReport {
-            info_hash,
-            name: torrent.meta.name.clone(),
-            size: torrent.geometry.total(),
-            pieces: torrent.geometry.pieces(),
-            left: picker.left(),
-            uploaded: torrent.uploaded.load(Ordering::Relaxed),
-            downloaded: picker.fetched(),
-            down_rate,
-            up_rate,
-            have: picker.have().clone(),
-            // Whoever gets nothing asks often, however many peers stall it.
-            wants_peers: !picker.is_complete() && down_rate == 0,
-            seeding: picker.is_complete(),
-        })
-    };
-    torrents.iter().filter_map(report).collect()
-}
-
-/// The `announce` thread: gives trackers the torrents they lack.
-fn publish_all(shared: &Shared, wanted: &Receiver<(SocketAddr, Arc<Torrent>)>) {
-    loop {
-        let (tracker, torrent) = select! {
-            recv(wanted) -> next => match next {
-                Ok(next) => next,
-                Err(_) => return,
-            },
-            recv(shared.stopped) -> _ => return,
-        };
-        let Some(info_hash) = torrent.info_hash.v2() else { continue };
-        let bytes = torrent.meta.to_torrent();
-        match trackers::calls::publish(tracker, shared.bind, info_hash, &torrent.name, &bytes) {
-            Ok(()) => log::debug!("{tracker} has {} now", torrent.name),
-            Err(error) => log::warn!("publishing {}: {error}", torrent.name),
-        }
-    }
-}
-
 /// Listens on the first port that is free.
 fn listen(options: &NodeOptions) -> Result<TcpListener, NodeError> {
     let ip = options.bind.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
@@ -558,6 +525,7 @@ mod tests {
             bind: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             ports: vec![0],
             trackers: Vec::new(),
+            announce_urls: Vec::new(),
             max_peers: 50,
             max_per_ip: 0,
             upload_slots: 4,

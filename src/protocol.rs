@@ -48,6 +48,12 @@ pub mod tracker_udp;
 /// Queries and answers between a peer and a BitTorrent tracker over HTTP.
 pub mod tracker_http;
 
+/// Which program a peer id belongs to.
+pub mod client_name;
+
+/// Answers to openings in cipher.
+pub mod mse;
+
 /// The two languages of one engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dialect {
@@ -113,7 +119,7 @@ pub enum Malformed {
         length: u64,
     },
     /// A BitTorrent message of a length that its kind cannot have.
-    #[error("a {message} message of {got} bytes where {} expected", expected(*least, *most))]
+    #[error("message '{message}': {got} bytes where {} expected", expected(*least, *most))]
     Length {
         /// The message's name in its BEP.
         message: &'static str,
@@ -125,7 +131,7 @@ pub enum Malformed {
         most: usize,
     },
     /// Hashes (BEP 52) that are not 32 bytes each.
-    #[error("a hashes message of {got} bytes, whose last hash is cut")]
+    #[error("message 'hashes': {got} bytes, so its last hash is cut")]
     CutHash {
         /// Bytes, the message's id included.
         got: usize,
@@ -139,7 +145,7 @@ pub enum Malformed {
         extension: &'static str,
     },
     /// A message whose dictionary is no bencode.
-    #[error("a {message} message that is no bencode: {error}")]
+    #[error("message '{message}' is no bencode: {error}")]
     Bencode {
         /// The message's name in its BEP.
         message: &'static str,
@@ -147,13 +153,13 @@ pub enum Malformed {
         error: BencodeError,
     },
     /// A message whose bencode is a number, a string or a list.
-    #[error("a {message} message that is no dictionary")]
+    #[error("message '{message}' is no dictionary")]
     NoDictionary {
         /// The message's name in its BEP.
         message: &'static str,
     },
     /// A message whose dictionary lacks what makes it one.
-    #[error("a {message} message without a valid `{field}`")]
+    #[error("message '{message}' without a valid '{field}'")]
     Field {
         /// The message's name in its BEP.
         message: &'static str,

@@ -56,6 +56,7 @@ fn limited(up_limit: Option<u64>, down_limit: Option<u64>) -> Node {
         bind: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         ports: vec![0],
         trackers: Vec::new(),
+        announce_urls: Vec::new(),
         max_peers: 50,
         max_per_ip: 0,
         upload_slots: 8,

@@ -2,13 +2,15 @@
 //!
 //! The page has two halves, each with its own types and names: what peers say to each other, and
 //! what a peer and a tracker say. An example is a fenced block tagged `hex NAME`, whose lines may
-//! end in a comment.
+//! end in a comment; in the second dialect, at the end of the page, `hex-bt NAME`.
 
 use std::collections::BTreeSet;
 use swarmlet::ids::{hex, unhex};
+use swarmlet::protocol::bittorrent::{Codec, OURS};
 use swarmlet::protocol::frame::{
     Frame, MAX_BODY, MAX_DATAGRAM, MAX_FRAME, PEER_MAGIC, TRACKER_MAGIC,
 };
+use swarmlet::protocol::handshake::Handshake;
 use swarmlet::protocol::message::Message as PeerMessage;
 use swarmlet::protocol::msgpack::MAX_DEPTH;
 use swarmlet::protocol::tracker_native::{
@@ -76,6 +78,34 @@ const TRACKER_WORDS: [&str; 20] = [
     "ERROR",
 ];
 
+/// Every message between peers in BitTorrent, by its name in its BEP.
+const BITTORRENT_WORDS: [&str; 24] = [
+    "choke",
+    "unchoke",
+    "interested",
+    "not interested",
+    "have",
+    "bitfield",
+    "request",
+    "piece",
+    "cancel",
+    "suggest piece",
+    "have all",
+    "have none",
+    "reject request",
+    "allowed fast",
+    "extended handshake",
+    "ut_metadata request",
+    "ut_metadata data",
+    "ut_metadata reject",
+    "ut_pex",
+    "lt_donthave",
+    "upload_only",
+    "hash request",
+    "hashes",
+    "hash reject",
+];
+
 /// The name on paper.
 fn peer_word(message: &PeerMessage<'_>) -> &'static str {
     match message {
@@ -110,6 +140,42 @@ fn peer_word(message: &PeerMessage<'_>) -> &'static str {
     }
 }
 
+/// The name in its BEP.
+fn bittorrent_word(message: &PeerMessage<'_>) -> &'static str {
+    match message {
+        PeerMessage::Choke => "choke",
+        PeerMessage::Unchoke => "unchoke",
+        PeerMessage::Interested => "interested",
+        PeerMessage::NotInterested => "not interested",
+        PeerMessage::Have(_) => "have",
+        PeerMessage::Bitfield { .. } => "bitfield",
+        PeerMessage::Get(_) => "request",
+        PeerMessage::Chunk { .. } => "piece",
+        PeerMessage::Cancel(_) => "cancel",
+        PeerMessage::Suggest(_) => "suggest piece",
+        PeerMessage::HaveAll => "have all",
+        PeerMessage::HaveNone => "have none",
+        PeerMessage::Reject(_) => "reject request",
+        PeerMessage::AllowedFast(_) => "allowed fast",
+        PeerMessage::Extensions(_) => "extended handshake",
+        PeerMessage::GetInfo(_) => "ut_metadata request",
+        PeerMessage::Info { .. } => "ut_metadata data",
+        PeerMessage::InfoReject(_) => "ut_metadata reject",
+        PeerMessage::PeersChanged(_) => "ut_pex",
+        PeerMessage::DontHave(_) => "lt_donthave",
+        PeerMessage::UploadOnly(_) => "upload_only",
+        PeerMessage::GetHashes(_) => "hash request",
+        PeerMessage::Hashes(..) => "hashes",
+        PeerMessage::HashReject(_) => "hash reject",
+        other => panic!("{other:?} is the native dialect's"),
+    }
+}
+
+/// What the two peers of the examples agreed on.
+fn codec() -> Codec {
+    Codec { pieces: 12, fast: true, extended: true, v2: true, theirs: OURS }
+}
+
 fn peers_half() -> &'static str {
     PAGE.split_once(HALVES).expect("the page has two halves").0
 }
@@ -120,7 +186,18 @@ fn tracker_half() -> &'static str {
 
 /// A half's examples: a message's name and its bytes.
 fn examples(half: &str) -> Vec<(String, Vec<u8>)> {
-    let blocks = half.split("```hex ").skip(1);
+    examples_in(half, "```hex ")
+}
+
+/// The examples in BitTorrent that are messages: not what opens a stream, nor silence.
+fn bittorrent_examples() -> Vec<(String, Vec<u8>)> {
+    let mut all = examples_in(PAGE, "```hex-bt ");
+    all.retain(|(word, _)| word != "handshake" && word != "keep-alive");
+    all
+}
+
+fn examples_in(text: &str, fence: &str) -> Vec<(String, Vec<u8>)> {
+    let blocks = text.split(fence).skip(1);
     let examples = blocks.map(|block| {
         let (word, rest) = block.split_once('\n').expect("a fence ends its line");
         let (lines, _) = rest.split_once("```").expect("a fence is closed");
@@ -241,6 +318,88 @@ fn no_type_is_understood_that_the_page_does_not_know() {
         let is_known =
             !matches!(PeerMessage::read(&frame), Ok(None)) && (0x10..=0x3f).contains(&kind);
         assert_eq!(documented.contains(&kind), is_known, "{kind:#04x}");
+    }
+}
+
+#[test]
+fn every_example_in_bittorrent_is_decoded_and_encoded_again_byte_for_byte() {
+    for (word, bytes) in bittorrent_examples() {
+        let length = codec().check(&bytes).unwrap_or_else(|e| panic!("{word}: {e}"));
+        assert_eq!(length, Some(bytes.len() - 4), "{word}");
+        let message = codec().read(&bytes[4..]).unwrap_or_else(|e| panic!("{word}: {e}"));
+        let message = message.unwrap_or_else(|| panic!("{word} is passed over"));
+        assert_eq!(bittorrent_word(&message), word);
+        let mut out = Vec::new();
+        codec().put(&message, &mut out);
+        assert_eq!(hex(&out), hex(&bytes), "{word}");
+    }
+}
+
+#[test]
+fn what_opens_a_stream_in_bittorrent_and_what_keeps_it_open_is_on_the_page() {
+    let all = examples_in(PAGE, "```hex-bt ");
+    let bytes_of = |name| all.iter().find(|(word, _)| word == name).expect("an example").1.clone();
+    let opening = bytes_of("handshake").try_into().expect("68 bytes");
+    let handshake = Handshake::read(&opening).expect("a handshake");
+    assert_eq!(hex(&handshake.to_bytes()), hex(&opening));
+    let reserved = handshake.reserved;
+    assert!(reserved.has_extensions() && reserved.has_fast() && reserved.has_v2());
+
+    let silence = bytes_of("keep-alive");
+    let mut out = Vec::new();
+    codec().put(&PeerMessage::Ping(0), &mut out);
+    assert_eq!(out, silence);
+    assert_eq!(codec().read(&silence[4..]), Ok(None));
+}
+
+#[test]
+fn every_message_in_bittorrent_has_an_example_a_heading_and_a_row() {
+    let examples = bittorrent_examples();
+    let words: Vec<&str> = examples.iter().map(|(word, _)| word.as_str()).collect();
+    assert_eq!(words, BITTORRENT_WORDS);
+    for (word, bytes) in &examples {
+        let name = format!("{} {word}", bytes[4]);
+        assert!(PAGE.contains(&format!("\n### {name}\n\nBEP ")), "{name:?} has no heading");
+        let cell = format!("| [{name}](#{}) |", name.replace(' ', "-"));
+        assert!(PAGE.contains(&cell), "{cell:?} is not in the table of both dialects");
+    }
+    for word in PEER_WORDS {
+        let (_, table) = PAGE.split_once("### Both dialects side by side").expect("the table");
+        let cell = format!("[{word}](#{})", word.to_lowercase());
+        assert!(table.contains(&cell), "{cell:?} is not in the table of both dialects");
+    }
+}
+
+/// No kind of message has seven bytes, so a kind that is known is refused; the extension protocol
+/// alone may have them.
+#[test]
+fn no_id_of_bittorrent_is_understood_that_the_page_does_not_know() {
+    let mut documented: BTreeSet<u8> =
+        bittorrent_examples().into_iter().map(|(_, bytes)| bytes[4]).collect();
+    documented.insert(9);
+    assert!(PAGE.contains("\nThe id 9, "));
+    for id in 0..=u8::MAX {
+        let is_known = codec().check(&[0, 0, 0, 7, id]).is_err() || id == 20;
+        assert_eq!(documented.contains(&id), is_known, "{id}");
+    }
+}
+
+/// The last column of the page's table is what the code takes, and not a byte more.
+#[test]
+fn the_limits_of_bittorrent_on_the_page_are_those_of_the_code() {
+    let unknown = Codec { pieces: 0, ..codec() };
+    for (row, start, most) in [
+        ("262,145 while they are not known", &[5][..], 262_145),
+        ("| piece | 131,081:", &[7], 131_081),
+        ("| hashes | 264,241:", &[22], 264_241),
+        ("| ut_metadata | 17,410:", &[20, OURS.metadata], 17_410),
+        ("| extended handshake, ut_pex, other extensions | 65,536 |", &[20, 0], 65_536),
+        ("| an id that is not known | 135,168 |", &[99], 135_168),
+    ] {
+        assert!(PAGE.contains(row), "{row:?} is not on the page");
+        let check = |length: u32| unknown.check(&[&length.to_be_bytes(), start].concat());
+        assert_eq!(check(most), Ok(Some(most as usize)), "{row}");
+        assert!(check(most + 1).is_err(), "{row}");
     }
 }
 

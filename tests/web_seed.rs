@@ -161,6 +161,7 @@ fn node() -> Node {
         bind: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         ports: vec![0],
         trackers: Vec::new(),
+        announce_urls: Vec::new(),
         max_peers: 50,
         max_per_ip: 0,
         upload_slots: 8,

@@ -12,7 +12,7 @@
 
 use super::exit::{CliError, Exit};
 use super::progress::State;
-use super::resolve::ask;
+use super::resolve::{Sought, ask, wanted};
 use super::show::{ShowError, read_torrent};
 use super::what::What;
 use crate::bitfield::Bitfield;
@@ -22,6 +22,8 @@ use crate::metainfo::build::{BuildOptions, build};
 use crate::metainfo::draft::Version;
 use crate::metainfo::magnet::Magnet;
 use crate::metainfo::{FileKind, Metainfo, MetainfoError};
+use crate::node::metadata::Wanted;
+use crate::node::trackers::announce::AnnounceIdentity;
 use crate::storage::create::{HashOptions, hash_path};
 use crate::storage::{Io, Storage, StorageError, StoragePlan};
 use crossbeam_channel::Receiver;
@@ -111,8 +113,10 @@ pub struct Context {
     pub trackers: Vec<SocketAddr>,
     /// Where outgoing connections start.
     pub bind: Option<IpAddr>,
-    /// Who we are.
+    /// Who we are when we ask peers for metainfo.
     pub peer_id: PeerId,
+    /// Who we are for BitTorrent trackers.
+    pub identity: AnnounceIdentity,
     /// Set when the program stops.
     pub stop: AtomicBool,
     /// Closed when the program stops: whoever waits on it wakes.
@@ -122,6 +126,11 @@ pub struct Context {
 }
 
 impl Context {
+    /// Whether the program is on its way out.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
     /// Takes note of an item's content; an error when another item has the same.
     fn claim(&self, content: InfoHash, item: &Item) -> Result<(), CliError> {
         match self.contents.lock().entry(content) {
@@ -255,20 +264,12 @@ fn leech(
     what: &What,
     say: &dyn Fn(State),
 ) -> Result<Prepared, CliError> {
-    let mut peers = Vec::new();
-    let meta = match what {
-        What::Torrent(path) => whole_torrent(context, path, say)?,
-        What::Name { .. } | What::HashV2(_) => ask(context, what, &context.trackers, &[], say)?,
-        What::Magnet(link) => {
-            let magnet: Magnet = link.parse().map_err(|error| {
-                CliError::new(Exit::BadTorrent, format!("bad magnet link: {error}"))
-            })?;
-            let hash = magnet.info_hash_v2.ok_or_else(|| no_v2("this magnet link"))?;
-            let from = with_trackers(context, &magnet.native_trackers);
-            peers = magnet.peers.iter().filter_map(|peer| peer.parse().ok()).collect();
-            ask(context, &What::HashV2(hash), &from, &peers, say)?
-        }
-        What::HashV1(_) => return Err(no_v2("a v1 info-hash")),
+    let (meta, peers) = match what {
+        What::Torrent(path) => (whole_torrent(context, path, say)?, Vec::new()),
+        What::Magnet(link) => from_magnet(context, what, link, say)?,
+        What::Name { .. } => (ask(context, &sought(context, what, None), say)?, Vec::new()),
+        &What::HashV2(hash) => (from_hash(context, what, hash.into(), say)?, Vec::new()),
+        &What::HashV1(hash) => (from_hash(context, what, hash.into(), say)?, Vec::new()),
         What::Url(url) => {
             return Err(CliError::usage(format!(
                 "{url}: a .torrent is not fetched from the web: save it and give the file"
@@ -315,6 +316,52 @@ fn have_any(have: &Bitfield, mut pieces: Range<u32>) -> bool {
     pieces.any(|piece| have.has(PieceIndex(piece)))
 }
 
+/// What is looked for with the trackers of the command line alone.
+fn sought<'a>(context: &Context, what: &'a What, wanted: Option<Wanted>) -> Sought<'a> {
+    let tiers = context.config.announce_urls.iter().map(|url| vec![url.clone()]);
+    let (trackers, tiers) = (context.trackers.clone(), tiers.collect());
+    Sought { what, wanted, trackers, tiers, peers: Vec::new() }
+}
+
+fn from_hash(
+    context: &Context,
+    what: &What,
+    hash: InfoHash,
+    say: &dyn Fn(State),
+) -> Result<Metainfo, CliError> {
+    ask(context, &sought(context, what, Some(wanted(hash))), say)
+}
+
+/// What a magnet link names, and the peers that it names: the metainfo comes from them, or from
+/// those that its trackers know.
+fn from_magnet(
+    context: &Context,
+    what: &What,
+    link: &str,
+    say: &dyn Fn(State),
+) -> Result<(Metainfo, Vec<SocketAddr>), CliError> {
+    let magnet: Magnet = link
+        .parse()
+        .map_err(|error| CliError::new(Exit::BadTorrent, format!("bad magnet link: {error}")))?;
+    let wanted = Wanted { v1: magnet.info_hash_v1, v2: magnet.info_hash_v2 };
+    let mut sought = sought(context, what, Some(wanted));
+    sought.trackers = with_trackers(context, &magnet.native_trackers);
+    let named = magnet.trackers.iter().map(|url| vec![url.clone()]);
+    sought.tiers.extend(named.clone());
+    sought.peers = magnet.peers.iter().filter_map(|peer| peer.parse().ok()).collect();
+    let mut meta = ask(context, &sought, say)?;
+    if meta.trackers.is_empty() {
+        meta.trackers = named.collect();
+    }
+    if meta.native_trackers.is_empty() {
+        meta.native_trackers = magnet.native_trackers;
+    }
+    if meta.web_seeds.is_empty() {
+        meta.web_seeds = magnet.web_seeds;
+    }
+    Ok((meta, sought.peers))
+}
+
 /// The .torrent of a file. One without its piece layers says what is to be fetched, but not what
 /// each piece must be: those who have the content are asked for the layers.
 fn whole_torrent(
@@ -323,15 +370,22 @@ fn whole_torrent(
     say: &dyn Fn(State),
 ) -> Result<Metainfo, CliError> {
     let meta = read_torrent(file)?;
-    let Some(hash) = meta.info_hash_v2.filter(|_| !meta.layers_complete()) else {
+    if meta.layers_complete() {
         return Ok(meta);
-    };
+    }
     log::info!("{}: it has no piece layers: asking for them", file.display());
-    let from = with_trackers(context, &meta.native_trackers);
-    ask(context, &What::HashV2(hash), &from, &[], say).map_err(|error| match error.exit {
+    let what = What::Torrent(file.to_owned());
+    let hashes = Wanted { v1: meta.info_hash_v1, v2: meta.info_hash_v2 };
+    let mut sought = sought(context, &what, Some(hashes));
+    sought.trackers = with_trackers(context, &meta.native_trackers);
+    sought.tiers.extend(meta.trackers.iter().cloned());
+    let mut found = ask(context, &sought, say).map_err(|error| match error.exit {
         Exit::Stopped => error,
         _ => no_layers(file, &format!("nobody was found who has them ({})", error.message)),
-    })
+    })?;
+    (found.trackers, found.native_trackers) = (meta.trackers, meta.native_trackers);
+    found.web_seeds = meta.web_seeds;
+    Ok(found)
 }
 
 /// The trackers that were given, and those that a torrent or a magnet names.
@@ -384,13 +438,6 @@ fn verify(context: &Context, storage: &Storage, say: &dyn Fn(State)) -> Result<B
         }
         Ok(checking.join().expect("checking does not panic")?)
     })
-}
-
-fn no_v2(what: &str) -> CliError {
-    CliError::new(
-        Exit::BadTorrent,
-        format!("{what} has no v2 hash, which the native dialect needs: make it hybrid or v2"),
-    )
 }
 
 fn bad_torrent(path: &Path, error: &MetainfoError) -> CliError {
@@ -482,6 +529,13 @@ mod tests {
             trackers: Vec::new(),
             bind: None,
             peer_id: PeerId([1; 20]),
+            identity: AnnounceIdentity {
+                bind: None,
+                port: 1,
+                peer_id: PeerId([1; 20]),
+                key: 1,
+                numwant: 1,
+            },
             stop: AtomicBool::new(false),
             stopped: crossbeam_channel::never(),
             contents: Mutex::default(),
@@ -556,6 +610,7 @@ mod tests {
             bind: Some(Ipv4Addr::LOCALHOST.into()),
             ports: vec![0],
             trackers: Vec::new(),
+            announce_urls: Vec::new(),
             max_peers: 50,
             max_per_ip: 0,
             upload_slots: 4,

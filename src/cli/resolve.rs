@@ -6,51 +6,79 @@ use super::prepare::{Context, Item};
 use super::progress::State;
 use super::units;
 use super::what::What;
-use crate::ids::InfoHashV2;
+use crate::ids::InfoHash;
 use crate::metainfo::Metainfo;
-use crate::node::metadata;
+use crate::node::metadata::{self, NoMetadata, Wanted};
+use crate::node::trackers::announce::ask_once;
 use crate::node::trackers::{TrackerError, calls};
-use crate::protocol::tracker_native::Candidate;
-use crossbeam_channel::RecvTimeoutError;
+use crate::protocol::Dialect;
+use crate::protocol::tracker_native::{Candidate, PeerEntry};
+use crossbeam_channel::{RecvTimeoutError, bounded};
+use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 /// How long a peer has for its metainfo, be `--timeout` as short as it may: the answer to one
 /// question may take so long.
 const ONE_ANSWER: Duration = Duration::from_secs(10);
 
-/// How many peers are asked for metainfo that the trackers lack.
+/// How many peers a tracker of ours is asked for, when it lacks the metainfo.
 const METADATA_PEERS: u16 = 8;
 
-/// Asks trackers, every two seconds, until one knows it or the time is up.
+/// How long BitTorrent trackers have to name peers.
+const ANNOUNCED: Duration = Duration::from_secs(8);
+
+/// Peers that are asked for metainfo at the same time.
+const AT_ONCE: usize = 4;
+
+/// Something that is known by its name or hash, and who may know more.
+pub(super) struct Sought<'a> {
+    /// How the user calls it.
+    pub what: &'a What,
+    /// Its hashes; `None` while only its name is known.
+    pub wanted: Option<Wanted>,
+    /// Trackers of ours.
+    pub trackers: Vec<SocketAddr>,
+    /// BitTorrent trackers, in tiers.
+    pub tiers: Vec<Vec<String>>,
+    /// Peers that a magnet names.
+    pub peers: Vec<SocketAddr>,
+}
+
+/// Asks trackers and peers, every two seconds, until one knows it or the time is up.
 pub(super) fn ask(
     context: &Context,
-    what: &What,
-    trackers: &[SocketAddr],
-    peers: &[SocketAddr],
+    sought: &Sought,
     say: &dyn Fn(State),
 ) -> Result<Metainfo, CliError> {
+    let what = sought.what;
     let start = Instant::now();
     let deadline = start + context.config.timeout;
     let patience = start + context.config.timeout.max(ONE_ANSWER);
+    let label = || Item::Leech(what.clone()).label();
+    let mut liars = HashSet::new();
     loop {
         let mut troubles = Vec::new();
-        for &tracker in trackers {
-            match ask_one(context, what, tracker, patience) {
+        for &tracker in &sought.trackers {
+            match ask_one(context, sought, tracker, patience, &mut liars) {
                 Ok(Some(meta)) => return Ok(meta),
                 Ok(None) => troubles.push(CliError::new(
                     Exit::NotFound,
-                    format!("{} is not known at {tracker}", Item::Leech(what.clone()).label()),
+                    format!("{} is not known at {tracker}", label()),
                 )),
                 Err(error) if error.exit == Exit::NoAnswer => troubles.push(error),
                 Err(error) => return Err(error),
             }
         }
-        if let What::HashV2(hash) = *what
-            && let peers = [peers, &context.config.peers].concat()
-            && let Some(meta) = from_peers(context, &peers, hash, patience)
-        {
-            return Ok(meta);
+        if let Some(wanted) = sought.wanted {
+            let (peers, unanswered) = named_peers(context, sought, &wanted, deadline);
+            if let Some(meta) = from_peers(context, peers, wanted, patience, &mut liars) {
+                return Ok(meta);
+            }
+            troubles.extend(unanswered);
         }
         let left = deadline.saturating_duration_since(Instant::now());
         let pause = context.config.retry_interval.min(left);
@@ -63,6 +91,38 @@ pub(super) fn ask(
             return Err(CliError::new(Exit::Stopped, "stopped before anything was found"));
         }
     }
+}
+
+/// Peers that the magnet, the command line or BitTorrent trackers name, and how to speak to them;
+/// and what is to be said if none of them knows it.
+fn named_peers(
+    context: &Context,
+    sought: &Sought,
+    wanted: &Wanted,
+    deadline: Instant,
+) -> (Vec<(SocketAddr, Dialect)>, Vec<CliError>) {
+    let mut peers: Vec<_> = sought.peers.iter().map(|&peer| (peer, Dialect::BitTorrent)).collect();
+    for &peer in &context.config.peers {
+        peers.extend(wanted.v2.map(|_| (peer, Dialect::Native)));
+        peers.push((peer, Dialect::BitTorrent));
+    }
+    let mut unanswered = Vec::new();
+    if !sought.tiers.is_empty() {
+        let time = deadline.saturating_duration_since(Instant::now()).min(ANNOUNCED);
+        let time = time.max(Duration::from_secs(1));
+        let found = ask_once(&context.identity, &wanted.short(), &sought.tiers, time);
+        peers.extend(found.peers.iter().map(|&peer| (peer, Dialect::BitTorrent)));
+        let failures = found.failures.into_iter();
+        unanswered.extend(
+            failures.map(|(who, why)| CliError::new(Exit::NoAnswer, format!("{who}: {why}"))),
+        );
+        if found.peers.is_empty() {
+            let label = Item::Leech(sought.what.clone()).label();
+            let message = format!("no peer that has {label} is known");
+            unanswered.push(CliError::new(Exit::NotFound, message));
+        }
+    }
+    (peers, unanswered)
 }
 
 /// Of several troubles the one to report: that it is unknown says more than that nobody answered.
@@ -91,17 +151,25 @@ fn with_advice(trouble: CliError, waited: Duration) -> CliError {
 
 fn ask_one(
     context: &Context,
-    what: &What,
+    sought: &Sought,
     tracker: SocketAddr,
     patience: Instant,
+    liars: &mut HashSet<SocketAddr>,
 ) -> Result<Option<Metainfo>, CliError> {
-    let hash = match what {
-        &What::HashV2(hash) => hash,
-        What::Name { name, hash_prefix } => match look_up(context, tracker, name, hash_prefix)? {
-            Some(candidate) => candidate.info_hash,
-            None => return Ok(None),
+    let (hash, wanted) = match (sought.wanted, sought.what) {
+        (Some(wanted), _) => match wanted.v2 {
+            Some(hash) => (hash, wanted),
+            None => return Ok(None), // our trackers know nothing by its v1 hash
         },
-        _ => return Ok(None),
+        (None, What::Name { name, hash_prefix }) => {
+            match look_up(context, tracker, name, hash_prefix)? {
+                Some(found) => {
+                    (found.info_hash, Wanted { v1: found.info_hash_v1, v2: Some(found.info_hash) })
+                }
+                None => return Ok(None),
+            }
+        }
+        (None, _) => return Ok(None),
     };
     match calls::fetch(tracker, context.bind, hash) {
         Ok(bytes) => {
@@ -116,24 +184,71 @@ fn ask_one(
         Err(error) => return Err(CliError::new(Exit::NoAnswer, error.to_string())),
     }
     // The tracker has no .torrent: whoever has the content has it too.
-    let listed = calls::peers(tracker, context.bind, hash, 0, METADATA_PEERS);
-    let addresses: Vec<SocketAddr> =
-        listed.unwrap_or_default().iter().filter(|p| p.native).map(|p| p.addr).collect();
-    Ok(from_peers(context, &addresses, hash, patience))
+    let listed = calls::peers(tracker, context.bind, hash, 0, METADATA_PEERS).unwrap_or_default();
+    let dialect = |p: &PeerEntry| if p.native { Dialect::Native } else { Dialect::BitTorrent };
+    let peers = listed.iter().filter(|p| p.native || p.bittorrent);
+    let peers = peers.map(|p| (p.addr, dialect(p))).collect();
+    Ok(from_peers(context, peers, wanted, patience, liars))
 }
 
-/// The metainfo from the first peer that gives it; after `patience` nobody is asked any more.
+/// The metainfo from the first peer that gives it, four being asked at a time; after `patience`
+/// nobody is asked any more. Who lied is remembered and not asked again.
 fn from_peers(
     context: &Context,
-    peers: &[SocketAddr],
-    hash: InfoHashV2,
+    mut peers: Vec<(SocketAddr, Dialect)>,
+    wanted: Wanted,
     patience: Instant,
+    liars: &mut HashSet<SocketAddr>,
 ) -> Option<Metainfo> {
-    let mut in_time = peers.iter().take_while(|_| Instant::now() < patience);
-    in_time.find_map(|&peer| {
-        let fetched = metadata::fetch(peer, context.bind, context.peer_id, hash, patience);
-        fetched.inspect_err(|error| log::info!("{peer}: no metainfo: {error}")).ok()
-    })
+    peers.retain(|(peer, _)| !liars.contains(peer));
+    let threads = peers.len().min(AT_ONCE);
+    let to_ask = Arc::new(Mutex::new(peers.into_iter()));
+    let (bind, peer_id) = (context.bind, context.peer_id);
+    let (answers, heard) = bounded(AT_ONCE); // one for each thread
+    for n in 0..threads {
+        let (to_ask, answers) = (to_ask.clone(), answers.clone());
+        let next = move || to_ask.lock().next().filter(|_| Instant::now() < patience);
+        let spawned = Builder::new().name(format!("metadata-{n}")).spawn(move || {
+            while let Some((peer, dialect)) = next() {
+                let fetched = match (dialect, wanted.v2) {
+                    (Dialect::Native, Some(hash)) => {
+                        metadata::fetch(peer, bind, peer_id, hash, patience)
+                    }
+                    _ => metadata::fetch_in_bittorrent(peer, bind, peer_id, &wanted, patience),
+                };
+                if answers.send((peer, fetched)).is_err() {
+                    return; // somebody else had it
+                }
+            }
+        });
+        if let Err(error) = spawned {
+            log::warn!("no thread to ask peers for metainfo: {error}");
+        }
+    }
+    drop(answers);
+    while let Ok((peer, fetched)) = heard.recv() {
+        match fetched {
+            Ok(meta) => return Some(meta),
+            Err(error) => {
+                log::info!("{peer}: no metainfo: {error}");
+                if NoMetadata::is_a_lie(&error) {
+                    liars.insert(peer);
+                }
+            }
+        }
+        if context.is_stopping() {
+            return None;
+        }
+    }
+    None
+}
+
+/// What is wanted when only a hash is known.
+pub(super) fn wanted(hash: InfoHash) -> Wanted {
+    match hash {
+        InfoHash::V1(v1) => Wanted { v1: Some(v1), v2: None },
+        InfoHash::V2(v2) => Wanted { v1: None, v2: Some(v2) },
+    }
 }
 
 /// The one content that bears the name; an error if several do.

@@ -46,6 +46,7 @@ pub fn run(args: &NodeArgs, env: &Env) -> Result<(), CliError> {
         bind: Some(config.bind).filter(|ip| !ip.is_unspecified()),
         trackers,
         peer_id: PeerId::generate(&mut fastrand::Rng::new()),
+        identity: node.identity(),
         stop: AtomicBool::new(false),
         stopped,
         contents: Mutex::default(),
@@ -82,6 +83,7 @@ fn options(config: &PeerConfig, trackers: Vec<std::net::SocketAddr>) -> NodeOpti
             PortChoice::Any => vec![0],
         },
         trackers,
+        announce_urls: config.announce_urls.clone(),
         max_peers: config.max_peers,
         max_per_ip: config.max_per_ip,
         upload_slots: config.upload_slots,
@@ -389,6 +391,9 @@ impl Program<'_> {
             }
             node::Event::TrackerLost { why, .. } => {
                 let _ = self.progress.say(&format!("peer: {why}"));
+            }
+            node::Event::TrackerWarned { tracker, text } => {
+                let _ = self.progress.say(&format!("peer: {tracker} says: {text}"));
             }
             node::Event::TrackerFound { tracker } => log::info!("{tracker}: the tracker answers"),
             node::Event::Registered { torrent, tracker } => {

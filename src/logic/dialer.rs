@@ -86,7 +86,11 @@ impl Dialer {
         let fits = can_be_dialled(address) && !self.banned.contains(&address.ip());
         if fits && (self.candidates.contains_key(&address) || self.make_room()) {
             let new = Candidate::new(State::Idle(now), dialect);
-            self.candidates.entry(address).or_insert(new);
+            let candidate = self.candidates.entry(address).or_insert(new);
+            // Who knows of the native dialect knows better.
+            if dialect == Dialect::Native && candidate.failures == 0 && !candidate.switched {
+                candidate.dialect = dialect;
+            }
         }
     }
 

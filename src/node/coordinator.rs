@@ -11,6 +11,7 @@ use crate::node::listener::STACK;
 use crate::node::opening::Refused;
 use crate::node::shared::{Shared, Torrent};
 use crate::node::trackers::TrackerEvent;
+use crate::node::trackers::announce::AnnounceEvent;
 use crate::node::{Event, extensions, worker};
 use crate::protocol::Dialect;
 use crate::protocol::message::Message;
@@ -34,6 +35,8 @@ const PING: Duration = Duration::from_mins(1);
 pub struct Wires {
     /// What trackers say.
     pub trackers: Receiver<TrackerEvent>,
+    /// What BitTorrent trackers say.
+    pub announces: Receiver<AnnounceEvent>,
     /// Someone wants a turn now.
     pub nudged: Receiver<()>,
     /// Work for the `announce` thread: a tracker lacks this torrent.
@@ -52,7 +55,8 @@ pub fn run(shared: &Arc<Shared>, wires: &Wires) {
         next_ping: shared.clock.now() + PING,
     };
     let never = crossbeam_channel::never();
-    let mut from_trackers = &wires.trackers;
+    let quiet = crossbeam_channel::never();
+    let (mut from_trackers, mut announces) = (&wires.trackers, &wires.announces);
     while !shared.is_stopping() {
         select! {
             recv(from_trackers) -> event => if let Ok(event) = event {
@@ -60,6 +64,12 @@ pub fn run(shared: &Arc<Shared>, wires: &Wires) {
             } else {
                 log::error!("the heartbeat thread is gone: trackers are not heard any more");
                 from_trackers = &never;
+            },
+            recv(announces) -> event => if let Ok(event) = event {
+                coordinator.on_announced(event);
+            } else {
+                log::error!("the announcer thread is gone: trackers are not heard any more");
+                announces = &quiet;
             },
             recv(wires.nudged) -> _ => {}
             recv(shared.stopped) -> _ => return,
@@ -109,10 +119,29 @@ impl Coordinator<'_> {
             }
             TrackerEvent::Unreachable { tracker, why } => {
                 log::warn!("{why}");
-                self.shared.tell(Event::TrackerLost { tracker, why });
+                self.shared.tell(Event::TrackerLost { tracker: tracker.to_string(), why });
             }
             TrackerEvent::Reachable { tracker } => {
-                self.shared.tell(Event::TrackerFound { tracker });
+                self.shared.tell(Event::TrackerFound { tracker: tracker.to_string() });
+            }
+        }
+    }
+
+    fn on_announced(&self, event: AnnounceEvent) {
+        match event {
+            AnnounceEvent::Peers { key, tracker, peers } => {
+                let Some(torrent) = self.shared.torrents.lock().get(&key).cloned() else { return };
+                let now = self.shared.clock.now();
+                let peers: Vec<_> = peers.iter().map(|&p| (p, Dialect::BitTorrent)).collect();
+                torrent.peers.lock().dialer.on_listed(now, &tracker, &peers);
+            }
+            AnnounceEvent::Lost { tracker, why } => {
+                log::warn!("{tracker}: {why}");
+                self.shared.tell(Event::TrackerLost { why: format!("{tracker}: {why}"), tracker });
+            }
+            AnnounceEvent::Found { tracker } => self.shared.tell(Event::TrackerFound { tracker }),
+            AnnounceEvent::Warning { tracker, text } => {
+                self.shared.tell(Event::TrackerWarned { tracker, text });
             }
         }
     }

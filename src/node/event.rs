@@ -69,14 +69,21 @@ pub enum Event {
     /// A tracker does not answer.
     TrackerLost {
         /// The tracker.
-        tracker: SocketAddr,
+        tracker: String,
         /// In words.
         why: String,
     },
     /// A tracker answers (again).
     TrackerFound {
         /// The tracker.
-        tracker: SocketAddr,
+        tracker: String,
+    },
+    /// A tracker has something to say to the user.
+    TrackerWarned {
+        /// The tracker.
+        tracker: String,
+        /// What it says.
+        text: String,
     },
 }
 

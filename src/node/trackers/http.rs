@@ -16,6 +16,7 @@ mod tls;
 
 use super::host::addresses_of;
 use super::reason;
+use crate::logic::announcer::is_nearby;
 use crate::node::socket::socket_to;
 use crate::protocol::url::{BadUrl, Scheme, Url};
 use body::{Body, Inbox};
@@ -137,6 +138,9 @@ pub fn get(ask: &Get<'_>, sink: &mut Sink<'_>) -> Result<Head, HttpError> {
         if next.scheme == Scheme::Udp {
             return Err(HttpError::Scheme("a udp URL"));
         }
+        if leads_inside(&url, &next) {
+            return Err(HttpError::Redirects("it redirects into our own network"));
+        }
         seen.push(url);
         if seen.contains(&next) {
             return Err(HttpError::Redirects("it redirects in a circle"));
@@ -146,6 +150,12 @@ pub fn get(ask: &Get<'_>, sink: &mut Sink<'_>) -> Result<Head, HttpError> {
         }
         url = next;
     }
+}
+
+/// Whether a server elsewhere sends us to an address of our own machine or network, where our
+/// question might do harm. A name is not looked up for this.
+fn leads_inside(from: &Url, to: &Url) -> bool {
+    is_nearby(to) && !is_nearby(from)
 }
 
 /// Fetches a body of at most `ask.limit` bytes into memory.
@@ -281,8 +291,9 @@ fn understand(name: &str, value: &str, head: &mut Head, how: &mut How) -> Result
             head.length = Some(length);
         }
         "transfer-encoding" if value.eq_ignore_ascii_case("chunked") => how.chunked = true,
-        "transfer-encoding" if !value.eq_ignore_ascii_case("identity") => how.compressed = true,
-        "content-encoding" if !value.eq_ignore_ascii_case("identity") => how.compressed = true,
+        "transfer-encoding" | "content-encoding" if !value.eq_ignore_ascii_case("identity") => {
+            how.compressed = true;
+        }
         "content-range" => head.range = content_range(value),
         "retry-after" => head.retry_after = retry_after(value),
         "location" => how.location = Some(value.to_owned()),

@@ -422,7 +422,7 @@ impl Link {
             left: left(report),
             uploaded: report.uploaded,
             downloaded: report.downloaded,
-            bittorrent: false,
+            bittorrent: true,
         };
         let (have, seeding) = (report.have.clone(), report.seeding);
         let bare = Packet::bare(message);

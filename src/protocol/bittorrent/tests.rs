@@ -386,11 +386,11 @@ fn a_length_that_no_kind_has_is_refused_at_its_fourth_byte() {
 #[test]
 fn a_wrong_length_is_named() {
     let refused = codec().check(&[0, 0, 0, 4, 4]).unwrap_err();
-    assert_eq!(refused.to_string(), "a have message of 4 bytes where 5 are expected");
+    assert_eq!(refused.to_string(), "message 'have': 4 bytes where 5 are expected");
     let refused = codec().check(&[0, 0, 0, 9, 7]).unwrap_err();
-    assert_eq!(refused.to_string(), "a piece message of 9 bytes where 10 to 131081 are expected");
+    assert_eq!(refused.to_string(), "message 'piece': 9 bytes where 10 to 131081 are expected");
     let refused = codec().check(&[0, 0, 0, 50, 22]).unwrap_err();
-    assert_eq!(refused.to_string(), "a hashes message of 50 bytes, whose last hash is cut");
+    assert_eq!(refused.to_string(), "message 'hashes': 50 bytes, so its last hash is cut");
 }
 
 #[test]

@@ -221,6 +221,20 @@ fn redirects_are_followed_five_times_and_never_in_a_circle() {
 }
 
 #[test]
+fn nobody_outside_sends_us_to_our_own_network() {
+    let check = |from: &str, to: &str, expected: bool| {
+        let (from, to) = (Url::parse(from).unwrap(), Url::parse(to).unwrap());
+        assert_eq!(leads_inside(&from, &to), expected, "{from} -> {to}");
+    };
+    check("http://tracker.example/", "http://127.0.0.1:9091/rpc", true);
+    check("http://tracker.example/", "http://localhost/", true);
+    check("https://1.1.1.1/", "http://192.168.0.1/", true);
+    check("http://tracker.example/", "https://other.example/", false);
+    check("http://127.0.0.1:1/", "http://10.0.0.1/", false);
+    check("http://127.0.0.1:1/", "http://tracker.example/", false);
+}
+
+#[test]
 fn nobody_there_is_said_in_two_words() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

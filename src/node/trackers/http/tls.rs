@@ -9,7 +9,7 @@ use super::{
 };
 use std::io::{ErrorKind, Read};
 use std::sync::{Arc, OnceLock};
-use ureq::http::HeaderMap;
+use ureq::http::{HeaderMap, HeaderValue};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Error};
 
@@ -57,7 +57,7 @@ pub fn one(ask: &Get<'_>, sink: &mut Sink<'_>) -> Result<Outcome, HttpError> {
 }
 
 fn is_compressed(headers: &HeaderMap) -> bool {
-    let encoding = headers.get("content-encoding").map(|value| value.as_bytes());
+    let encoding = headers.get("content-encoding").map(HeaderValue::as_bytes);
     encoding.is_some_and(|value| !value.eq_ignore_ascii_case(b"identity"))
 }
 
