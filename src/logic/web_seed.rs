@@ -10,7 +10,9 @@
 
 use crate::clock::Moment;
 use crate::ids::Span;
+use crate::logic::announcer::is_nearby;
 use crate::metainfo::Metainfo;
+use crate::protocol::url::Url;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -101,6 +103,13 @@ fn escape(component: &str, url: &mut String) {
 pub fn is_usable(url: &str) -> bool {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme);
     scheme.is_some_and(|s| s.eq_ignore_ascii_case("http") || s.eq_ignore_ascii_case("https"))
+}
+
+/// Whether a web seed's URL cannot make our own machine or network do something: a URL with a query
+/// is how services there are told what to do, and a .torrent may come from anybody. Files are
+/// served there without one.
+pub fn is_harmless(url: &Url) -> bool {
+    !is_nearby(url) || !url.target.contains('?')
 }
 
 /// What a server answers, before the body.

@@ -12,7 +12,9 @@ use crate::ids::Span;
 use crate::logic::PeerKey;
 use crate::logic::swarm::Action;
 use crate::logic::swarm::web::WebTurn;
-use crate::logic::web_seed::{Answer, Ask, Pace, Trouble, asks_of, is_usable, judge, url_of};
+use crate::logic::web_seed::{
+    Answer, Ask, Pace, Trouble, asks_of, is_harmless, is_usable, judge, url_of,
+};
 use crate::node::shared::{Shared, Torrent};
 use crate::node::trackers::http::{Get, Head, HttpError, get};
 use crate::protocol::url::Url;
@@ -136,6 +138,9 @@ impl Source<'_> {
         let url = url_of(self.base, &self.torrent.meta, entry)
             .ok_or_else(|| unusable("the file is not in the torrent".to_owned()))?;
         let url = Url::parse(&url).map_err(|error| unusable(error.to_string()))?;
+        if !is_harmless(&url) {
+            return Err(unusable("a URL with a query on our own network".to_owned()));
+        }
         let question = Get {
             url: &url,
             bind: self.shared.bind,
