@@ -298,11 +298,12 @@ impl Node {
     }
 
     /// Gives the node a torrent of which `have` is verified. It is served at once, and fetched
-    /// if something is missing.
+    /// if something is missing. `trackers` are native ones that it names itself.
     pub fn add(
         &self,
         name: String,
         meta: Metainfo,
+        trackers: Vec<SocketAddr>,
         storage: Storage,
         have: Bitfield,
     ) -> Arc<Torrent> {
@@ -323,6 +324,7 @@ impl Node {
         let torrent = Arc::new(Torrent {
             name,
             info_hash: meta.info_hash(),
+            trackers,
             picker: Mutex::new(Picking::new(Swarm::new(geometry.clone(), have, params))),
             meta,
             geometry,
@@ -543,7 +545,7 @@ mod tests {
     }
 
     fn add(node: &Node, meta: &Metainfo, storage: Storage, have: Bitfield) -> Arc<Torrent> {
-        node.add(meta.name.clone(), meta.clone(), storage, have)
+        node.add(meta.name.clone(), meta.clone(), Vec::new(), storage, have)
     }
 
     fn seed(node: &Node, meta: &Metainfo, folder: &Path) -> Arc<Torrent> {

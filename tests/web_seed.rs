@@ -181,7 +181,7 @@ fn metainfo(version: Version, path: &Path, web_seeds: &[String]) -> Metainfo {
 }
 
 fn add(node: &Node, meta: &Metainfo, storage: Storage, have: Bitfield) -> Arc<Torrent> {
-    node.add(meta.name.clone(), meta.clone(), storage, have)
+    node.add(meta.name.clone(), meta.clone(), Vec::new(), storage, have)
 }
 
 fn leech(node: &Node, meta: &Metainfo, folder: &Path) -> Arc<Torrent> {

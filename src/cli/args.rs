@@ -13,7 +13,7 @@ pub mod commands;
 pub mod tracker;
 
 pub use commands::{CreateArgs, ListArgs, MagnetArgs, ScrapeArgs, ShowArgs, VerifyArgs};
-pub use node::NodeArgs;
+pub use node::{NodeArgs, is_torrent};
 pub use tracker::TrackerArgs;
 
 use super::argv::{self, Asked, Flag};

@@ -303,7 +303,7 @@ impl Program<'_> {
     }
 
     fn on_ready(&mut self, number: usize, prepared: Prepared) {
-        let Prepared { name, meta, storage, have, path, is_download, peers } = prepared;
+        let Prepared { name, meta, storage, have, path, is_download, trackers, peers } = prepared;
         let hashes = (&meta).into();
         self.emit(&Event::Start { name: Some(name.clone()), hashes, port: self.node.port() });
         self.emit(&Event::Metadata {
@@ -315,7 +315,7 @@ impl Program<'_> {
             files: meta.data_files().count(),
         });
         let whole = have.is_full();
-        let torrent = self.node.add(name.clone(), meta, storage, have);
+        let torrent = self.node.add(name.clone(), meta, trackers, storage, have);
         for &peer in &self.context.config.peers {
             self.node.add_peer(&torrent, peer, Dialect::Native);
         }

@@ -3,16 +3,18 @@
 use super::super::exit::CliError;
 use super::super::logging::{LogArgs, level};
 use super::super::nearest::nearest;
+use super::super::show::read_torrent;
 use super::super::style::ColorChoice;
 use super::super::units::{AtLeastOne, Count, Factor, PieceLength, RateLimit, Ratio, TimeSpan};
 use super::super::what::What;
 use super::{TrackerChoice, address, port, tracker_choice};
 use crate::config::{IoMode, PeerConfig, PortChoice, default_bind};
 use crate::logic::picker::Policy;
+use crate::metainfo::magnet::Magnet;
 use argh::{ArgsInfo, FromArgs};
 use log::LevelFilter;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Share and fetch files.
 #[derive(FromArgs, ArgsInfo, Debug, PartialEq)]
@@ -141,13 +143,17 @@ impl NodeArgs {
                 TrackerChoice::Announce(url) => announce_urls.push(url.clone()),
             }
         }
-        if self.tracker.is_empty() {
-            trackers = default.trackers;
+        let named = self.named_trackers();
+        let (mut near, mut far) = (trackers.clone(), announce_urls.clone());
+        if self.tracker.is_empty() && named.is_empty() {
+            trackers.clone_from(&default.trackers);
+            near.clone_from(&default.trackers);
         }
+        far.extend(named);
         let limit = |given: Option<RateLimit>| given.and_then(|RateLimit(limit)| limit);
         let count = |given: Option<Count>, usual| given.map_or(usual, |Count(n)| n);
         Ok(PeerConfig {
-            bind: self.bind.unwrap_or_else(|| default_bind(&trackers, &announce_urls)),
+            bind: self.bind.unwrap_or_else(|| default_bind(&near, &far)),
             trackers,
             announce_urls,
             port: match self.port {
@@ -173,6 +179,29 @@ impl NodeArgs {
         })
     }
 
+    /// URLs of the trackers that the .torrents and magnets name themselves; native ones as
+    /// `udp://`, for where they are is all that is asked of them here. What cannot be read names
+    /// none, and is reported when its turn comes.
+    fn named_trackers(&self) -> Vec<String> {
+        let torrents = self.leech.iter().filter_map(|what| match what {
+            What::Torrent(path) => Some(path),
+            _ => None,
+        });
+        let seeds = self.seed.iter().filter(|path| is_torrent(path));
+        let of_torrents = seeds.chain(torrents).filter_map(|path| read_torrent(path).ok());
+        let of_torrents = of_torrents.map(|meta| (meta.trackers.concat(), meta.native_trackers));
+        let magnets = self.leech.iter().filter_map(|what| match what {
+            What::Magnet(link) => link.parse::<Magnet>().ok(),
+            _ => None,
+        });
+        let of_magnets = magnets.map(|magnet| (magnet.trackers, magnet.native_trackers));
+        let named = of_torrents.chain(of_magnets).flat_map(|(mut urls, native)| {
+            urls.extend(native.iter().map(|address| format!("udp://{address}")));
+            urls
+        });
+        named.collect()
+    }
+
     /// What is to be logged, and where to.
     pub fn log(&self) -> LogArgs {
         LogArgs {
@@ -182,6 +211,11 @@ impl NodeArgs {
             file: self.logfile.clone(),
         }
     }
+}
+
+/// Whether `--seed` names a .torrent and not data.
+pub fn is_torrent(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("torrent")) && path.is_file()
 }
 
 fn dialled(peer: &str) -> Result<SocketAddr, CliError> {
