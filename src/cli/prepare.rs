@@ -10,8 +10,8 @@
 //! tracker or disk. Of two items with the same content the second is refused before it touches
 //! the disk: a node has every content once.
 
-use super::exit::{CliError, Exit};
 use super::args::is_torrent;
+use super::exit::{CliError, Exit};
 use super::progress::State;
 use super::resolve::{Sought, ask, wanted};
 use super::show::{ShowError, read_torrent};
