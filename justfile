@@ -22,6 +22,10 @@ bench:
     scripts/bench.sh
     cargo bench
 
+# Transfers to and from other BitTorrent clients, which are installed when they are missing.
+interop *flags:
+    scripts/interop.sh {{flags}}
+
 # Everything that must be green before a change is taken.
 ci:
     .ci/run

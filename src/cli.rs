@@ -23,6 +23,9 @@ pub mod magnet;
 /// `peer show`: what a .torrent says.
 pub mod show;
 
+/// `peer scrape`.
+pub mod scrape;
+
 /// `peer --seed` and `--leech`: what to serve and fetch becomes torrents of a node.
 pub mod prepare;
 
@@ -71,6 +74,7 @@ pub mod logging;
 /// Ctrl-C and SIGTERM.
 pub mod signals;
 
+use crate::metainfo::build::announce_tier;
 use args::{Parsed, PeerCommand};
 use env::Env;
 use exit::{CliError, Exit, cause};
@@ -143,6 +147,7 @@ fn run_peer(command: &PeerCommand, env: &Env) -> Result<(), CliError> {
         PeerCommand::Show(args) => commands::show(args, env),
         PeerCommand::Magnet(args) => commands::magnet(args, env),
         PeerCommand::List(args) => commands::list(args, env),
+        PeerCommand::Scrape(args) => scrape::scrape(args, env),
         PeerCommand::Verify(args) => commands::verify(args, env),
     }
 }
@@ -156,6 +161,10 @@ pub fn on_tracker_listening(
 ) -> io::Result<()> {
     if !quiet {
         env.screen.line(&format!("tracker listening on {at}"))?;
+        let host = if at.ip().is_unspecified() { "HOST".into() } else { at.ip().to_string() };
+        let host = if host.contains(':') { format!("[{host}]") } else { host };
+        let tier = announce_tier(&format!("{host}:{}", at.port()));
+        env.screen.line(&format!("BitTorrent clients: {}", tier.join(", ")))?;
     }
     let start = Event::Start { name: None, hashes: json::Hashes::default(), port: at.port() };
     events.emit(env.clock.now(), &start)
@@ -260,7 +269,9 @@ mod tests {
         let (env, out, err) = env(&[]);
         let at = SocketAddr::from(([127, 0, 0, 1], 7000));
         on_tracker_listening(&env, &mut env.events(true), false, at).expect("a buffer takes all");
-        assert_eq!(err.text(), "tracker listening on 127.0.0.1:7000\n");
+        let said = "tracker listening on 127.0.0.1:7000\nBitTorrent clients: \
+                    http://127.0.0.1:7000/announce, udp://127.0.0.1:7000/announce\n";
+        assert_eq!(err.text(), said);
         assert!(out.text().contains(r#""event":"start""#) && out.text().contains("\"port\":7000"));
     }
 

@@ -6,6 +6,7 @@
 //! that applies it, with the reason for its value.
 
 use crate::logic::picker::Policy;
+use crate::protocol::url::Url;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -20,10 +21,12 @@ pub const PEER_PORTS: RangeInclusive<u16> = 6881..=6889;
 /// What a peer does and how much of everything it may use.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PeerConfig {
-    /// Trackers of the native dialect (`--tracker`), asked all at once.
-    /// Default: `127.0.0.1:6969`. Empty: no tracker, only [`PeerConfig::peers`].
+    /// Trackers of the native dialect (`--tracker HOST:PORT`), asked all at once.
+    /// Default: `127.0.0.1:6969`, unless [`PeerConfig::announce_urls`] are given.
+    /// Empty: no tracker of that kind.
     pub trackers: Vec<TrackerAddr>,
-    /// URLs of BitTorrent trackers.
+    /// URLs of BitTorrent trackers (`--tracker udp://..`, `http://..`, `https://..`) that every
+    /// torrent is announced to, besides those that it names itself. Default: none.
     pub announce_urls: Vec<String>,
 
     /// Address to listen on, and the source of everything outgoing (`--bind`).
@@ -118,8 +121,14 @@ impl Default for PeerConfig {
 }
 
 /// The address to bind when none is given: the loopback when every tracker is there, else any.
-pub fn default_bind(trackers: &[TrackerAddr]) -> IpAddr {
-    if !trackers.is_empty() && trackers.iter().all(TrackerAddr::is_loopback) {
+pub fn default_bind(trackers: &[TrackerAddr], announce_urls: &[String]) -> IpAddr {
+    let is_near = |url: &String| {
+        let address = Url::parse(url).ok().and_then(|url| url.address());
+        address.is_some_and(|address| address.is_loopback())
+    };
+    let is_any = !trackers.is_empty() || !announce_urls.is_empty();
+    let all_near = trackers.iter().all(TrackerAddr::is_loopback);
+    if is_any && all_near && announce_urls.iter().all(is_near) {
         Ipv4Addr::LOCALHOST.into()
     } else {
         Ipv4Addr::UNSPECIFIED.into()
@@ -197,6 +206,10 @@ pub struct TrackerConfig {
     /// How often a peer is to ask for more peers (`--interval`). Default: 30 s. Zero is refused.
     pub interval: Duration,
 
+    /// How often a BitTorrent client is to announce itself (`--announce-interval`); it is dropped
+    /// after three, but not within 15 minutes. Default: 2 min. Zero is refused.
+    pub announce_interval: Duration,
+
     /// Most torrents known at once (`--max-torrents`). Default: 1,000,000. Zero is refused.
     pub max_torrents: usize,
 
@@ -216,6 +229,7 @@ impl Default for TrackerConfig {
             keepalive: Duration::from_secs(5),
             expire: Duration::from_secs(15),
             interval: Duration::from_secs(30),
+            announce_interval: Duration::from_mins(2),
             max_torrents: 1_000_000,
             max_peers: 1_000_000,
             max_per_ip: 10_000,
@@ -233,14 +247,19 @@ mod tests {
 
     #[test]
     fn a_peer_binds_to_the_loopback_only_when_every_tracker_is_there() {
-        let check = |hosts: &[&str], expected: Ipv4Addr| {
-            let trackers: Vec<_> = hosts.iter().map(|host| at(host)).collect();
-            assert_eq!(default_bind(&trackers), IpAddr::from(expected), "{hosts:?}");
+        let check = |all: &[&str], expected: Ipv4Addr| {
+            let is_url = |word: &&&str| word.contains("://");
+            let trackers: Vec<_> = all.iter().filter(|w| !is_url(w)).map(|w| at(w)).collect();
+            let urls: Vec<_> = all.iter().filter(is_url).map(ToString::to_string).collect();
+            assert_eq!(default_bind(&trackers, &urls), IpAddr::from(expected), "{all:?}");
         };
         check(&["127.0.0.1"], Ipv4Addr::LOCALHOST);
         check(&["127.8.0.1", "localhost", "::1"], Ipv4Addr::LOCALHOST);
         check(&["127.0.0.1", "10.0.0.1"], Ipv4Addr::UNSPECIFIED);
         check(&["tracker.example"], Ipv4Addr::UNSPECIFIED);
+        check(&["udp://127.0.0.1:1", "http://[::1]/announce"], Ipv4Addr::LOCALHOST);
+        check(&["127.0.0.1", "http://tracker.example/announce"], Ipv4Addr::UNSPECIFIED);
+        check(&["10.0.0.1", "udp://localhost:1"], Ipv4Addr::UNSPECIFIED);
         check(&[], Ipv4Addr::UNSPECIFIED);
     }
 

@@ -25,6 +25,9 @@ pub mod session;
 /// One torrent and all its peers.
 pub mod swarm;
 
+/// What a web server is asked for, and when again.
+pub mod web_seed;
+
 /// Whom to serve.
 pub mod choker;
 

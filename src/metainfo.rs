@@ -32,6 +32,9 @@ pub mod magnet;
 /// Merkle trees over 16 KiB leaves.
 pub mod merkle;
 
+/// Which bytes of which entry a run of a piece is.
+mod parts;
+
 /// A stranger's names become safe ones.
 pub mod path;
 
@@ -39,6 +42,7 @@ pub mod path;
 mod torrent;
 
 pub use error::MetainfoError;
+pub use parts::Part;
 
 use crate::geometry::{BLOCK_LEN, Geometry};
 use crate::ids::{InfoHash, InfoHashV1, InfoHashV2, PieceIndex, Sha1Hash, Sha256Hash};

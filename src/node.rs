@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | `listener` | 1 | accept |
 //! | `peer-<addr>` | 1 per connection | socket read |
+//! | `webseed-<n>` | up to 4 per torrent | an HTTP answer |
 //! | `upload-<n>` | 4 | the job channel |
 //! | `writable` | 1 | poll over the sockets that took no more |
 //! | `verify` | 1 | finished pieces |
@@ -46,6 +47,8 @@ mod tracking;
 pub mod uploads;
 /// Hashes finished pieces.
 pub mod verifier;
+/// Sources over HTTP.
+pub mod web_seed;
 /// Reads one connection.
 pub mod worker;
 
@@ -295,11 +298,12 @@ impl Node {
     }
 
     /// Gives the node a torrent of which `have` is verified. It is served at once, and fetched
-    /// if something is missing.
+    /// if something is missing. `trackers` are native ones that it names itself.
     pub fn add(
         &self,
         name: String,
         meta: Metainfo,
+        trackers: Vec<SocketAddr>,
         storage: Storage,
         have: Bitfield,
     ) -> Arc<Torrent> {
@@ -320,6 +324,7 @@ impl Node {
         let torrent = Arc::new(Torrent {
             name,
             info_hash: meta.info_hash(),
+            trackers,
             picker: Mutex::new(Picking::new(Swarm::new(geometry.clone(), have, params))),
             meta,
             geometry,
@@ -337,12 +342,13 @@ impl Node {
         self.shared.torrents.lock().insert(&torrent);
         self.heartbeat.nudge();
         self.announcers.nudge();
+        web_seed::start(&self.shared, &torrent);
         torrent
     }
 
-    /// Adds an address to call about a torrent, and what is said to be spoken there.
+    /// Adds an address that the user named, to call about a torrent, and what is said to be spoken there.
     pub fn add_peer(&self, torrent: &Torrent, address: SocketAddr, dialect: Dialect) {
-        torrent.peers.lock().dialer.on_found(self.shared.clock.now(), address, dialect);
+        torrent.peers.lock().dialer.on_given(self.shared.clock.now(), address, dialect);
         let _ = self.shared.nudge.try_send(()); // one nudge is as good as two
     }
 
@@ -539,7 +545,7 @@ mod tests {
     }
 
     fn add(node: &Node, meta: &Metainfo, storage: Storage, have: Bitfield) -> Arc<Torrent> {
-        node.add(meta.name.clone(), meta.clone(), storage, have)
+        node.add(meta.name.clone(), meta.clone(), Vec::new(), storage, have)
     }
 
     fn seed(node: &Node, meta: &Metainfo, folder: &Path) -> Arc<Torrent> {

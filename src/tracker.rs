@@ -7,7 +7,8 @@
 //!            | accept (<= 64)     | drop the silent    |
 //!            +------------------------------------------+
 //! ```
-//! UDP and TCP share one port number. Every socket is non-blocking and every turn has a budget,
+//! UDP and TCP share one port number, and so do the native dialect and BitTorrent's announces:
+//! the opening bytes tell them apart. Every socket is non-blocking and every turn has a budget,
 //! so nobody is waited for. [`state`] decides what to answer and touches no socket; [`streams`]
 //! carries it over TCP. The tables' rules are in [`crate::logic::registry`].
 
@@ -16,6 +17,9 @@ pub mod cookie;
 
 /// Names and .torrents.
 pub mod catalogue;
+
+/// Heads of HTTP requests and answers.
+pub mod http;
 
 /// What the tracker knows, and its answers.
 pub mod state;
@@ -45,6 +49,8 @@ pub struct TrackerOptions {
     pub expire: Duration,
     /// How often peers are told to ask for peers.
     pub interval: Duration,
+    /// How often BitTorrent's peers are told to announce themselves.
+    pub announce_interval: Duration,
     /// Torrents at most.
     pub max_torrents: usize,
     /// Registrations at most, over all torrents.
@@ -70,6 +76,7 @@ impl Default for TrackerOptions {
             keepalive: Duration::from_secs(5),
             expire: Duration::from_secs(15),
             interval: Duration::from_secs(30),
+            announce_interval: Duration::from_mins(2),
             max_torrents: 100_000,
             max_peers: 1_000_000,
             max_peers_per_torrent: 2_000,
@@ -198,7 +205,7 @@ impl Tracker {
             self.streams.on_ready(now, key - FIRST_STREAM_KEY, &mut self.state, buffer);
         }
         if ready.contains(&LISTENER_KEY) {
-            self.streams.on_callers(now, &self.readiness);
+            self.streams.on_callers(now, &self.readiness, &mut self.state);
         }
         self.streams.on_tick(now, &mut self.state);
         self.state.on_tick(now, DROPS_A_TURN);

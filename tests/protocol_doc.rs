@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use swarmlet::ids::{hex, unhex};
+use swarmlet::protocol::announce::Family;
 use swarmlet::protocol::bittorrent::{Codec, OURS};
 use swarmlet::protocol::frame::{
     Frame, MAX_BODY, MAX_DATAGRAM, MAX_FRAME, PEER_MAGIC, TRACKER_MAGIC,
@@ -13,10 +14,12 @@ use swarmlet::protocol::frame::{
 use swarmlet::protocol::handshake::Handshake;
 use swarmlet::protocol::message::Message as PeerMessage;
 use swarmlet::protocol::msgpack::MAX_DEPTH;
+use swarmlet::protocol::tracker_http::{AnnounceQuery, PeersAs, read_announce_answer};
 use swarmlet::protocol::tracker_native::{
     HELLO_LENGTH, Message, Packet, put_beat, put_candidate, put_peer, read_beats, read_candidates,
     read_peers,
 };
+use swarmlet::protocol::tracker_udp::{Answer as UdpAnswer, Request as UdpRequest};
 
 const PAGE: &str = include_str!("../PROTOCOL.md");
 
@@ -298,6 +301,43 @@ fn every_example_with_a_tracker_is_decoded_and_encoded_again_byte_for_byte() {
         }
         assert_eq!(hex(&out), hex(&bytes), "{word}");
     }
+}
+
+#[test]
+fn every_example_of_bittorrents_datagrams_is_decoded_and_encoded_again() {
+    let examples = examples_in(PAGE, "```udp ");
+    assert_eq!(examples.len(), 4);
+    for (word, bytes) in examples {
+        let mut out = Vec::new();
+        if word == "question" {
+            let (head, request) = UdpRequest::read(&bytes).expect("a question");
+            request.put(head, &mut out);
+        } else {
+            let (transaction, answer) = UdpAnswer::read(&bytes, Family::V4).expect("an answer");
+            answer.put(transaction, Family::V4, &mut out);
+        }
+        assert_eq!(hex(&out), hex(&bytes), "{word}");
+    }
+}
+
+#[test]
+fn the_examples_of_http_are_understood() {
+    let block = |word: &str| {
+        let (_, rest) = PAGE.split_once(&format!("```http {word}\n")).expect("an example");
+        rest.split_once("\n```").expect("a fence is closed").0
+    };
+    let (_, rest) = block("question").split_once('?').expect("a query");
+    let (query, _) = rest.split_once(' ').expect("a version");
+    let asked = AnnounceQuery::read(query.as_bytes()).expect("an announce");
+    assert_eq!((asked.announce.port, asked.announce.left), (20007, 1000));
+    let mut parts = block("answer").split("\\x");
+    let mut body = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        body.extend(unhex(&part[..2]).expect("two digits"));
+        body.extend(&part.as_bytes()[2..]);
+    }
+    let answer = read_announce_answer(&body).expect("an answer");
+    assert_eq!(answer.encode(PeersAs::Compact), body);
 }
 
 #[test]

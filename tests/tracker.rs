@@ -11,14 +11,20 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use swarmlet::bitfield::Bitfield;
 use swarmlet::clock::Clock;
-use swarmlet::ids::{InfoHashV2, PeerId};
+use swarmlet::ids::{InfoHashV1, InfoHashV2, PeerId};
+use swarmlet::metainfo::Metainfo;
+use swarmlet::metainfo::build::{BuildOptions, build};
+use swarmlet::metainfo::draft::{Draft, DraftFile, Version};
 use swarmlet::node::trackers::{
     Heartbeat, HeartbeatConfig, TorrentReport, TrackerError, TrackerEvent, calls,
 };
+use swarmlet::protocol::announce::{Announce, Family};
 use swarmlet::protocol::frame::Bin;
+use swarmlet::protocol::tracker_http::{AnnounceAnswer, AnnounceQuery, read_announce_answer};
 use swarmlet::protocol::tracker_native::{
     Candidate, ErrorCode, Message, Packet, Register, Request, hello,
 };
+use swarmlet::protocol::tracker_udp::{Answer, Head, Request as UdpRequest};
 use swarmlet::tracker::{Stopper, Tracker, TrackerError as BindError, TrackerOptions};
 
 /// Far longer than anything takes; only a hang gets there.
@@ -530,4 +536,156 @@ fn a_tracker_that_does_not_answer_is_given_up_in_time() {
     let error = calls::lookup(silent.local_addr().unwrap(), None, "a").unwrap_err();
     assert!(matches!(error, TrackerError::NoAnswer { .. }), "{error}");
     assert!(start.elapsed() < LONG);
+}
+
+/// A hybrid torrent of one small file.
+fn hybrid() -> Metainfo {
+    let path = vec!["x".to_owned()];
+    let file = DraftFile { path, length: 7, root: Some([3; 32]), layer: Vec::new() };
+    let draft = Draft {
+        name: "x".into(),
+        version: Version::Hybrid,
+        piece_length: 16384,
+        single_file: true,
+        files: vec![file],
+        v1_pieces: vec![[7; 20]],
+    };
+    build(&draft, &BuildOptions::default()).unwrap()
+}
+
+fn client(hash: InfoHashV1, port: u16) -> Announce {
+    Announce { left: 7, ..Announce::new(hash, PeerId([port as u8; 20]), port) }
+}
+
+/// Says something over TCP and reads until the tracker closes; what it said.
+fn say(tracker: &Running, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(tracker.addr).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    // The tracker may have heard enough before all is said.
+    let _ = stream.write_all(bytes);
+    let mut said = Vec::new();
+    stream.read_to_end(&mut said).expect("the tracker closes in order");
+    said
+}
+
+fn http_announce(tracker: &Running, announce: Announce) -> AnnounceAnswer {
+    let query = AnnounceQuery::new(announce).query();
+    let request = format!("GET /announce?{query} HTTP/1.1\r\nConnection: close\r\n\r\n");
+    let said = say(tracker, request.as_bytes());
+    let end = said.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+    assert!(said.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    read_announce_answer(&said[end + 4..]).expect("an answer")
+}
+
+fn udp_announce(tracker: &Running, announce: Announce) -> Vec<SocketAddr> {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(LONG)).unwrap();
+    let ask = |connection_id: u64, request: &UdpRequest| {
+        let (mut question, mut answer) = (Vec::new(), [0; 2000]);
+        request.put(Head { connection_id, transaction_id: 5 }, &mut question);
+        socket.send_to(&question, tracker.addr).unwrap();
+        let (length, _) = socket.recv_from(&mut answer).unwrap();
+        Answer::read(&answer[..length], Family::V4).expect("an answer").1
+    };
+    let granted = ask(0, &UdpRequest::Connect);
+    let Answer::Connect { connection_id } = granted else { panic!("{granted:?}") };
+    let request = UdpRequest::Announce { announce, url_data: Vec::new() };
+    match ask(connection_id, &request) {
+        Answer::Announce { peers, .. } => peers,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn clients_and_native_peers_find_each_other_once_the_torrent_is_published() {
+    let tracker = Running::any();
+    let torrent = hybrid();
+    let (v2, v1) = (torrent.info_hash_v2.unwrap(), torrent.info_hash_v1.unwrap());
+    let over_http = client(v1, 2001);
+    assert_eq!(http_announce(&tracker, over_http.clone()).peers, []);
+    assert_eq!(udp_announce(&tracker, client(v2.truncated(), 2002)), []);
+    calls::publish(tracker.addr, None, v2, "x", &torrent.to_torrent()).unwrap();
+    assert_eq!(counts(&tracker, v2), Some((0, 2)), "peer list counts clients");
+    let peer = Peer::start(&[tracker.addr], 1001, vec![report(v2, "x", false)]);
+    let mut found = peer.wait_peers(2);
+    found.sort();
+    let clients: [SocketAddr; 2] =
+        ["127.0.0.1:2001".parse().unwrap(), "127.0.0.1:2002".parse().unwrap()];
+    assert_eq!(found, clients);
+    let mut found = udp_announce(&tracker, client(v2.truncated(), 2002));
+    found.sort();
+    assert_eq!(found, ["127.0.0.1:1001".parse().unwrap(), clients[0]], "a native peer among them");
+    let heard = http_announce(&tracker, over_http);
+    let others: Vec<SocketAddr> = heard.peers.iter().map(|peer| peer.addr).collect();
+    assert!(others.contains(&clients[1]), "{others:?}");
+    assert_eq!((heard.seeders, heard.leechers), (Some(0), Some(3)));
+
+    let native = UdpSocket::bind("127.0.0.1:0").unwrap();
+    native.set_read_timeout(Some(LONG)).unwrap();
+    let ask = |packet: &[u8]| {
+        let mut answer = [0; 2000];
+        native.send_to(packet, tracker.addr).unwrap();
+        let (length, _) = native.recv_from(&mut answer).unwrap();
+        Packet::from_datagram(&answer[..length]).expect("an answer").message
+    };
+    let granted = ask(&hello(1));
+    let Message::Cookie(granted) = granted else { panic!("{granted:?}") };
+    let register = Register {
+        seq: 2,
+        cookie: granted.cookie,
+        info_hash: Bin(v2.0),
+        peer_id: Bin([9; 20]),
+        port: 1009,
+        name: "x".into(),
+        size: 7,
+        pieces: 1,
+        left: 0,
+        uploaded: 0,
+        downloaded: 0,
+        bittorrent: true,
+    };
+    assert!(matches!(ask(&Packet::bare(register).datagram()), Message::Ack(_)));
+    let both: SocketAddr = "127.0.0.1:1009".parse().unwrap();
+    assert!(udp_announce(&tracker, client(v1, 2003)).contains(&both));
+    let heard = http_announce(&tracker, client(v1, 2001));
+    assert!(heard.peers.iter().any(|peer| peer.addr == both), "{heard:?}");
+}
+
+#[test]
+fn http_strangers_are_bounded_and_told_why() {
+    let tracker = Running::any();
+    let status = |bytes: &[u8]| {
+        let said = say(&tracker, bytes);
+        String::from_utf8_lossy(&said).lines().next().unwrap_or_default().to_owned()
+    };
+    let megabyte = [&b"GET / HTTP/1.1\r\nX: "[..], &vec![b'a'; 1 << 20]].concat();
+    assert_eq!(status(&megabyte), "HTTP/1.1 431 Request Header Fields Too Large");
+    assert_eq!(status(b"GET /\0 HTTP/1.1\r\n\r\n"), "HTTP/1.1 400 Bad Request");
+    let post = b"POST /announce HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc";
+    assert_eq!(status(post), "HTTP/1.1 405 Method Not Allowed");
+    assert_eq!(status(b"GET /x HTTP/1.0\r\n\r\n"), "HTTP/1.1 404 Not Found");
+    assert_eq!(status(b"GET /x"), "", "a head that is never whole is waited for, and not for ever");
+    assert_eq!(say(&tracker, b"\x16\x03\x01"), b"", "no HTTP at all");
+
+    let pipelined = b"GET / HTTP/1.1\r\n\r\n".repeat(500);
+    let last = b"HEAD / HTTP/1.1\r\nConnection: close\r\n\r\n";
+    let said = say(&tracker, &[&pipelined[..], last].concat());
+    let heads = said.windows(15).filter(|text| text == b"HTTP/1.1 200 OK").count();
+    assert_eq!(heads, 501, "every request is answered, also beyond what a turn does");
+    assert!(said.ends_with(b"Connection: close\r\n\r\n"), "a HEAD has no body");
+}
+
+#[test]
+fn connections_that_are_only_kept_give_way_to_newcomers() {
+    let tracker = Running::any();
+    let mut kept = Vec::new();
+    for n in 0..600 {
+        let mut stream = TcpStream::connect(tracker.addr).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        let mut start = [0; 15];
+        stream.read_exact(&mut start).unwrap_or_else(|e| panic!("connection {n}: {e}"));
+        assert_eq!(&start, b"HTTP/1.1 200 OK");
+        kept.push(stream);
+    }
 }

@@ -12,8 +12,8 @@ pub mod commands;
 /// The flags of the tracker.
 pub mod tracker;
 
-pub use commands::{CreateArgs, ListArgs, MagnetArgs, ShowArgs, VerifyArgs};
-pub use node::NodeArgs;
+pub use commands::{CreateArgs, ListArgs, MagnetArgs, ScrapeArgs, ShowArgs, VerifyArgs};
+pub use node::{NodeArgs, is_torrent};
 pub use tracker::TrackerArgs;
 
 use super::argv::{self, Asked, Flag};
@@ -22,6 +22,7 @@ use super::help;
 use super::nearest::nearest;
 use super::units::Expected;
 use crate::config::{TRACKER_PORT, TrackerAddr};
+use crate::protocol::url::Url;
 use argh::{ArgsInfo, FromArgs};
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -55,8 +56,8 @@ const PLANNED: [&str; 24] = [
 ];
 
 /// Commands of the design that later versions bring.
-const PLANNED_COMMANDS: [&str; 9] =
-    ["edit", "scrape", "trace", "completions", "man", "daemon", "console", "remote", "dig"];
+const PLANNED_COMMANDS: [&str; 8] =
+    ["edit", "trace", "completions", "man", "daemon", "console", "remote", "dig"];
 
 /// What a command line comes to.
 #[derive(Debug, PartialEq)]
@@ -89,12 +90,14 @@ pub enum PeerCommand {
     Magnet(MagnetArgs),
     /// Say what a tracker knows.
     List(ListArgs),
+    /// Ask a torrent's trackers how many peers it has.
+    Scrape(ScrapeArgs),
     /// Check data against its hashes.
     Verify(VerifyArgs),
 }
 
 /// The commands of `peer`, in the order in which help lists them.
-pub const PEER_COMMANDS: [&str; 5] = ["create", "show", "magnet", "list", "verify"];
+pub const PEER_COMMANDS: [&str; 6] = ["create", "show", "magnet", "list", "scrape", "verify"];
 
 /// Reads the command line of `peer`, without the program's name.
 pub fn peer(words: &[String]) -> Result<Parsed<PeerCommand>, CliError> {
@@ -108,6 +111,7 @@ pub fn peer(words: &[String]) -> Result<Parsed<PeerCommand>, CliError> {
         "show" => Ok(parse(&["peer", "show"], rest)?.map(PeerCommand::Show)),
         "magnet" => Ok(parse(&["peer", "magnet"], rest)?.map(PeerCommand::Magnet)),
         "list" => Ok(parse(&["peer", "list"], rest)?.map(PeerCommand::List)),
+        "scrape" => Ok(parse(&["peer", "scrape"], rest)?.map(PeerCommand::Scrape)),
         "verify" => Ok(parse(&["peer", "verify"], rest)?.map(PeerCommand::Verify)),
         "help" => peer_help(rest.first().map(String::as_str)).map(Parsed::Text),
         flag if flag.starts_with('-') => {
@@ -155,6 +159,7 @@ fn peer_help(topic: Option<&str>) -> Result<String, CliError> {
         Some("show") => Ok(help::of_command::<ShowArgs>("peer show")),
         Some("magnet") => Ok(help::of_command::<MagnetArgs>("peer magnet")),
         Some("list") => Ok(help::of_command::<ListArgs>("peer list")),
+        Some("scrape") => Ok(help::of_command::<ScrapeArgs>("peer scrape")),
         Some("verify") => Ok(help::of_command::<VerifyArgs>("peer verify")),
         Some(word) => Err(unknown_command("peer", word, &PEER_COMMANDS)),
     }
@@ -217,13 +222,35 @@ fn sentence(command: &str, message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// What `--tracker` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrackerChoice {
+    /// A tracker of the native dialect.
+    Native(TrackerAddr),
+    /// The announce URL of a BitTorrent tracker.
+    Announce(String),
+}
+
+/// Reads which tracker is meant: `HOST[:PORT]` for ours, a URL for a BitTorrent tracker.
+fn tracker_choice(text: &str) -> Result<TrackerChoice, String> {
+    if text.contains("://") {
+        announce_url(text).map(TrackerChoice::Announce)
+    } else {
+        tracker_addr(text).map(TrackerChoice::Native)
+    }
+}
+
+/// Reads the URL of a BitTorrent tracker.
+fn announce_url(text: &str) -> Result<String, String> {
+    const EXPECTED: &str = "expected udp://HOST:PORT, or http:// or https://HOST[:PORT]/announce";
+    Url::parse(text).map(|_| text.to_owned()).map_err(|why| format!("{why}: {EXPECTED}"))
+}
+
 /// Reads where a tracker is: `HOST`, `HOST:PORT`, `[V6]:PORT`.
 fn tracker_addr(text: &str) -> Result<TrackerAddr, String> {
     const EXPECTED: &str = "expected HOST or HOST:PORT of a tracker, such as 127.0.0.1:6969";
     if text.contains("://") {
-        let known = ["udp://", "http://", "https://"].iter().any(|scheme| text.starts_with(scheme));
-        let why = if known { "udp and http trackers come in a later version: " } else { "" };
-        return Err(format!("{why}{EXPECTED}"));
+        return Err(format!("a BitTorrent tracker keeps no catalogue: {EXPECTED}"));
     }
     let (host, port) = if text.parse::<std::net::Ipv6Addr>().is_ok() {
         (text, TRACKER_PORT)
@@ -299,8 +326,12 @@ mod tests {
             r#"--piece-length "500k" makes no sense: expected a power of two from 16KiB to 256MiB: 512KiB, 1MiB or plain bytes"#,
         );
         check_refused(
-            "--seed a --tracker udp://h:1/announce",
-            r#"--tracker "udp://h:1/announce" makes no sense: udp and http trackers come in a later version: expected HOST or HOST:PORT of a tracker, such as 127.0.0.1:6969"#,
+            "--seed a --tracker udp://h/announce",
+            r#"--tracker "udp://h/announce" makes no sense: its port is missing or no number from 1 to 65535: expected udp://HOST:PORT, or http:// or https://HOST[:PORT]/announce"#,
+        );
+        check_refused(
+            "list --tracker udp://h:1",
+            r#"--tracker "udp://h:1" makes no sense: a BitTorrent tracker keeps no catalogue: expected HOST or HOST:PORT of a tracker, such as 127.0.0.1:6969"#,
         );
         check_refused(
             "--leech a --picker rarst",

@@ -32,6 +32,7 @@ pub fn tracker(args: &TrackerArgs, env: &Env) -> Result<(), CliError> {
         keepalive: config.keepalive,
         expire: config.expire,
         interval: config.interval,
+        announce_interval: config.announce_interval,
         max_torrents: config.max_torrents,
         max_peers: config.max_peers,
         max_per_ip: config.max_per_ip,

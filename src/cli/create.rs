@@ -3,7 +3,7 @@
 //! The hashing itself is handed in, so that this file only decides what is written where.
 
 use super::show::{binary_size, decimal_size, printable};
-use crate::metainfo::build::{BuildOptions, build};
+use crate::metainfo::build::{BuildOptions, announce_tier, build};
 use crate::metainfo::draft::{Draft, Version};
 use crate::metainfo::{Metainfo, MetainfoError};
 use std::io::{self, Write};
@@ -38,7 +38,7 @@ pub struct CreateRequest {
     pub path: PathBuf,
     /// Where the torrent goes.
     pub output: Output,
-    /// URLs, each a tier of its own, or `host:port` of trackers that speak the native dialect.
+    /// URLs, or `host:port` of trackers that speak the native dialect; each is a tier of its own.
     pub trackers: Vec<String>,
     /// A power of two, at least 16 KiB; chosen by size when absent.
     pub piece_length: Option<u32>,
@@ -117,11 +117,14 @@ fn write(output: &Output, file: &Path, bytes: &[u8], out: &mut dyn Write) -> io:
 }
 
 fn options(request: &CreateRequest) -> BuildOptions {
-    let (urls, native) = request.trackers.iter().cloned().partition(|word| word.contains("://"));
-    let urls: Vec<String> = urls;
+    let is_url = |word: &String| word.contains("://");
+    let tiers = request
+        .trackers
+        .iter()
+        .map(|word| if is_url(word) { vec![word.clone()] } else { announce_tier(word) });
     BuildOptions {
-        trackers: urls.into_iter().map(|url| vec![url]).collect(),
-        native_trackers: native,
+        trackers: tiers.collect(),
+        native_trackers: request.trackers.iter().filter(|word| !is_url(word)).cloned().collect(),
         comment: request.comment.clone(),
         created_by: Some(CREATED_BY.to_owned()),
         creation_date: request.creation_date,
@@ -175,7 +178,8 @@ mod tests {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         create(&request(), |_| Ok(draft(20000)), &mut out, &mut err).unwrap();
         let metainfo = Metainfo::parse(&out).unwrap();
-        assert_eq!(metainfo.trackers, [["udp://a:1"], ["http://b/"]]);
+        let both = ["http://10.0.0.1:6969/announce", "udp://10.0.0.1:6969/announce"];
+        assert_eq!(metainfo.trackers, [&["udp://a:1"][..], &both, &["http://b/"]]);
         assert_eq!(metainfo.native_trackers, ["10.0.0.1:6969"]);
         assert_eq!(metainfo.created_by.as_deref(), Some(CREATED_BY));
         let said = String::from_utf8(err).unwrap();

@@ -3,7 +3,9 @@
 //! The first screen holds two examples and fits 24 lines of 80 columns; a test keeps it so, and
 //! checks that it names no flag that does not exist.
 
-use super::args::{CreateArgs, ListArgs, MagnetArgs, NodeArgs, ShowArgs, TrackerArgs, VerifyArgs};
+use super::args::{
+    CreateArgs, ListArgs, MagnetArgs, NodeArgs, ScrapeArgs, ShowArgs, TrackerArgs, VerifyArgs,
+};
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, Optionality, PositionalInfo};
 use std::fmt::Write;
 
@@ -16,7 +18,7 @@ Share and fetch files together with other peers.
 
   --seed PATH ..             files or folders to share, one torrent each
   --leech WHAT ..            name, name@hashprefix, file.torrent or info-hash
-  -t, --tracker HOST:PORT    tracker to ask, repeatable (127.0.0.1:6969)
+  -t, --tracker TRACKER      HOST:PORT, or a udp or http URL (127.0.0.1:6969)
   -w, --download-dir DIR     where downloads go (./downloads)
   -p, --port N               0 = any (6881, then the next free up to 6889)
   -d, --downlimit RATE       kB/s, or 500k, 2M; 0 = no limit
@@ -26,7 +28,7 @@ Share and fetch files together with other peers.
   --json                     events as JSON lines on stdout
   -q, -v, -vv                no progress; more of the log; all of it
 
-Commands: create PATH, show FILE, magnet FILE, list, verify FILE
+Commands: create PATH, show FILE, magnet FILE, scrape FILE, list, verify FILE
   peer help all              every flag
   peer help COMMAND          one command
 ";
@@ -34,6 +36,7 @@ Commands: create PATH, show FILE, magnet FILE, list, verify FILE
 /// The first screen of `tracker --help`.
 pub const TRACKER: &str = "\
 Tell peers of each other, and keep the catalogue of what they share.
+BitTorrent clients are answered too, at http://HOST:PORT/announce and udp://.
 
   tracker                          for peers on this machine: 127.0.0.1:6969
   tracker --listen 0.0.0.0:6969    for peers on other machines too
@@ -42,6 +45,7 @@ Tell peers of each other, and keep the catalogue of what they share.
   --keepalive TIME           how often a peer says that it is there (5s)
   --expire TIME              how long a silent peer stays listed (15s)
   --interval TIME            how often a peer asks for more peers (30s)
+  --announce-interval TIME   how often a BitTorrent client announces itself (2m)
   --max-torrents N, --max-peers N, --max-per-ip N
   --json                     events as JSON lines on stdout
   -q, -v, -vv                errors only; more of the log; all of it
@@ -82,6 +86,7 @@ pub fn peer_all() -> String {
         of_command::<ShowArgs>("peer show"),
         of_command::<MagnetArgs>("peer magnet"),
         of_command::<ListArgs>("peer list"),
+        of_command::<ScrapeArgs>("peer scrape"),
         of_command::<VerifyArgs>("peer verify"),
     ] {
         text.push('\n');

@@ -11,6 +11,7 @@
 //! the disk: a node has every content once.
 
 use super::exit::{CliError, Exit};
+use super::args::is_torrent;
 use super::progress::State;
 use super::resolve::{Sought, ask, wanted};
 use super::show::{ShowError, read_torrent};
@@ -18,7 +19,7 @@ use super::what::What;
 use crate::bitfield::Bitfield;
 use crate::config::{IoMode, PeerConfig, TrackerAddr};
 use crate::ids::{InfoHash, PeerId, PieceIndex};
-use crate::metainfo::build::{BuildOptions, build};
+use crate::metainfo::build::{BuildOptions, announce_tier, build};
 use crate::metainfo::draft::Version;
 use crate::metainfo::magnet::Magnet;
 use crate::metainfo::{FileKind, Metainfo, MetainfoError};
@@ -77,6 +78,9 @@ impl Item {
     }
 }
 
+/// Native trackers that are looked up for one torrent.
+const NAMED_TRACKERS: usize = 8;
+
 /// A torrent that can be given to the node.
 pub struct Prepared {
     /// Its name for people.
@@ -91,6 +95,8 @@ pub struct Prepared {
     pub path: PathBuf,
     /// Whether it is fetched, not only served.
     pub is_download: bool,
+    /// Native trackers that the torrent names, looked up.
+    pub trackers: Vec<SocketAddr>,
     /// Peers that a magnet named.
     pub peers: Vec<SocketAddr>,
 }
@@ -177,15 +183,17 @@ fn seed(
     path: &Path,
     say: &dyn Fn(State),
 ) -> Result<Prepared, CliError> {
-    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("torrent")) && path.is_file() {
+    if is_torrent(path) {
         return seed_torrent(context, item, path, say);
     }
     let options =
         HashOptions { piece_length: context.config.piece_length, version: Version::Hybrid };
     let mut progress = |done, total| say(State::Verifying { done, total });
     let draft = hash_path(path, &options, &mut progress)?;
+    let trackers: Vec<String> = context.trackers.iter().map(ToString::to_string).collect();
     let build_options = BuildOptions {
-        native_trackers: context.trackers.iter().map(ToString::to_string).collect(),
+        trackers: trackers.iter().map(|tracker| announce_tier(tracker)).collect(),
+        native_trackers: trackers,
         created_by: Some(super::create::CREATED_BY.to_owned()),
         ..BuildOptions::default()
     };
@@ -391,8 +399,14 @@ fn whole_torrent(
 /// The trackers that were given, and those that a torrent or a magnet names.
 fn with_trackers(context: &Context, named: &[String]) -> Vec<SocketAddr> {
     let mut all = context.trackers.clone();
-    all.extend(named.iter().filter_map(|text| text.parse::<SocketAddr>().ok()));
+    all.extend(looked_up(named));
     all
+}
+
+/// The addresses of `host:port` texts, as far as there are any.
+fn looked_up(named: &[String]) -> Vec<SocketAddr> {
+    let found = named.iter().take(NAMED_TRACKERS).filter_map(|text| text.to_socket_addrs().ok());
+    found.filter_map(|mut addresses| addresses.next()).collect()
 }
 
 fn no_layers(file: &Path, advice: &str) -> CliError {
@@ -412,8 +426,8 @@ fn finish(
     path: PathBuf,
     is_download: bool,
 ) -> Prepared {
-    let (name, peers) = (meta.name.clone(), Vec::new());
-    Prepared { name, meta, storage, have, path, is_download, peers }
+    let (name, trackers) = (meta.name.clone(), looked_up(&meta.native_trackers));
+    Prepared { name, meta, storage, have, path, is_download, trackers, peers: Vec::new() }
 }
 
 fn verify(context: &Context, storage: &Storage, say: &dyn Fn(State)) -> Result<Bitfield, CliError> {
@@ -623,7 +637,7 @@ mod tests {
         let plan = StoragePlan::of(&meta, scratch.0.clone()).unwrap();
         let have = Bitfield::full(meta.geometry().pieces());
         let storage = Storage::open_existing(plan).unwrap();
-        node.add("g.bin".into(), meta.clone(), storage, have);
+        node.add("g.bin".into(), meta.clone(), Vec::new(), storage, have);
         let context = context(&scratch, vec![(Ipv4Addr::LOCALHOST, node.port()).into()]);
         let got = outcome(&context, &Item::Leech(What::Torrent(torrent)));
         node.stop();

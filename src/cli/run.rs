@@ -303,7 +303,7 @@ impl Program<'_> {
     }
 
     fn on_ready(&mut self, number: usize, prepared: Prepared) {
-        let Prepared { name, meta, storage, have, path, is_download, peers } = prepared;
+        let Prepared { name, meta, storage, have, path, is_download, trackers, peers } = prepared;
         let hashes = (&meta).into();
         self.emit(&Event::Start { name: Some(name.clone()), hashes, port: self.node.port() });
         self.emit(&Event::Metadata {
@@ -315,7 +315,7 @@ impl Program<'_> {
             files: meta.data_files().count(),
         });
         let whole = have.is_full();
-        let torrent = self.node.add(name.clone(), meta, storage, have);
+        let torrent = self.node.add(name.clone(), meta, trackers, storage, have);
         for &peer in &self.context.config.peers {
             self.node.add_peer(&torrent, peer, Dialect::Native);
         }
@@ -416,7 +416,7 @@ impl Program<'_> {
         running.last = status.clone();
         let (is_download, path) = (running.is_download, running.path.clone());
         let finished = Finished {
-            bytes: status.total,
+            bytes: torrent.meta.total_size(),
             fetched: status.fetched,
             took: now.since(running.since),
             sources: status.sources,
@@ -438,10 +438,11 @@ impl Program<'_> {
                 root: finished.root,
             });
         } else {
-            let (size, hash) = (units::bytes(status.total), torrent.info_hash.to_string());
+            let (size, hash) =
+                (units::bytes(torrent.meta.total_size()), torrent.info_hash.to_string());
             let _ = self.progress.say(&format!("{name}: serving {size}, info-hash {hash}"));
         }
-        self.emit(&Event::Seeding { hashes, name, bytes: status.total });
+        self.emit(&Event::Seeding { hashes, name, bytes: torrent.meta.total_size() });
     }
 
     /// How things stand: `progress` for programs, lines for people, and what has had its time.

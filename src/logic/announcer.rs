@@ -119,7 +119,7 @@ pub struct Announcer {
 
 impl Announcer {
     /// Nobody has been told anything; the first announce is due at once.
-    pub fn new(params: Params) -> Self {
+    pub fn new(params: &Params) -> Self {
         let mut rng = Rng::with_seed(params.seed);
         let (mut trackers, mut tiers): (Vec<Tracker>, Vec<Vec<usize>>) = (Vec::new(), Vec::new());
         for tier in &params.tiers {

@@ -42,11 +42,13 @@ struct Candidate {
     dialect: Dialect,
     /// It took a call in the other dialect and did not answer.
     switched: bool,
+    /// The user named it: it is called even by a seeder.
+    given: bool,
 }
 
 impl Candidate {
     fn new(state: State, dialect: Dialect) -> Self {
-        Self { state, failures: 0, dialect, switched: false }
+        Self { state, failures: 0, dialect, switched: false, given: false }
     }
 }
 
@@ -91,6 +93,14 @@ impl Dialer {
             if dialect == Dialect::Native && candidate.failures == 0 && !candidate.switched {
                 candidate.dialect = dialect;
             }
+        }
+    }
+
+    /// The user named an address.
+    pub fn on_given(&mut self, now: Moment, address: SocketAddr, dialect: Dialect) {
+        self.on_found(now, address, dialect);
+        if let Some(candidate) = self.candidates.get_mut(&address) {
+            candidate.given = true;
         }
     }
 
@@ -142,7 +152,8 @@ impl Dialer {
                 Dialect::Native => Dialect::BitTorrent,
                 Dialect::BitTorrent => Dialect::Native,
             };
-            if !std::mem::replace(&mut candidate.switched, true) {
+            candidate.switched = !candidate.switched;
+            if candidate.switched {
                 candidate.state = State::Idle(now);
                 return;
             }
@@ -191,8 +202,8 @@ impl Dialer {
 
     /// At most `free` addresses to call now, and how; they count as busy until told otherwise.
     ///
-    /// A seeder calls only those who speak BitTorrent: not all of them call. In the native dialect
-    /// whoever wants something calls.
+    /// A seeder calls only those who speak BitTorrent, since not all of them call, and whom the user
+    /// named. In the native dialect whoever wants something calls.
     pub fn next_dials(
         &mut self,
         now: Moment,
@@ -200,7 +211,7 @@ impl Dialer {
         seeding: bool,
     ) -> Vec<(SocketAddr, Dialect)> {
         let due = |c: &Candidate| {
-            let may = !seeding || c.dialect == Dialect::BitTorrent;
+            let may = !seeding || c.given || c.dialect == Dialect::BitTorrent;
             may && matches!(c.state, State::Idle(at) if at <= now)
         };
         let mut ready: Vec<_> = self
@@ -348,6 +359,8 @@ mod tests {
         d.on_misunderstood(at(0), address(1));
         assert_eq!(d.next_dials(at(4), 9, false), [], "both were tried");
         assert_eq!(d.next_dials(at(5), 9, false), [(address(1), BitTorrent)]);
+        d.on_misunderstood(at(5), address(1));
+        assert_eq!(d.next_dials(at(5), 9, false), [(address(1), Native)], "both, each time");
         d.on_connected(address(1), BitTorrent);
         d.on_ended(at(100), address(1));
         assert_eq!(d.next_dials(at(105), 9, false), [(address(1), BitTorrent)]);
@@ -371,6 +384,8 @@ mod tests {
         assert_eq!(d.next_dials(at(0), 9, true), [(address(2), BitTorrent)]);
         d.on_connected(address(2), BitTorrent);
         d.on_both_seed(at(0), address(2));
+        d.on_given(at(0), address(3), Native);
+        assert_eq!(d.next_dials(at(0), 9, true), [(address(3), Native)]);
         d.on_ended(at(0), address(2));
         assert_eq!(d.next_dials(at(1799), 9, true), []);
         assert_eq!(d.next_dials(at(1800), 9, true), [(address(2), BitTorrent)]);

@@ -21,6 +21,9 @@ use crate::logic::availability::Availability;
 use std::fmt;
 use std::str::FromStr;
 
+/// Runs of whole pieces, for web seeds.
+mod run;
+
 /// The most blocks of one end game request: a frame. It is taken from the end of what another
 /// peer owes, whose request is then cut short by a CANCEL of exactly that end.
 const END_GAME_BLOCKS: usize = 8;

@@ -1,8 +1,13 @@
 //! Who has what: the tracker's tables.
 //!
 //! Events come in with the moment they happened ([`Registry::on_register`], [`on_beat`],
-//! [`on_completed`], [`on_stopped`], [`on_tick`]), peers go out ([`Registry::next_peers`]). A
-//! peer is its address and listening port. Dice are seeded, nothing here reads a clock.
+//! [`on_announce`], [`on_completed`], [`on_stopped`], [`on_tick`]), peers go out
+//! ([`Registry::next_peers`]). A peer is its address and listening port. Dice are seeded, nothing
+//! here reads a clock.
+//!
+//! **Names.** Native peers register under a v2 info-hash, BitTorrent's announce themselves under
+//! 20 bytes. Which names are one content is for the caller to know: it asks for the peers of
+//! several, and what is written under one name is never moved to another.
 //!
 //! **Bounds.** Torrents, peers in all, peers of a torrent, registrations of an address and the
 //! bytes of all bitmaps are each capped exactly. When a cap is reached, whoever registered the
@@ -12,184 +17,39 @@
 //! keeps its heartbeats loses nobody. The cap on an address never displaces anyone: it refuses.
 //!
 //! [`on_beat`]: Registry::on_beat
+//! [`on_announce`]: Registry::on_announce
 //! [`on_completed`]: Registry::on_completed
 //! [`on_stopped`]: Registry::on_stopped
 //! [`on_tick`]: Registry::on_tick
 
 mod draw;
 mod table;
+mod torrent;
+mod values;
 
-use crate::bitfield::Bitfield;
 use crate::clock::Moment;
-use crate::ids::{InfoHashV1, InfoHashV2, PeerId};
+use crate::ids::{InfoHash, InfoHashV1, InfoHashV2, PeerId};
 use crate::logic::is_local;
+use crate::protocol::announce::Figures;
 use crate::protocol::tracker_native::{Beat, PeerEntry};
-use draw::Draw;
+use draw::{Draw, Pool};
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::Bound;
 use std::time::Duration;
-use table::{Member, Slot, Table};
+use table::{Line, Member, Slot, Table};
+use torrent::Torrent;
+pub use values::{Given, Have, Holder, Params, Refused, Registration, Swarm};
 
-/// The bounds and the seed.
-#[derive(Debug, Clone)]
-pub struct Params {
-    /// Torrents at most.
-    pub max_torrents: usize,
-    /// Registrations at most, over all torrents.
-    pub max_peers: usize,
-    /// Registrations at most of one torrent.
-    pub max_peers_per_torrent: usize,
-    /// Registrations at most from one address (IPv6: one /64).
-    pub max_per_address: usize,
-    /// Whether loopback and private addresses are free of the cap on an address.
-    pub exempt_local: bool,
-    /// Bytes at most of all have-bitmaps; a bitmap beyond is forgotten, its peer is not.
-    pub max_bitmap_bytes: usize,
-    /// Who is silent this long is dropped.
-    pub expire: Duration,
-    /// Where the dice start.
-    pub seed: u64,
-}
-
-impl Default for Params {
-    fn default() -> Self {
-        Self {
-            max_torrents: 100_000,
-            max_peers: 1_000_000,
-            max_peers_per_torrent: 2_000,
-            max_per_address: 256,
-            exempt_local: true,
-            max_bitmap_bytes: 64 << 20,
-            expire: Duration::from_secs(15),
-            seed: 0,
-        }
-    }
-}
-
-/// Which pieces a peer has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Have {
-    /// It has not said so.
-    Unknown,
-    /// All of them.
-    All,
-    /// These.
-    Some(Bitfield),
-}
-
-impl Have {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Some(bits) => bits.as_bytes().len(),
-            Self::Unknown | Self::All => 0,
-        }
-    }
-}
-
-/// A peer that says it takes part in a torrent.
-#[derive(Debug, Clone)]
-pub struct Registration {
-    /// The content.
-    pub info_hash: InfoHashV2,
-    /// Where the peer listens.
-    pub addr: SocketAddr,
-    /// The id it gave itself.
-    pub peer_id: PeerId,
-    /// The content's name, as the peer has it.
-    pub name: String,
-    /// The content's size, as the peer has it.
-    pub size: u64,
-    /// The content's pieces, as the peer has it.
-    pub pieces: u32,
-    /// Bytes it lacks.
-    pub left: u64,
-    /// Bytes it sent.
-    pub uploaded: u64,
-    /// Bytes it received.
-    pub downloaded: u64,
-    /// What it has.
-    pub have: Have,
-    /// Whether it answers the native dialect.
-    pub native: bool,
-    /// Whether it answers BitTorrent.
-    pub bittorrent: bool,
-}
-
-/// Why a registration was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// The cap on an address.
-    #[error("too many registrations from this address")]
-    Address,
-    /// The cap on torrents.
-    #[error("the tracker knows as many torrents as it may")]
-    Torrents,
-    /// The cap on a torrent's peers.
-    #[error("the torrent has as many peers as it may")]
-    Torrent,
-    /// The cap on peers in all.
-    #[error("the tracker knows as many peers as it may")]
-    Peers,
-}
-
-/// A torrent, counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Swarm<'a> {
-    /// The content's name, as its first peer had it.
-    pub name: &'a str,
-    /// Its size, likewise.
-    pub size: u64,
-    /// Its pieces, likewise.
-    pub pieces: u32,
-    /// Peers that have everything.
-    pub seeders: u32,
-    /// Peers that do not.
-    pub leechers: u32,
-    /// How often a leecher became a seeder.
-    pub completed: u64,
-}
-
-/// A node and what it holds of one torrent.
-#[derive(Debug, Clone, Copy)]
-pub struct Holder<'a> {
-    /// Where it listens.
-    pub addr: SocketAddr,
-    /// Bytes it lacks.
-    pub left: u64,
-    /// Bytes it sent, in all.
-    pub uploaded: u64,
-    /// Bytes it received, in all.
-    pub downloaded: u64,
-    /// Bytes received a second.
-    pub down: u32,
-    /// Bytes sent a second.
-    pub up: u32,
-    /// Which pieces it has.
-    pub have: &'a Have,
-}
-
-struct Torrent {
-    name: String,
-    size: u64,
-    pieces: u32,
-    /// Seeders first, then leechers.
-    members: Vec<Slot>,
-    seeders: usize,
-    index: HashMap<SocketAddr, Slot>,
-    proven: usize,
-    /// Its number in `unproven`.
-    born: u64,
-    completed: u64,
-    publish_asked: Option<Moment>,
-}
+/// How many peers are looked at to count those once that stand under several names.
+const MOST_COMPARED: usize = 128;
 
 /// The tables.
 pub struct Registry {
     params: Params,
-    torrents: BTreeMap<InfoHashV2, Torrent>,
+    torrents: BTreeMap<InfoHash, Torrent>,
     /// Torrents without a proven peer, the oldest first.
-    unproven: BTreeMap<u64, InfoHashV2>,
+    unproven: BTreeMap<u64, InfoHash>,
     born: u64,
     table: Table,
     per_address: HashMap<IpAddr, usize>,
@@ -214,7 +74,32 @@ impl Registry {
 
     /// A peer started, or says again where it stands.
     pub fn on_register(&mut self, now: Moment, peer: Registration) -> Result<(), Refused> {
+        self.register(now, peer, false).map(|_| ())
+    }
+
+    /// A peer announced itself; the second time it has been heard of again. `completed` says
+    /// that it has just become a seeder, which counts once.
+    pub fn on_announce(
+        &mut self,
+        now: Moment,
+        peer: Registration,
+        completed: bool,
+    ) -> Result<(), Refused> {
+        let hash = peer.info_hash;
+        if self.register(now, peer, true)? && completed {
+            self.torrent_mut(&hash).completed += 1;
+        }
+        Ok(())
+    }
+
+    /// Takes in what a peer says of itself; true if it now seeds and did not before. `proves`
+    /// says that a peer that is known has thereby been heard of again.
+    fn register(&mut self, now: Moment, peer: Registration, proves: bool) -> Result<bool, Refused> {
         let slot = match self.slot(&peer.info_hash, peer.addr) {
+            Some(slot) if proves => {
+                self.prove(now, slot);
+                slot
+            }
             Some(slot) => {
                 self.table.touch(now, slot, false);
                 slot
@@ -230,13 +115,12 @@ impl Registry {
         member.bittorrent = peer.bittorrent;
         member.native = peer.native;
         self.set_have(slot, peer.have);
-        self.settle(slot);
-        Ok(())
+        Ok(self.settle(slot))
     }
 
     /// A heartbeat; false if the peer is not registered for that torrent.
     pub fn on_beat(&mut self, now: Moment, addr: SocketAddr, beat: &Beat) -> bool {
-        let known = self.resolve(beat.info_hash).and_then(|hash| self.slot(&hash, addr));
+        let known = self.resolve(beat.info_hash).and_then(|hash| self.slot(&hash.into(), addr));
         let Some(slot) = known else { return false };
         self.prove(now, slot);
         let member = self.table.get_mut(slot);
@@ -251,7 +135,7 @@ impl Registry {
     }
 
     /// A leecher became a seeder; false if it is not registered.
-    pub fn on_completed(&mut self, now: Moment, hash: &InfoHashV2, addr: SocketAddr) -> bool {
+    pub fn on_completed(&mut self, now: Moment, hash: &InfoHash, addr: SocketAddr) -> bool {
         let Some(slot) = self.slot(hash, addr) else { return false };
         self.prove(now, slot);
         self.table.get_mut(slot).left = 0;
@@ -263,7 +147,7 @@ impl Registry {
     }
 
     /// A peer stopped; false if nobody was registered under that address with that id.
-    pub fn on_stopped(&mut self, hash: &InfoHashV2, addr: SocketAddr, id: PeerId) -> bool {
+    pub fn on_stopped(&mut self, hash: &InfoHash, addr: SocketAddr, id: PeerId) -> bool {
         let slot = self.slot(hash, addr).filter(|&slot| self.table.get(slot).peer_id == id);
         slot.inspect(|&slot| self.remove(slot)).is_some()
     }
@@ -272,7 +156,7 @@ impl Registry {
     pub fn on_have(
         &mut self,
         now: Moment,
-        hash: &InfoHashV2,
+        hash: &InfoHash,
         addr: SocketAddr,
         id: PeerId,
         have: Have,
@@ -292,21 +176,80 @@ impl Registry {
 
     /// When somebody will have been silent too long.
     pub fn deadline(&self) -> Option<Moment> {
-        self.table.oldest().map(|(_, seen)| seen + self.params.expire)
+        let expiries = Line::ALL.into_iter().filter_map(|line| self.expiry(line));
+        expiries.map(|(_, expiry)| expiry).min()
     }
 
-    /// Up to `wanted` peers at random, never the asker, and a seeder if there is one.
+    /// Up to `wanted` peers at random of all that stand under these names, each once, never the
+    /// asker, and a seeder if there is one.
+    ///
+    /// The names are those of one content; a peer that stands under several has all the dialects
+    /// of its entries. Only peers that `suits` takes are given. Where hardly anybody does, the
+    /// draw ends before all have been looked at, so that an answer costs what it holds.
     pub fn next_peers(
         &mut self,
-        hash: &InfoHashV2,
+        names: &[InfoHash],
         asker: Option<SocketAddr>,
         wanted: usize,
-    ) -> Vec<PeerEntry> {
-        let asker = asker.and_then(|addr| self.slot(hash, addr));
-        let Some(torrent) = self.torrents.get_mut(hash) else { return Vec::new() };
-        let mut draw = Draw::new(torrent, &mut self.table, asker);
-        let slots = draw.draw(wanted, &mut self.rng);
-        slots.into_iter().map(|slot| entry(&self.table, torrent, slot)).collect()
+        suits: impl Fn(&PeerEntry) -> bool,
+    ) -> Vec<Given> {
+        let mut pools = Vec::with_capacity(names.len());
+        for (n, name) in names.iter().enumerate() {
+            let asker = asker.and_then(|addr| self.slot(name, addr));
+            let Some(torrent) = self.torrents.get_mut(name) else { continue };
+            if !names[..n].contains(name) {
+                let members = std::mem::take(&mut torrent.members);
+                let pool = Pool::new(members, torrent.seeders, asker, &mut self.table);
+                pools.push((*name, pool));
+            }
+        }
+        let mut given = Draw::new(&mut pools, &mut self.table).draw(wanted, &mut self.rng, suits);
+        let joined = pools.len() > 1;
+        for (name, pool) in pools {
+            self.torrent_mut(&name).members = pool.into_members();
+        }
+        if joined {
+            given.iter_mut().for_each(|given| self.join_dialects(names, &mut given.peer));
+        }
+        given
+    }
+
+    /// Gives a peer the dialects of all its entries.
+    fn join_dialects(&self, names: &[InfoHash], peer: &mut PeerEntry) {
+        for slot in names.iter().filter_map(|name| self.slot(name, peer.addr)) {
+            let member = self.table.get(slot);
+            peer.native |= member.native;
+            peer.bittorrent |= member.bittorrent;
+        }
+    }
+
+    /// The figures of all that stand under these names, which are those of one content. A peer
+    /// that stands under several counts once as long as few stand under all but one of them.
+    pub fn figures(&self, names: &[InfoHash]) -> Figures {
+        let mut torrents: Vec<&Torrent> =
+            names.iter().filter_map(|name| self.torrents.get(name)).collect();
+        torrents.sort_by_key(|torrent| std::cmp::Reverse(torrent.members.len()));
+        let mut sum = Figures::default();
+        for torrent in &torrents {
+            let swarm = torrent.counted();
+            sum.seeders += swarm.seeders;
+            sum.leechers += swarm.leechers;
+            sum.completed += u32::try_from(swarm.completed).unwrap_or(u32::MAX);
+        }
+        let smaller: usize = torrents.iter().skip(1).map(|torrent| torrent.members.len()).sum();
+        if smaller <= MOST_COMPARED {
+            for (n, torrent) in torrents.iter().enumerate().skip(1) {
+                for (place, &slot) in torrent.members.iter().enumerate() {
+                    let addr = &self.table.get(slot).addr;
+                    if torrents[..n].iter().any(|larger| larger.index.contains_key(addr)) {
+                        let seeds = place < torrent.seeders;
+                        let counted = if seeds { &mut sum.seeders } else { &mut sum.leechers };
+                        *counted -= 1;
+                    }
+                }
+            }
+        }
+        sum
     }
 
     /// The full info-hash whose first 20 bytes these are.
@@ -314,32 +257,33 @@ impl Registry {
         let (mut low, mut high) = ([0; 32], [0xff; 32]);
         low[..20].copy_from_slice(&cut.0);
         high[..20].copy_from_slice(&cut.0);
-        self.torrents.range(InfoHashV2(low)..=InfoHashV2(high)).next().map(|(hash, _)| *hash)
+        let range = InfoHash::V2(InfoHashV2(low))..=InfoHash::V2(InfoHashV2(high));
+        self.torrents.range(range).next().and_then(|(hash, _)| hash.v2())
     }
 
     /// Whether a peer is registered for a torrent.
-    pub fn knows(&self, hash: &InfoHashV2, addr: SocketAddr) -> bool {
+    pub fn knows(&self, hash: &InfoHash, addr: SocketAddr) -> bool {
         self.slot(hash, addr).is_some()
     }
 
     /// A torrent's figures.
-    pub fn swarm(&self, hash: &InfoHashV2) -> Option<Swarm<'_>> {
+    pub fn swarm(&self, hash: &InfoHash) -> Option<Swarm<'_>> {
         self.torrents.get(hash).map(Torrent::counted)
     }
 
-    /// The torrents after `after` in the order of their info-hashes.
+    /// The torrents with a v2 info-hash after `after`, in the order of their info-hashes.
     pub fn swarms_after(
         &self,
         after: Option<InfoHashV2>,
     ) -> impl Iterator<Item = (InfoHashV2, Swarm<'_>)> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.torrents
-            .range((from, Bound::Unbounded))
-            .map(|(hash, torrent)| (*hash, torrent.counted()))
+        let first = InfoHash::V2(InfoHashV2([0; 32]));
+        let from = after.map_or(Bound::Included(first), |hash| Bound::Excluded(hash.into()));
+        let torrents = self.torrents.range((from, Bound::Unbounded));
+        torrents.filter_map(|(hash, torrent)| Some((hash.v2()?, torrent.counted())))
     }
 
     /// Who holds what of a torrent.
-    pub fn holders(&self, hash: &InfoHashV2) -> impl Iterator<Item = Holder<'_>> {
+    pub fn holders(&self, hash: &InfoHash) -> impl Iterator<Item = Holder<'_>> {
         let members = self.torrents.get(hash).into_iter().flat_map(|torrent| &torrent.members);
         members.map(|&slot| self.table.get(slot)).map(|member| Holder {
             addr: member.addr,
@@ -354,7 +298,7 @@ impl Registry {
 
     /// Whether to ask somebody for this torrent's .torrent now: once in `pause`, so that a swarm
     /// does not send it a thousandfold.
-    pub fn next_publisher(&mut self, now: Moment, hash: &InfoHashV2, pause: Duration) -> bool {
+    pub fn next_publisher(&mut self, now: Moment, hash: &InfoHash, pause: Duration) -> bool {
         let Some(torrent) = self.torrents.get_mut(hash) else { return false };
         let due = torrent.publish_asked.is_none_or(|asked| now.since(asked) >= pause);
         if due {
@@ -373,11 +317,11 @@ impl Registry {
         self.table.len()
     }
 
-    fn slot(&self, hash: &InfoHashV2, addr: SocketAddr) -> Option<Slot> {
+    fn slot(&self, hash: &InfoHash, addr: SocketAddr) -> Option<Slot> {
         self.torrents.get(hash)?.index.get(&addr).copied()
     }
 
-    fn torrent_mut(&mut self, hash: &InfoHashV2) -> &mut Torrent {
+    fn torrent_mut(&mut self, hash: &InfoHash) -> &mut Torrent {
         self.torrents.get_mut(hash).expect("a peer in the table has its torrent")
     }
 
@@ -427,7 +371,7 @@ impl Registry {
         Ok(())
     }
 
-    fn make_room(&mut self, hash: &InfoHashV2) -> Result<(), Refused> {
+    fn make_room(&mut self, hash: &InfoHash) -> Result<(), Refused> {
         match self.torrents.get(hash) {
             None if self.torrents.len() >= self.params.max_torrents => {
                 let oldest = self.unproven.values().next().copied();
@@ -502,8 +446,8 @@ impl Registry {
     }
 
     fn drop_one_silent(&mut self, now: Moment) -> bool {
-        let silent = |&(_, seen): &(Slot, Moment)| seen + self.params.expire <= now;
-        match self.table.oldest().filter(silent) {
+        let mut expiries = Line::ALL.into_iter().filter_map(|line| self.expiry(line));
+        match expiries.find(|(_, expiry)| *expiry <= now) {
             Some((slot, _)) => {
                 self.remove(slot);
                 true
@@ -512,7 +456,17 @@ impl Registry {
         }
     }
 
-    fn remove_torrent(&mut self, hash: &InfoHashV2) {
+    /// Who goes first of those that stand in a line, and when.
+    fn expiry(&self, line: Line) -> Option<(Slot, Moment)> {
+        let slot = self.table.oldest(line)?;
+        let patience = match line {
+            Line::Fresh | Line::Proven => self.params.expire,
+            Line::FreshAnnounced | Line::ProvenAnnounced => self.params.announce_expire,
+        };
+        Some((slot, self.table.seen(slot) + patience))
+    }
+
+    fn remove_torrent(&mut self, hash: &InfoHash) {
         while let Some(&slot) = self.torrents.get(hash).and_then(|torrent| torrent.members.last()) {
             self.remove(slot);
         }
@@ -547,72 +501,6 @@ impl Registry {
                 self.per_address.remove(&bucket);
             }
         }
-    }
-}
-
-impl Torrent {
-    fn new(first: &Registration, born: u64) -> Self {
-        Self {
-            name: first.name.clone(),
-            size: first.size,
-            pieces: first.pieces,
-            members: Vec::new(),
-            seeders: 0,
-            index: HashMap::new(),
-            proven: 0,
-            born,
-            completed: 0,
-            publish_asked: None,
-        }
-    }
-
-    fn counted(&self) -> Swarm<'_> {
-        Swarm {
-            name: &self.name,
-            size: self.size,
-            pieces: self.pieces,
-            seeders: self.seeders as u32,
-            leechers: (self.members.len() - self.seeders) as u32,
-            completed: self.completed,
-        }
-    }
-
-    /// Exchanges two members' places.
-    fn swap(&mut self, table: &mut Table, a: usize, b: usize) {
-        self.members.swap(a, b);
-        table.get_mut(self.members[a]).place = a as u32;
-        table.get_mut(self.members[b]).place = b as u32;
-    }
-
-    /// Takes out a member that is no longer in the table.
-    fn take(&mut self, table: &mut Table, member: &Member) {
-        self.index.remove(&member.addr);
-        let mut gap = member.place as usize;
-        if gap < self.seeders {
-            self.seeders -= 1;
-            self.fill(table, gap, self.seeders);
-            gap = self.seeders;
-        }
-        self.fill(table, gap, self.members.len() - 1);
-        self.members.pop();
-    }
-
-    /// Moves the member at `from` into the gap.
-    fn fill(&mut self, table: &mut Table, gap: usize, from: usize) {
-        if gap != from {
-            self.members[gap] = self.members[from];
-            table.get_mut(self.members[gap]).place = gap as u32;
-        }
-    }
-}
-
-fn entry(table: &Table, torrent: &Torrent, slot: Slot) -> PeerEntry {
-    let member = table.get(slot);
-    PeerEntry {
-        addr: member.addr,
-        seed: (member.place as usize) < torrent.seeders,
-        native: member.native,
-        bittorrent: member.bittorrent,
     }
 }
 

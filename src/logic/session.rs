@@ -35,6 +35,9 @@ const CROSSED: u32 = 2 * MOST_ASKED_EVER as u32;
 /// Extension handshakes that a peer may make: it may change its mind, not talk of nothing else.
 const MOST_HANDSHAKES: u32 = 64;
 
+/// Bitfields in mid-stream that may bring no news.
+const IDLE_BITFIELDS: u32 = 16;
+
 /// Chunks nobody asked for that a peer may send (cancels cross with data) before it is let go.
 const UNASKED: u32 = 64;
 
@@ -125,6 +128,8 @@ pub struct Session {
     /// Requests that came while we choked it; `None` when it was never served.
     choked_requests: Option<u32>,
     handshakes: u32,
+    /// Bitfields in mid-stream that brought no news.
+    idle_bitfields: u32,
     have: Bitfield,
     /// Pieces spoken of by BITFIELD so far; `None` before its first word.
     spoken: Option<u32>,
@@ -165,6 +170,7 @@ impl Session {
             allowed_fast: None,
             choked_requests: None,
             handshakes: 0,
+            idle_bitfields: 0,
             have: Bitfield::new(pieces),
             spoken: None,
             asked: VecDeque::new(),
@@ -189,6 +195,9 @@ impl Session {
     /// BITFIELD: the pieces from `first` on. Parts come in order, before anything else.
     pub fn on_bitfield(&mut self, first: u32, bits: &[u8]) -> Result<(), Fault> {
         let pieces = self.have.pieces();
+        if self.dialect == Dialect::BitTorrent && self.spoken.is_some() {
+            return self.on_bitfield_again(bits);
+        }
         if self.spoken.unwrap_or(0) != first || (self.spoken.is_some() && first >= pieces) {
             return Err(Fault::HadSpoken);
         }
@@ -206,6 +215,19 @@ impl Session {
         }
         self.spoken = Some(first + covered);
         Ok(())
+    }
+
+    /// A bitfield in mid-stream: aria2 sends one instead of many HAVEs. What it leaves out is not
+    /// lost, and what brings no news may come only so often.
+    fn on_bitfield_again(&mut self, bits: &[u8]) -> Result<(), Fault> {
+        let before = self.have.count();
+        for piece in Bitfield::from_bytes(bits, self.have.pieces())?.iter() {
+            self.have.set(piece);
+        }
+        if self.have.count() == before {
+            self.idle_bitfields += 1;
+        }
+        if self.idle_bitfields > IDLE_BITFIELDS { Err(Fault::HadSpoken) } else { Ok(()) }
     }
 
     /// HAVE_ALL or HAVE_NONE.
@@ -499,6 +521,17 @@ mod tests {
         assert_eq!(s.have().count(), BITFIELD_PART as u32 * 8 + 4);
         assert_eq!(s.on_bitfield(0, &[0xff, 0, 0]), Err(Fault::HadSpoken));
         assert_eq!(s.on_have_all_or_none(true), Err(Fault::HadSpoken));
+    }
+
+    #[test]
+    fn a_bittorrent_peer_may_say_again_what_it_has_as_long_as_that_is_news() {
+        let mut s = Session { dialect: Dialect::BitTorrent, ..session(20) };
+        s.on_bitfield(0, &[0x80, 0, 0]).unwrap();
+        s.on_bitfield(0, &[0x40, 0, 0x10]).unwrap();
+        assert_eq!(s.have().count(), 3);
+        assert!(matches!(s.on_bitfield(0, &[0, 0]), Err(Fault::Bitfield(_))));
+        let again = (0..100).find_map(|_| s.on_bitfield(0, &[0x80, 0, 0]).err());
+        assert_eq!(again, Some(Fault::HadSpoken));
     }
 
     #[test]

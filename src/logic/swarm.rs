@@ -27,6 +27,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// Sources over HTTP.
+pub mod web;
+
 /// How long a request may stay unanswered before others are asked.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -120,6 +123,7 @@ pub struct Swarm {
     addresses: HashMap<PeerKey, SocketAddr>,
     sources: HashSet<SocketAddr>,
     down: Rate,
+    web: web::WebSeeds,
     params: Params,
     stopped: bool,
 }
@@ -138,6 +142,7 @@ impl Swarm {
             addresses: HashMap::new(),
             sources: HashSet::new(),
             down: Rate::over(Duration::from_secs(2)),
+            web: web::WebSeeds::default(),
             params,
             stopped: false,
         }
@@ -168,9 +173,9 @@ impl Swarm {
         self.down.per_second(now)
     }
 
-    /// How many different peers wrote blocks that were verified.
+    /// How many different peers and web seeds wrote blocks that were verified.
     pub fn sources(&self) -> usize {
-        self.sources.len()
+        self.sources.len() + self.web.of_use()
     }
 
     /// Whether a peer has everything.
@@ -372,6 +377,7 @@ impl Swarm {
     pub fn on_verified(&mut self, now: Moment, piece: PieceIndex, out: &mut Vec<Action>) {
         for writer in self.picker.on_verified(piece).into_iter().flatten() {
             self.sources.extend(self.addresses.get(&writer));
+            self.web.on_verified(writer);
         }
         for (&peer, session) in &self.sessions {
             if !session.have().has(piece) {
@@ -501,6 +507,9 @@ impl Swarm {
     }
 
     fn ban(&mut self, now: Moment, peer: PeerKey, piece: PieceIndex, out: &mut Vec<Action>) {
+        if self.web.on_banned(peer, piece) {
+            return;
+        }
         let Some(&address) = self.addresses.get(&peer) else { return };
         out.push(Action::Ban(address, piece));
         // It may have come back under another number since.

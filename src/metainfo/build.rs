@@ -35,6 +35,12 @@ pub struct BuildOptions {
     pub source: Option<String>,
 }
 
+/// How BitTorrent clients reach a tracker that speaks the native dialect at `host:port`: the URLs
+/// of one tier, because it is one tracker.
+pub fn announce_tier(native_tracker: &str) -> Vec<String> {
+    ["http", "udp"].iter().map(|scheme| format!("{scheme}://{native_tracker}/announce")).collect()
+}
+
 /// Makes a torrent. Fails on a draft that cannot be one: v1 without a byte of content, too many
 /// pieces, names of which nothing is left.
 pub fn build(draft: &Draft, options: &BuildOptions) -> Result<Metainfo, MetainfoError> {

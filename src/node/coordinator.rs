@@ -129,11 +129,11 @@ impl Coordinator<'_> {
 
     fn on_announced(&self, event: AnnounceEvent) {
         match event {
-            AnnounceEvent::Peers { key, tracker, peers } => {
+            AnnounceEvent::Peers { key, peers, .. } => {
                 let Some(torrent) = self.shared.torrents.lock().get(&key).cloned() else { return };
                 let now = self.shared.clock.now();
-                let peers: Vec<_> = peers.iter().map(|&p| (p, Dialect::BitTorrent)).collect();
-                torrent.peers.lock().dialer.on_listed(now, &tracker, &peers);
+                let mut known = torrent.peers.lock();
+                peers.iter().for_each(|&p| known.dialer.on_found(now, p, Dialect::BitTorrent));
             }
             AnnounceEvent::Lost { tracker, why } => {
                 log::warn!("{tracker}: {why}");

@@ -317,6 +317,8 @@ pub struct Torrent {
     pub meta: Metainfo,
     /// Which of its hashes names it here.
     pub info_hash: InfoHash,
+    /// The native trackers that it names itself.
+    pub trackers: Vec<SocketAddr>,
     /// Its pieces' places.
     pub geometry: Geometry,
     /// Its files.

@@ -65,6 +65,8 @@ pub struct TorrentReport {
     pub wants_peers: bool,
     /// Whether we have everything.
     pub seeding: bool,
+    /// Trackers that the torrent itself names; those of the node are told of it in any case.
+    pub trackers: Vec<SocketAddr>,
 }
 
 /// What a tracker brought.

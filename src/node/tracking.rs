@@ -52,6 +52,7 @@ fn reports(shared: &Shared) -> Vec<TorrentReport> {
             // Whoever gets nothing asks often, however many peers stall it.
             wants_peers: !picker.is_complete() && down_rate == 0,
             seeding: picker.is_complete(),
+            trackers: torrent.trackers.clone(),
         })
     };
     torrents.iter().filter_map(report).collect()

@@ -12,7 +12,7 @@ pub mod inspect;
 use crate::ids::{InfoHashV1, InfoHashV2};
 use crate::protocol::tracker_native::{MAX_NAME, MAX_TORRENT};
 use inspect::{Published, inspect};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -58,6 +58,8 @@ pub enum CatalogueError {
 pub struct Catalogue {
     entries: BTreeMap<InfoHashV2, Entry>,
     names: BTreeSet<(String, InfoHashV2)>,
+    /// Both 20 byte names of every entry.
+    shorts: HashMap<InfoHashV1, InfoHashV2>,
     bytes: usize,
     max_bytes: usize,
     max_entries: usize,
@@ -70,6 +72,7 @@ impl Catalogue {
         Self {
             entries: BTreeMap::new(),
             names: BTreeSet::new(),
+            shorts: HashMap::new(),
             bytes: 0,
             max_bytes,
             max_entries,
@@ -77,14 +80,14 @@ impl Catalogue {
         }
     }
 
-    /// Takes a .torrent in; one that is there already changes nothing. `has_peers` tells whose
-    /// entries must stay.
+    /// Takes a .torrent in; one that is there already changes nothing. `has_peers` tells by v2 and
+    /// v1 info-hash whose entries must stay.
     pub fn on_publish(
         &mut self,
         hash: InfoHashV2,
         name: &str,
         torrent: Vec<u8>,
-        has_peers: impl Fn(&InfoHashV2) -> bool,
+        has_peers: impl Fn(&InfoHashV2, Option<InfoHashV1>) -> bool,
     ) -> Result<(), CatalogueError> {
         if self.entries.contains_key(&hash) {
             return Ok(());
@@ -106,6 +109,11 @@ impl Catalogue {
     /// An entry.
     pub fn get(&self, hash: &InfoHashV2) -> Option<&Entry> {
         self.entries.get(hash)
+    }
+
+    /// Whose v1 info-hash this is, or whose v2 info-hash it begins.
+    pub fn by_short(&self, short: &InfoHashV1) -> Option<InfoHashV2> {
+        self.shorts.get(short).copied()
     }
 
     /// Who bears exactly this name.
@@ -141,6 +149,9 @@ impl Catalogue {
         let alias = Some(alias.to_owned()).filter(|alias| *alias != name);
         self.names.insert((name.clone(), hash));
         self.names.extend(alias.clone().map(|alias| (alias, hash)));
+        for short in v1.into_iter().chain([hash.truncated()]) {
+            self.shorts.entry(short).or_insert(hash);
+        }
         self.bytes += torrent.len();
         self.serial += 1;
         let serial = self.serial;
@@ -150,10 +161,10 @@ impl Catalogue {
     fn make_room(
         &mut self,
         bytes: usize,
-        has_peers: impl Fn(&InfoHashV2) -> bool,
+        has_peers: impl Fn(&InfoHashV2, Option<InfoHashV1>) -> bool,
     ) -> Result<(), CatalogueError> {
         while self.entries.len() >= self.max_entries || self.bytes + bytes > self.max_bytes {
-            let idle = self.entries.iter().filter(|(hash, _)| !has_peers(hash));
+            let idle = self.entries.iter().filter(|(hash, entry)| !has_peers(hash, entry.v1));
             let oldest = idle.min_by_key(|(_, entry)| entry.serial).map(|(hash, _)| *hash);
             self.remove(&oldest.ok_or(CatalogueError::Full)?);
         }
@@ -163,6 +174,11 @@ impl Catalogue {
     fn remove(&mut self, hash: &InfoHashV2) {
         let Some(entry) = self.entries.remove(hash) else { return };
         self.bytes -= entry.torrent.len();
+        for short in entry.v1.into_iter().chain([hash.truncated()]) {
+            if self.shorts.get(&short) == Some(hash) {
+                self.shorts.remove(&short);
+            }
+        }
         self.names.remove(&(entry.name, *hash));
         if let Some(alias) = entry.alias {
             self.names.remove(&(alias, *hash));
@@ -209,7 +225,7 @@ mod tests {
     fn a_torrent_is_found_by_its_own_name_and_the_one_it_was_published_under() {
         let mut c = catalogue();
         let (hash, bytes) = torrent("big.zip", 16_000);
-        assert_eq!(c.on_publish(hash, "other.zip", bytes.clone(), |_| true), Ok(()));
+        assert_eq!(c.on_publish(hash, "other.zip", bytes.clone(), |_, _| true), Ok(()));
         for name in ["big.zip", "other.zip"] {
             let (found, entry) = c.named(name).next().expect("found by either name");
             assert_eq!((found, entry.name.as_str()), (hash, "big.zip"));
@@ -222,7 +238,7 @@ mod tests {
     #[test]
     fn a_torrent_without_its_piece_layers_is_refused() {
         let (hash, bytes) = torrent("big.zip", 40_000);
-        let refused = catalogue().on_publish(hash, "big.zip", bytes, |_| true);
+        let refused = catalogue().on_publish(hash, "big.zip", bytes, |_, _| true);
         assert_eq!(refused, Err(CatalogueError::Unreadable("it has no piece layers".into())));
     }
 
@@ -231,7 +247,7 @@ mod tests {
         let mut c = catalogue();
         for size in [1, 2] {
             let (hash, bytes) = torrent("big.zip", size);
-            c.on_publish(hash, "big.zip", bytes, |_| true).unwrap();
+            c.on_publish(hash, "big.zip", bytes, |_, _| true).unwrap();
         }
         assert_eq!(c.named("big.zip").count(), 2);
     }
@@ -242,7 +258,7 @@ mod tests {
         let (hash, bytes) = torrent("a", 1);
         let other = InfoHashV2([1; 32]);
         let mut publish = |hash, name: &str, bytes: &[u8]| {
-            c.on_publish(hash, name, bytes.to_vec(), |_| true).unwrap_err()
+            c.on_publish(hash, name, bytes.to_vec(), |_, _| true).unwrap_err()
         };
         assert_eq!(publish(other, "a", &bytes), CatalogueError::OtherContent);
         assert_eq!(publish(hash, "", &bytes), CatalogueError::Name);
@@ -258,14 +274,16 @@ mod tests {
         let mut c = catalogue();
         let torrents: Vec<_> = (1..=5).map(|n| torrent("a", n)).collect();
         for (hash, bytes) in &torrents[..3] {
-            c.on_publish(*hash, "a", bytes.clone(), |_| true).unwrap();
+            c.on_publish(*hash, "a", bytes.clone(), |_, _| true).unwrap();
         }
         let (hash, bytes) = torrents[3].clone();
-        let full = c.on_publish(hash, "a", bytes.clone(), |_| true);
+        let full = c.on_publish(hash, "a", bytes.clone(), |_, _| true);
         assert_eq!(full, Err(CatalogueError::Full));
-        c.on_publish(hash, "a", bytes, |other| *other == torrents[0].0).unwrap();
+        c.on_publish(hash, "a", bytes, |other, _| *other == torrents[0].0).unwrap();
         assert!(c.get(&torrents[0].0).is_some() && c.get(&torrents[1].0).is_none());
-        assert_eq!((c.len(), c.names.len()), (3, 3));
+        assert_eq!((c.len(), c.names.len(), c.shorts.len()), (3, 3, 3));
+        assert_eq!(c.by_short(&torrents[0].0.truncated()), Some(torrents[0].0));
+        assert_eq!(c.by_short(&torrents[1].0.truncated()), None);
         assert_eq!(c.bytes(), c.after(None).map(|(_, e)| e.torrent.len()).sum::<usize>());
     }
 

@@ -4,6 +4,12 @@
 //! cookie = epoch:u16be  hash:48 bits       epoch = 64 s
 //! hash   = SHA-256(key, tag, whole epoch, address, port), cut
 //! ```
+//! A BitTorrent connection id (BEP 15) is made the same way, without the port, and its first bit
+//! is set, so that no datagram that begins with one can be taken for a native one:
+//!
+//! ```text
+//! connection id = 1:1 bit  epoch:15 bits  hash:48 bits
+//! ```
 //! This epoch and the two before are accepted, so a cookie lives 128 to 192 s. The key is drawn
 //! at every start, so cookies of an earlier run are void. Cookies are compared in constant time;
 //! a wrong one is met with silence.
@@ -20,8 +26,13 @@ const EPOCH_SECS: u64 = 64;
 /// How many epochs before the present one are accepted.
 const OLDER_EPOCHS: u64 = 2;
 
-/// Keeps these cookies apart from other uses of the key.
-const TAG: u8 = b'n';
+/// Keeps the uses of the key apart.
+const NATIVE: u8 = b'n';
+const BITTORRENT: u8 = b'b';
+
+/// The first bit of a connection id, and those of its epoch.
+const FIRST_BIT: u16 = 0x8000;
+const EPOCH_BITS: u16 = 0x7fff;
 
 /// The key that cookies are made with.
 pub struct Cookies {
@@ -41,7 +52,7 @@ impl Cookies {
 
     /// The cookie of an asker, now.
     pub fn of(&self, now: Moment, asker: SocketAddr) -> [u8; 8] {
-        self.in_epoch(epoch(now), asker)
+        self.native_in(epoch(now), asker)
     }
 
     /// Whether a cookie is this asker's, and young enough.
@@ -49,17 +60,41 @@ impl Cookies {
         let claimed = u16::from_be_bytes([cookie[0], cookie[1]]);
         let age = u64::from((epoch(now) as u16).wrapping_sub(claimed));
         let right = match epoch(now).checked_sub(age) {
-            Some(epoch) if age <= OLDER_EPOCHS => self.in_epoch(epoch, asker),
+            Some(epoch) if age <= OLDER_EPOCHS => self.native_in(epoch, asker),
             _ => return false,
         };
-        let differing = right.iter().zip(cookie).fold(0, |bits, (a, b)| bits | (a ^ b));
-        black_box(differing) == 0
+        are_equal(right, cookie)
     }
 
-    fn in_epoch(&self, epoch: u64, asker: SocketAddr) -> [u8; 8] {
+    /// The BitTorrent connection id of an asker, now. It holds for all its ports, because some
+    /// clients announce from another one than they connected from.
+    pub fn connection_id(&self, now: Moment, asker: IpAddr) -> u64 {
+        u64::from_be_bytes(self.connection_in(epoch(now), asker))
+    }
+
+    /// Whether a BitTorrent connection id is this asker's, and young enough.
+    pub fn accepts_connection(&self, now: Moment, asker: IpAddr, id: u64) -> bool {
+        let claimed = (id >> 48) as u16;
+        let age = u64::from((epoch(now) as u16).wrapping_sub(claimed) & EPOCH_BITS);
+        let right = match epoch(now).checked_sub(age) {
+            Some(epoch) if age <= OLDER_EPOCHS => self.connection_in(epoch, asker),
+            _ => return false,
+        };
+        are_equal(right, id.to_be_bytes())
+    }
+
+    fn native_in(&self, epoch: u64, asker: SocketAddr) -> [u8; 8] {
+        self.join(epoch as u16, NATIVE, epoch, asker)
+    }
+
+    fn connection_in(&self, epoch: u64, asker: IpAddr) -> [u8; 8] {
+        self.join(epoch as u16 | FIRST_BIT, BITTORRENT, epoch, SocketAddr::new(asker, 0))
+    }
+
+    fn join(&self, begin: u16, tag: u8, epoch: u64, asker: SocketAddr) -> [u8; 8] {
         let mut hash = Sha256::new();
         hash.update(self.key);
-        hash.update([TAG]);
+        hash.update([tag]);
         hash.update(epoch.to_be_bytes());
         match asker.ip() {
             IpAddr::V4(ip) => hash.update(ip.octets()),
@@ -68,10 +103,15 @@ impl Cookies {
         hash.update(asker.port().to_be_bytes());
         let hash = hash.finalize();
         let mut cookie = [0; 8];
-        cookie[..2].copy_from_slice(&(epoch as u16).to_be_bytes());
+        cookie[..2].copy_from_slice(&begin.to_be_bytes());
         cookie[2..].copy_from_slice(&hash[..6]);
         cookie
     }
+}
+
+fn are_equal(right: [u8; 8], given: [u8; 8]) -> bool {
+    let differing = right.iter().zip(given).fold(0, |bits, (a, b)| bits | (a ^ b));
+    black_box(differing) == 0
 }
 
 fn epoch(now: Moment) -> u64 {
@@ -117,6 +157,21 @@ mod tests {
             !KEY.accepts(at(65_536 * EPOCH_SECS), peer, wrapped),
             "the short epoch came round again"
         );
+    }
+
+    #[test]
+    fn a_connection_id_is_good_for_one_address_and_lives_as_long() {
+        let (here, there) = (asker("127.0.0.2:1").ip(), asker("127.0.0.3:1").ip());
+        for made in [0, 1, 63, 64, 1000, 0x7fff * EPOCH_SECS, 0x1_0000 * EPOCH_SECS] {
+            let id = KEY.connection_id(at(made), here);
+            assert_eq!(id >> 63, 1, "its first bit tells it from a magic");
+            assert!(KEY.accepts_connection(at(made + 128), here, id), "made at {made}");
+            assert!(!KEY.accepts_connection(at(made + 193), here, id), "made at {made}");
+            assert!(!KEY.accepts_connection(at(made), there, id));
+            assert!(!KEY.accepts_connection(at(made), here, id ^ 1));
+        }
+        let native = u64::from_be_bytes(KEY.of(at(1), asker("127.0.0.2:0")));
+        assert!(!KEY.accepts_connection(at(1), here, native | 1 << 63), "another use of the key");
     }
 
     #[test]

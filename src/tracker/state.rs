@@ -1,9 +1,17 @@
 //! What the tracker knows, and its answers: no sockets, no clock.
 //!
-//! [`State::on_datagram`] answers one datagram (part `datagrams`), [`State::on_frame`] one frame
-//! of a TCP connection (part `requests`). An asker without a valid cookie is answered by COOKIE
+//! [`State::on_datagram`] answers one datagram (parts `datagrams` and `announces`),
+//! [`State::on_frame`] one frame of a TCP connection (part `requests`), [`State::on_http`] one
+//! HTTP request (part `announces`).
+//!
+//! A hybrid torrent has three names: its v2 info-hash among native peers, the beginning of that
+//! and its v1 info-hash among BitTorrent's. They are one content once its .torrent has been
+//! published here and hashed, and an answer is drawn from all of them; nobody's word joins them.
+//!
+//! An asker without a valid cookie is answered by COOKIE
 //! to a HELLO that was no shorter, and otherwise by silence.
 
+mod announces;
 mod datagrams;
 mod requests;
 
@@ -13,8 +21,9 @@ use super::TrackerOptions;
 use super::catalogue::Catalogue;
 use super::cookie::Cookies;
 use crate::clock::Moment;
-use crate::ids::InfoHashV2;
-use crate::logic::registry::{Params, Registry};
+use crate::ids::{InfoHash, InfoHashV2};
+use crate::logic::registry::{Given, Params, Registry};
+use crate::protocol::announce::Figures;
 use crate::protocol::tracker_native::{
     Ack, Candidate, Error, ErrorCode, Message, Packet, PeerEntry, PeerList,
 };
@@ -23,12 +32,16 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// How long who announced itself stays at least: clients are late, and some take no notice of
+/// short intervals.
+const ANNOUNCE_EXPIRE: Duration = Duration::from_mins(15);
+
 /// Figures of one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Statistics {
     /// Seconds since the start.
     pub uptime_secs: f64,
-    /// Torrents with peers.
+    /// Names with peers: a hybrid torrent may have three.
     pub torrents: usize,
     /// Registrations.
     pub peers: usize,
@@ -46,6 +59,8 @@ pub struct Statistics {
     pub unverified: u64,
     /// Frames received by TCP.
     pub requests: u64,
+    /// BitTorrent announces, by UDP and HTTP.
+    pub announces: u64,
 }
 
 #[derive(Default)]
@@ -54,6 +69,7 @@ struct Counters {
     malformed: u64,
     unverified: u64,
     requests: u64,
+    announces: u64,
 }
 
 /// Tables, catalogue, cookies and counters.
@@ -77,6 +93,7 @@ impl State {
             max_per_address: options.max_per_ip,
             exempt_local: options.exempt_local,
             expire: options.expire,
+            announce_expire: (options.announce_interval * 3).max(ANNOUNCE_EXPIRE),
             seed: options.seed,
             ..Params::default()
         };
@@ -116,6 +133,7 @@ impl State {
             malformed: self.counters.malformed,
             unverified: self.counters.unverified,
             requests: self.counters.requests,
+            announces: self.counters.announces,
         }
     }
 
@@ -129,21 +147,46 @@ impl State {
     /// Whether to ask a peer of this torrent for its .torrent.
     fn wants_publish(&mut self, now: Moment, hash: &InfoHashV2) -> bool {
         let pause = self.options.keepalive / 2;
-        self.catalogue.get(hash).is_none() && self.registry.next_publisher(now, hash, pause)
+        self.catalogue.get(hash).is_none()
+            && self.registry.next_publisher(now, &(*hash).into(), pause)
+    }
+
+    /// All names of the content that bears this one, this one first.
+    fn names(&self, hash: InfoHash) -> Vec<InfoHash> {
+        let full = match hash {
+            InfoHash::V2(full) => Some(full),
+            InfoHash::V1(short) => {
+                self.catalogue.by_short(&short).or_else(|| self.registry.resolve(short))
+            }
+        };
+        let mut names = Vec::with_capacity(3);
+        names.push(hash);
+        if let Some(full) = full {
+            let v1 = self.catalogue.get(&full).and_then(|entry| entry.v1);
+            let others = [full.into(), full.truncated().into()].into_iter();
+            for name in others.chain(v1.map(InfoHash::V1)) {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+        names
     }
 
     fn has_content(&self, hash: &InfoHashV2) -> bool {
-        self.registry.swarm(hash).is_some() || self.catalogue.get(hash).is_some()
+        self.catalogue.get(hash).is_some()
+            || self.names((*hash).into()).iter().any(|name| self.registry.swarm(name).is_some())
     }
 
     /// Peers for an asker, and the header that goes before them. `more` says that more are
     /// known and wanted than `limit`.
     fn peers_for(&mut self, seq: u32, question: &PeersWanted) -> (PeerList, Vec<PeerEntry>) {
         let PeersWanted { hash, asker, reached, wanted, limit } = *question;
-        let peers = self.registry.next_peers(&hash, Some(asker), wanted.min(limit));
-        let (seeders, leechers) =
-            self.registry.swarm(&hash).map_or((0, 0), |swarm| (swarm.seeders, swarm.leechers));
-        let others = (seeders + leechers) as usize - usize::from(self.registry.knows(&hash, asker));
+        let names = self.names(hash.into());
+        let peers = self.registry.next_peers(&names, Some(asker), wanted.min(limit), |_| true);
+        let Figures { seeders, leechers, .. } = self.registry.figures(&names);
+        let known = names.iter().any(|name| self.registry.knows(name, asker));
+        let others = (seeders + leechers) as usize - usize::from(known);
         let more = others.min(wanted) > peers.len();
         let list = PeerList {
             seq,
@@ -152,26 +195,27 @@ impl State {
             leechers,
             more,
         };
-        let seen_by_asker = |peer: PeerEntry| as_seen_by(peer, asker.ip(), reached);
+        let seen_by_asker = |given: Given| as_seen_by(given.peer, asker.ip(), reached);
         (list, peers.into_iter().filter_map(seen_by_asker).collect())
     }
 
     fn candidate(&self, hash: InfoHashV2) -> Option<Candidate> {
         let entry = self.catalogue.get(&hash);
-        let swarm = self.registry.swarm(&hash);
+        let swarm = self.registry.swarm(&hash.into());
         let (name, size, pieces) = match (entry, swarm) {
             (Some(entry), _) => (entry.name.as_str(), entry.size, entry.pieces),
             (None, Some(swarm)) => (swarm.name, swarm.size, swarm.pieces),
             (None, None) => return None,
         };
+        let Figures { seeders, leechers, .. } = self.registry.figures(&self.names(hash.into()));
         Some(Candidate {
             name: name.to_owned(),
             info_hash: hash,
             info_hash_v1: entry.and_then(|entry| entry.v1),
             size,
             pieces,
-            seeders: swarm.map_or(0, |swarm| swarm.seeders),
-            leechers: swarm.map_or(0, |swarm| swarm.leechers),
+            seeders,
+            leechers,
             published: entry.is_some(),
         })
     }
@@ -219,3 +263,6 @@ fn bare(message: impl Into<Message>) -> Packet<'static> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod announce_tests;

@@ -1,12 +1,14 @@
 //! TCP connections of the tracker: bounded, non-blocking, each with a deadline.
 //!
-//! A connection opens with `SWT1` and is closed at the first byte that differs (an HTTP method
-//! would be told apart at the same place, in [`Connection::greet`]). Then it carries requests,
-//! one at a time: while an answer has not been taken, nothing more is read. A frame must be
-//! complete, and an answer's frame taken, within [`FRAME_TIME`]; who is slower or idle is closed,
-//! and delays nobody, because a turn gives each connection one read and [`STEPS_A_TURN`] steps.
+//! A connection opens with `SWT1` or an HTTP method and is closed at the first byte that fits
+//! neither ([`Connection::greet`]). Then it carries requests, one at a time: while an answer has
+//! not been taken, nothing more is read. A frame or an HTTP head must be complete, and an
+//! answer's frame taken, within [`FRAME_TIME`]; who is slower or idle is closed, and delays
+//! nobody, because a turn gives each connection one read and [`STEPS_A_TURN`] steps. When there
+//! are too many, HTTP connections that are only kept for a further request give way.
 
 use super::FIRST_STREAM_KEY;
+use super::http;
 use super::state::{Asker, Feed, State, Upload};
 use crate::clock::Moment;
 use crate::protocol::frame::TRACKER_MAGIC;
@@ -14,7 +16,7 @@ use crate::protocol::tracker_native::Packet;
 use crate::readiness::{Interest, Readiness, Watched};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 /// Connections at most.
@@ -50,14 +52,42 @@ pub(super) struct Streams {
 struct Connection {
     socket: Watched<TcpStream>,
     asker: Asker,
-    greeted: bool,
+    dialect: Dialect,
+    /// The other side has said everything.
     ended: bool,
+    /// We have, or will once the output is gone.
+    leaving: Leaving,
+    /// Whether it had an answer already.
+    answered: bool,
+    /// There is more to answer in the input than one turn does: nothing is read until it is done.
+    unfinished: bool,
     input: Vec<u8>,
     output: Vec<u8>,
     sent: usize,
     feed: Option<Feed>,
     upload: Upload,
     deadline: Moment,
+}
+
+/// What a connection speaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    /// Its opening bytes are not all there.
+    Unknown,
+    Native,
+    Http,
+}
+
+/// How a connection ends from our side.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    /// Not yet.
+    No,
+    /// When the output is gone.
+    AtOnce,
+    /// When the output is gone and the other side has closed: what it still sends is read and
+    /// dropped until its deadline, or the system would cut the answer off.
+    Politely,
 }
 
 /// The connection is over.
@@ -81,10 +111,10 @@ impl Streams {
     }
 
     /// Accepts who is waiting.
-    pub fn on_callers(&mut self, now: Moment, readiness: &Readiness) {
+    pub fn on_callers(&mut self, now: Moment, readiness: &Readiness, state: &mut State) {
         for _ in 0..ACCEPTS_A_TURN {
             match self.listener.accept() {
-                Ok((socket, from)) => self.take_in(now, socket, from, readiness),
+                Ok((socket, from)) => self.take_in(now, socket, from, readiness, state),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
                 // The caller went away meanwhile.
                 Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -122,11 +152,21 @@ impl Streams {
     }
 
     /// Adds a connection, or drops it: beyond a bound, or if its socket is broken already.
-    fn take_in(&mut self, now: Moment, socket: TcpStream, from: SocketAddr, on: &Readiness) {
+    fn take_in(
+        &mut self,
+        now: Moment,
+        socket: TcpStream,
+        from: SocketAddr,
+        on: &Readiness,
+        state: &mut State,
+    ) {
         let remote = from.ip().to_canonical();
         let same = self.per_address.get(&remote).copied().unwrap_or(0);
         let crowded = same >= MAX_PER_ADDRESS && !remote.is_loopback();
-        if crowded || self.open() >= MAX_CONNECTIONS {
+        if crowded && !self.close_kept(Some(remote), state) {
+            return;
+        }
+        if self.open() >= MAX_CONNECTIONS && !self.close_kept(None, state) {
             return;
         }
         let slot = self.free.last().copied().unwrap_or(self.slots.len());
@@ -137,6 +177,18 @@ impl Streams {
         } else {
             self.slots.push(Some(connection));
         }
+    }
+
+    /// Closes the connection that has been kept the longest for a further request, of one
+    /// address or of all; false if there is none.
+    fn close_kept(&mut self, remote: Option<IpAddr>, state: &mut State) -> bool {
+        let kept = self.slots.iter().enumerate().filter_map(|(slot, connection)| {
+            let connection = connection.as_ref().filter(|connection| connection.is_kept())?;
+            let asked = remote.is_none_or(|remote| connection.asker.remote == remote);
+            asked.then_some((connection.deadline, slot))
+        });
+        let oldest = kept.min().map(|(_, slot)| slot);
+        oldest.inspect(|&slot| self.close(slot, state)).is_some()
     }
 
     fn close(&mut self, slot: usize, state: &mut State) {
@@ -167,8 +219,11 @@ impl Connection {
         Ok(Self {
             socket: readiness.watch(socket, slot + FIRST_STREAM_KEY, Interest::Read)?,
             asker: Asker { remote, local },
-            greeted: false,
+            dialect: Dialect::Unknown,
             ended: false,
+            leaving: Leaving::No,
+            answered: false,
+            unfinished: false,
             input: Vec::new(),
             output: Vec::new(),
             sent: 0,
@@ -181,8 +236,11 @@ impl Connection {
     /// Writes what waits, reads once, and handles a few requests.
     fn turn(&mut self, now: Moment, state: &mut State, scratch: &mut [u8]) -> Result<(), Closed> {
         self.flush()?;
+        if self.leaving == Leaving::Politely && self.is_idle() {
+            return self.drain(scratch);
+        }
         let mut steps = STEPS_A_TURN;
-        if self.is_idle() {
+        if self.is_idle() && !self.unfinished {
             self.read(scratch)?;
             self.greet()?;
         }
@@ -190,9 +248,15 @@ impl Connection {
             self.flush()?;
             steps -= 1;
         }
-        if self.ended && self.is_idle() && steps > 0 {
-            return Err(Closed);
+        if self.is_idle() {
+            match self.leaving {
+                Leaving::No if self.ended && steps > 0 => return Err(Closed),
+                Leaving::No => {}
+                Leaving::AtOnce => return Err(Closed),
+                Leaving::Politely => return self.drain(scratch),
+            }
         }
+        self.unfinished = steps == 0;
         // Work that is left over is taken up when the socket takes bytes, which may be at once.
         let interest = if self.is_idle() && steps > 0 { Interest::Read } else { Interest::Write };
         self.socket.set_interest(interest).map_err(|_| Closed)
@@ -201,6 +265,26 @@ impl Connection {
     /// Nothing waits to be sent.
     fn is_idle(&self) -> bool {
         self.output.is_empty() && self.feed.is_none()
+    }
+
+    /// Answered, and nothing more has been asked: only kept for what may come.
+    fn is_kept(&self) -> bool {
+        self.dialect == Dialect::Http
+            && self.answered
+            && self.input.is_empty()
+            && self.is_idle()
+            && self.leaving == Leaving::No
+    }
+
+    /// Reads what is no longer wanted; over once the other side has closed.
+    fn drain(&mut self, scratch: &mut [u8]) -> Result<(), Closed> {
+        self.socket.shutdown(Shutdown::Write).map_err(|_| Closed)?;
+        self.read(scratch)?;
+        self.input = Vec::new();
+        if self.ended {
+            return Err(Closed);
+        }
+        self.socket.set_interest(Interest::Read).map_err(|_| Closed)
     }
 
     fn flush(&mut self) -> Result<(), Closed> {
@@ -231,15 +315,16 @@ impl Connection {
 
     /// Takes the opening bytes off; closes at the first that opens no stream we know.
     fn greet(&mut self) -> Result<(), Closed> {
-        if self.greeted {
+        if self.dialect != Dialect::Unknown {
             return Ok(());
         }
         let there = self.input.len().min(TRACKER_MAGIC.len());
         if self.input[..there] != TRACKER_MAGIC[..there] {
-            return Err(Closed);
-        }
-        if there == TRACKER_MAGIC.len() {
-            self.greeted = true;
+            if http::opens(&self.input).ok_or(Closed)? {
+                self.dialect = Dialect::Http;
+            }
+        } else if there == TRACKER_MAGIC.len() {
+            self.dialect = Dialect::Native;
             self.input.drain(..there);
         }
         Ok(())
@@ -252,20 +337,50 @@ impl Connection {
                 self.feed = None;
             }
         } else {
-            if !self.greeted {
-                return Ok(false);
-            }
-            let first = Packet::first_in(&self.input).map_err(|_| Closed)?;
-            let Some((packet, used)) = first else { return Ok(false) };
-            self.feed =
-                state.on_frame(now, self.asker, &packet, &mut self.upload, &mut self.output);
+            let used = match self.dialect {
+                _ if self.leaving != Leaving::No => None,
+                Dialect::Unknown => None,
+                Dialect::Native => self.answer_frame(now, state)?,
+                Dialect::Http => self.answer_http(now, state),
+            };
+            let Some(used) = used else { return Ok(false) };
             self.input.drain(..used);
             if self.input.is_empty() {
                 empty(&mut self.input);
             }
         }
+        self.answered = true;
         self.deadline = now + FRAME_TIME;
         Ok(true)
+    }
+
+    /// Answers the first frame, if it is all there; says how long it was.
+    fn answer_frame(&mut self, now: Moment, state: &mut State) -> Result<Option<usize>, Closed> {
+        let first = Packet::first_in(&self.input).map_err(|_| Closed)?;
+        let Some((packet, used)) = first else { return Ok(None) };
+        self.feed = state.on_frame(now, self.asker, &packet, &mut self.upload, &mut self.output);
+        Ok(Some(used))
+    }
+
+    /// Answers the first HTTP request, if its head is all there; says how long it was.
+    fn answer_http(&mut self, now: Moment, state: &mut State) -> Option<usize> {
+        match http::read(&self.input) {
+            Ok(first) => {
+                let (request, used) = first?;
+                let (status, body) = state.on_http(now, self.asker, request.target);
+                http::put(&mut self.output, status, request.keep, request.head_only, &body);
+                if !request.keep {
+                    let more_may_come = request.has_body || self.input.len() > used;
+                    self.leaving = if more_may_come { Leaving::Politely } else { Leaving::AtOnce };
+                }
+                Some(used)
+            }
+            Err(status) => {
+                http::put_refusal(&mut self.output, status);
+                self.leaving = Leaving::Politely;
+                Some(self.input.len())
+            }
+        }
     }
 }
 

@@ -40,6 +40,7 @@ impl Claimant {
             clock: Clock::start(1.0),
         };
         let report = |claim: &Claim| TorrentReport {
+            trackers: Vec::new(),
             info_hash: claim.info_hash,
             name: claim.name.clone(),
             size: claim.size,

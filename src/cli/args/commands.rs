@@ -2,7 +2,7 @@
 
 use super::super::exit::CliError;
 use super::super::units::{PieceLength, TimeSpan};
-use super::tracker_addr;
+use super::{announce_url, tracker_addr};
 use crate::config::{PeerConfig, TrackerAddr};
 use crate::metainfo::draft::Version;
 use argh::{ArgsInfo, FromArgs};
@@ -23,7 +23,7 @@ pub struct CreateArgs {
     pub output: Option<PathBuf>,
 
     /// a tracker: HOST:PORT of ours, or the URL of another; repeatable
-    #[argh(option, short = 't', arg_name = "url")]
+    #[argh(option, short = 't', arg_name = "url", from_str_fn(tracker_or_url))]
     pub tracker: Vec<String>,
 
     /// piece length (512KiB, growing above 1 GiB)
@@ -49,6 +49,14 @@ pub struct CreateArgs {
     /// no progress
     #[argh(switch, short = 'q')]
     pub quiet: bool,
+}
+
+/// A URL as it is; a tracker of ours with its port.
+fn tracker_or_url(text: &str) -> Result<String, String> {
+    if text.contains("://") {
+        return Ok(text.to_owned());
+    }
+    tracker_addr(text).map(|tracker| tracker.to_string())
 }
 
 impl CreateArgs {
@@ -118,6 +126,37 @@ impl ListArgs {
     /// How long to wait for an answer.
     pub fn timeout(&self) -> Duration {
         self.timeout.map_or(LIST_TIMEOUT, |TimeSpan(time)| time)
+    }
+}
+
+/// Ask a torrent's trackers how many seed and fetch it.
+#[derive(FromArgs, ArgsInfo, Debug, PartialEq)]
+#[argh(help_triggers("--help"), example = "peer scrape big.zip.torrent")]
+pub struct ScrapeArgs {
+    /// the .torrent
+    #[argh(positional)]
+    pub file: PathBuf,
+
+    /// the URL of a tracker to ask instead of those in the .torrent; repeatable
+    #[argh(option, short = 't', arg_name = "url", from_str_fn(announce_url))]
+    pub tracker: Vec<String>,
+
+    /// how long to wait for answers (5s)
+    #[argh(option, arg_name = "time")]
+    pub timeout: Option<TimeSpan>,
+
+    /// one JSON object per line, tracker and info-hash
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// How long `peer scrape` waits, when it is not told: nothing is silent for longer.
+const SCRAPE_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl ScrapeArgs {
+    /// How long to wait for answers.
+    pub fn timeout(&self) -> Duration {
+        self.timeout.map_or(SCRAPE_TIMEOUT, |TimeSpan(time)| time)
     }
 }
 
@@ -207,5 +246,10 @@ mod tests {
             PeerCommand::Magnet(MagnetArgs { file: file(), json: false })
         );
         assert!(matches!(command("verify x.torrent -w d"), PeerCommand::Verify(_)));
+        let PeerCommand::Scrape(args) = command("scrape x.torrent -t udp://t:1") else {
+            panic!("scrape")
+        };
+        assert_eq!((args.file.clone(), args.timeout()), (file(), SCRAPE_TIMEOUT));
+        assert_eq!(args.tracker, ["udp://t:1"]);
     }
 }

@@ -3,16 +3,18 @@
 use super::super::exit::CliError;
 use super::super::logging::{LogArgs, level};
 use super::super::nearest::nearest;
+use super::super::show::read_torrent;
 use super::super::style::ColorChoice;
 use super::super::units::{AtLeastOne, Count, Factor, PieceLength, RateLimit, Ratio, TimeSpan};
 use super::super::what::What;
-use super::{address, port, tracker_addr};
-use crate::config::{IoMode, PeerConfig, PortChoice, TrackerAddr, default_bind};
+use super::{TrackerChoice, address, port, tracker_choice};
+use crate::config::{IoMode, PeerConfig, PortChoice, default_bind};
 use crate::logic::picker::Policy;
+use crate::metainfo::magnet::Magnet;
 use argh::{ArgsInfo, FromArgs};
 use log::LevelFilter;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Share and fetch files.
 #[derive(FromArgs, ArgsInfo, Debug, PartialEq)]
@@ -26,9 +28,10 @@ pub struct NodeArgs {
     #[argh(option, arg_name = "what")]
     pub leech: Vec<What>,
 
-    /// a tracker, HOST:PORT; repeatable (127.0.0.1:6969)
-    #[argh(option, short = 't', arg_name = "host:port", from_str_fn(tracker_addr))]
-    pub tracker: Vec<TrackerAddr>,
+    /// a tracker: HOST:PORT of ours, or a udp://, http:// or https:// URL; repeatable
+    /// (127.0.0.1:6969)
+    #[argh(option, short = 't', arg_name = "tracker", from_str_fn(tracker_choice))]
+    pub tracker: Vec<TrackerChoice>,
 
     /// where downloads go (./downloads)
     #[argh(option, short = 'w', arg_name = "dir")]
@@ -133,13 +136,26 @@ impl NodeArgs {
     /// The settings of the node; names of `--peer` are looked up here.
     pub fn config(&self) -> Result<PeerConfig, CliError> {
         let default = PeerConfig::default();
-        let trackers =
-            if self.tracker.is_empty() { default.trackers } else { self.tracker.clone() };
+        let (mut trackers, mut announce_urls) = (Vec::new(), Vec::new());
+        for tracker in &self.tracker {
+            match tracker {
+                TrackerChoice::Native(address) => trackers.push(address.clone()),
+                TrackerChoice::Announce(url) => announce_urls.push(url.clone()),
+            }
+        }
+        let named = self.named_trackers();
+        let (mut near, mut far) = (trackers.clone(), announce_urls.clone());
+        if self.tracker.is_empty() && named.is_empty() {
+            trackers.clone_from(&default.trackers);
+            near.clone_from(&default.trackers);
+        }
+        far.extend(named);
         let limit = |given: Option<RateLimit>| given.and_then(|RateLimit(limit)| limit);
         let count = |given: Option<Count>, usual| given.map_or(usual, |Count(n)| n);
         Ok(PeerConfig {
-            bind: self.bind.unwrap_or_else(|| default_bind(&trackers)),
+            bind: self.bind.unwrap_or_else(|| default_bind(&near, &far)),
             trackers,
+            announce_urls,
             port: match self.port {
                 None => default.port,
                 Some(0) => PortChoice::Any,
@@ -163,6 +179,29 @@ impl NodeArgs {
         })
     }
 
+    /// URLs of the trackers that the .torrents and magnets name themselves; native ones as
+    /// `udp://`, for where they are is all that is asked of them here. What cannot be read names
+    /// none, and is reported when its turn comes.
+    fn named_trackers(&self) -> Vec<String> {
+        let torrents = self.leech.iter().filter_map(|what| match what {
+            What::Torrent(path) => Some(path),
+            _ => None,
+        });
+        let seeds = self.seed.iter().filter(|path| is_torrent(path));
+        let of_torrents = seeds.chain(torrents).filter_map(|path| read_torrent(path).ok());
+        let of_torrents = of_torrents.map(|meta| (meta.trackers.concat(), meta.native_trackers));
+        let magnets = self.leech.iter().filter_map(|what| match what {
+            What::Magnet(link) => link.parse::<Magnet>().ok(),
+            _ => None,
+        });
+        let of_magnets = magnets.map(|magnet| (magnet.trackers, magnet.native_trackers));
+        let named = of_torrents.chain(of_magnets).flat_map(|(mut urls, native)| {
+            urls.extend(native.iter().map(|address| format!("udp://{address}")));
+            urls
+        });
+        named.collect()
+    }
+
     /// What is to be logged, and where to.
     pub fn log(&self) -> LogArgs {
         LogArgs {
@@ -172,6 +211,11 @@ impl NodeArgs {
             file: self.logfile.clone(),
         }
     }
+}
+
+/// Whether `--seed` names a .torrent and not data.
+pub fn is_torrent(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("torrent")) && path.is_file()
 }
 
 fn dialled(peer: &str) -> Result<SocketAddr, CliError> {
@@ -209,6 +253,7 @@ fn named<T: Copy>(text: &str, all: &[(&str, T)]) -> Result<T, String> {
 mod tests {
     use super::super::{Parsed, PeerCommand, peer};
     use super::*;
+    use crate::config::TrackerAddr;
     use std::time::Duration;
 
     fn node(line: &str) -> NodeArgs {
@@ -231,7 +276,7 @@ mod tests {
     #[test]
     fn every_flag_reaches_its_setting() {
         let given = config(
-            "--leech x -t 10.0.0.1 -t [::1]:7 -w out -p0 --bind 0.0.0.0 -d 500 -u2M \
+            "--leech x -t 10.0.0.1 -t [::1]:7 -t udp://t:1/announce -w out -p0 --bind 0.0.0.0 -d 500 -u2M \
              --max-peers=9 --max-per-ip 0 --upload-slots 0 --timeout 500ms --seed-time 0 \
              --seed-ratio 1.5 --piece-length 1MiB --peer 127.0.0.2:6881 --picker sequential \
              --time-scale 60 --io pread",
@@ -241,6 +286,7 @@ mod tests {
                 TrackerAddr { host: "10.0.0.1".into(), port: 6969 },
                 TrackerAddr { host: "::1".into(), port: 7 },
             ],
+            announce_urls: vec!["udp://t:1/announce".into()],
             bind: IpAddr::from([0, 0, 0, 0]),
             port: PortChoice::Any,
             download_dir: "out".into(),
@@ -266,7 +312,16 @@ mod tests {
     fn a_tracker_elsewhere_opens_the_node_to_the_network() {
         assert_eq!(config("--seed a -t 10.0.0.1").bind, IpAddr::from([0, 0, 0, 0]));
         assert_eq!(config("--seed a -t localhost").bind, IpAddr::from([127, 0, 0, 1]));
+        assert_eq!(config("--seed a -t udp://t:1").bind, IpAddr::from([0, 0, 0, 0]));
         assert_eq!(config("--seed a -p 7000").port, PortChoice::Exact(7000));
+    }
+
+    #[test]
+    fn who_names_a_bittorrent_tracker_does_not_get_the_native_one_as_well() {
+        let given = config("--seed a -t http://127.0.0.1:8000/announce");
+        assert_eq!(given.announce_urls, ["http://127.0.0.1:8000/announce"]);
+        assert_eq!(given.trackers, []);
+        assert_eq!(given.bind, IpAddr::from([127, 0, 0, 1]));
     }
 
     #[test]

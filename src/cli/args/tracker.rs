@@ -32,6 +32,10 @@ pub struct TrackerArgs {
     #[argh(option, arg_name = "time")]
     pub interval: Option<TimeSpan>,
 
+    /// how often a BitTorrent client is to announce itself (2m)
+    #[argh(option, arg_name = "time")]
+    pub announce_interval: Option<TimeSpan>,
+
     /// most torrents known at once (1000000)
     #[argh(option, arg_name = "n")]
     pub max_torrents: Option<AtLeastOne>,
@@ -77,6 +81,7 @@ impl TrackerArgs {
             ("--keepalive", config.keepalive),
             ("--expire", config.expire),
             ("--interval", config.interval),
+            ("--announce-interval", config.announce_interval),
         ];
         if let Some((flag, _)) = times.iter().find(|(_, time)| *time < Duration::from_millis(10)) {
             return Err(CliError::usage(format!("{flag} is too short: expected at least 10ms")));
@@ -100,6 +105,7 @@ impl TrackerArgs {
             keepalive: time(self.keepalive, default.keepalive),
             expire: time(self.expire, default.expire),
             interval: time(self.interval, default.interval),
+            announce_interval: time(self.announce_interval, default.announce_interval),
             max_torrents: some(self.max_torrents, default.max_torrents),
             max_peers: some(self.max_peers, default.max_peers),
             max_per_ip: self.max_per_ip.map_or(default.max_per_ip, |Count(n)| n),
@@ -142,14 +148,15 @@ mod tests {
     #[test]
     fn every_flag_reaches_its_setting() {
         let given = config(
-            "--listen=0.0.0.0:0 --keepalive 100ms --expire 300ms --interval 1m --max-torrents 1 \
-             --max-peers 2 --max-per-ip 0",
+            "--listen=0.0.0.0:0 --keepalive 100ms --expire 300ms --interval 1m --announce-interval 5s \
+             --max-torrents 1 --max-peers 2 --max-per-ip 0",
         );
         let expected = TrackerConfig {
             listen: SocketAddr::from(([0, 0, 0, 0], 0)),
             keepalive: Duration::from_millis(100),
             expire: Duration::from_millis(300),
             interval: Duration::from_mins(1),
+            announce_interval: Duration::from_secs(5),
             max_torrents: 1,
             max_peers: 2,
             max_per_ip: 0,

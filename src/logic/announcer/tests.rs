@@ -17,7 +17,7 @@ impl Talk {
     fn with(tiers: &[&[&str]], complete: bool) -> Self {
         let tiers = tiers.iter().map(|tier| tier.iter().map(|url| (*url).into()).collect());
         let params = Params { tiers: tiers.collect(), complete, time_scale: 1.0, seed: 1 };
-        Self { announcer: Announcer::new(params), now: at(0), asked: Vec::new() }
+        Self { announcer: Announcer::new(&params), now: at(0), asked: Vec::new() }
     }
 
     fn new(tiers: &[&[&str]]) -> Self {
@@ -130,7 +130,7 @@ fn the_order_inside_a_tier_is_drawn() {
     let firsts = (0..20).map(|seed| {
         let tiers = vec![vec![A.to_string(), B.to_string()]];
         let params = Params { tiers, complete: false, time_scale: 1.0, seed };
-        Announcer::new(params).next_announce(at(0)).unwrap().url.host
+        Announcer::new(&params).next_announce(at(0)).unwrap().url.host
     });
     let a = firsts.filter(|host| host == "a").count();
     assert!((3..=17).contains(&a), "{a} of 20");
@@ -262,7 +262,7 @@ fn a_tracker_id_is_sent_back_until_another_comes() {
 #[test]
 fn a_time_scale_divides_intervals_and_not_the_rest_after_a_failure() {
     let params = Params { tiers: vec![vec![A.into()]], complete: false, time_scale: 60.0, seed: 1 };
-    let mut talk = Talk { announcer: Announcer::new(params), now: at(0), asked: Vec::new() };
+    let mut talk = Talk { announcer: Announcer::new(&params), now: at(0), asked: Vec::new() };
     talk.check(&["> a Started"]).interval(1800).check_wait(30).check(&["> a None"]).fail();
     assert!(talk.wait() > Duration::from_secs(3));
 }

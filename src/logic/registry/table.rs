@@ -1,13 +1,14 @@
-//! Every registered peer in one table, standing in one of two lines.
+//! Every registered peer in one table, standing in one of four lines.
 //!
-//! *Fresh* peers have registered and not been heard of since; *proven* ones have. Each line is
-//! ordered by when a peer was last heard of, so its head is the first to expire, and the head of
-//! the fresh line is the first to give way when the table is full. A peer moves in constant
+//! *Fresh* peers have registered and not been heard of since; *proven* ones have. Those who
+//! announce themselves are heard of less often and stand in lines of their own. Each line is
+//! ordered by when a peer was last heard of, so its head is the first to expire, and a head of
+//! the fresh lines is the first to give way when the table is full. A peer moves in constant
 //! time and leaves nothing behind when it goes: the lines are linked through the table.
 
 use super::Have;
 use crate::clock::Moment;
-use crate::ids::{InfoHashV2, PeerId};
+use crate::ids::{InfoHash, PeerId};
 use std::net::SocketAddr;
 
 /// A place in the table.
@@ -18,7 +19,7 @@ const NONE: Slot = Slot::MAX;
 /// One peer of one torrent.
 #[derive(Debug)]
 pub(super) struct Member {
-    pub torrent: InfoHashV2,
+    pub torrent: InfoHash,
     pub addr: SocketAddr,
     pub peer_id: PeerId,
     pub native: bool,
@@ -42,8 +43,36 @@ struct Entry {
     after: Slot,
 }
 
+/// Where peers stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Line {
+    /// Registered.
+    Fresh,
+    /// Heard of since.
+    Proven,
+    /// Announced once.
+    FreshAnnounced,
+    /// Announced again.
+    ProvenAnnounced,
+}
+
+impl Line {
+    pub const ALL: [Self; 4] =
+        [Self::Fresh, Self::Proven, Self::FreshAnnounced, Self::ProvenAnnounced];
+
+    /// A name of 20 bytes is an announce's.
+    fn of(entry: &Entry) -> Self {
+        match (entry.member.torrent, entry.proven) {
+            (InfoHash::V2(_), false) => Self::Fresh,
+            (InfoHash::V2(_), true) => Self::Proven,
+            (InfoHash::V1(_), false) => Self::FreshAnnounced,
+            (InfoHash::V1(_), true) => Self::ProvenAnnounced,
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
-struct Line {
+struct Ends {
     head: Slot,
     tail: Slot,
 }
@@ -52,14 +81,14 @@ struct Line {
 pub(super) struct Table {
     entries: Vec<Option<Entry>>,
     free: Vec<Slot>,
-    /// Fresh, proven.
-    lines: [Line; 2],
+    /// By [`Line`].
+    lines: [Ends; 4],
 }
 
 impl Table {
     pub fn new() -> Self {
-        let empty = Line { head: NONE, tail: NONE };
-        Self { entries: Vec::new(), free: Vec::new(), lines: [empty; 2] }
+        let empty = Ends { head: NONE, tail: NONE };
+        Self { entries: Vec::new(), free: Vec::new(), lines: [empty; 4] }
     }
 
     pub fn len(&self) -> usize {
@@ -113,13 +142,13 @@ impl Table {
 
     /// The fresh peer heard of the longest ago.
     pub fn oldest_fresh(&self) -> Option<Slot> {
-        Some(self.lines[0].head).filter(|&slot| slot != NONE)
+        let heads = [Line::Fresh, Line::FreshAnnounced].map(|line| self.oldest(line));
+        heads.into_iter().flatten().min_by_key(|&slot| self.seen(slot))
     }
 
-    /// The peer heard of the longest ago, and when.
-    pub fn oldest(&self) -> Option<(Slot, Moment)> {
-        let heads = self.lines.iter().map(|line| line.head).filter(|&slot| slot != NONE);
-        heads.map(|slot| (slot, self.entry(slot).seen)).min_by_key(|&(_, seen)| seen)
+    /// The peer of a line heard of the longest ago.
+    pub fn oldest(&self, line: Line) -> Option<Slot> {
+        Some(self.lines[line as usize].head).filter(|&slot| slot != NONE)
     }
 
     fn entry(&self, slot: Slot) -> &Entry {
@@ -131,7 +160,7 @@ impl Table {
     }
 
     fn link(&mut self, slot: Slot) {
-        let line = usize::from(self.entry(slot).proven);
+        let line = Line::of(self.entry(slot)) as usize;
         let tail = std::mem::replace(&mut self.lines[line].tail, slot);
         let entry = self.entry_mut(slot);
         (entry.before, entry.after) = (tail, NONE);
@@ -142,8 +171,8 @@ impl Table {
     }
 
     fn unlink(&mut self, slot: Slot) {
-        let &Entry { proven, before, after, .. } = self.entry(slot);
-        let line = usize::from(proven);
+        let entry = self.entry(slot);
+        let (line, before, after) = (Line::of(entry) as usize, entry.before, entry.after);
         match before {
             NONE => self.lines[line].head = after,
             before => self.entry_mut(before).after = after,

@@ -1,6 +1,7 @@
 //! The rules of the tables, each a sentence.
 
 use super::*;
+use crate::bitfield::Bitfield;
 use crate::ids::PieceIndex;
 use proptest::prelude::*;
 use std::collections::HashSet;
@@ -9,8 +10,13 @@ fn at(secs: u64) -> Moment {
     Moment::after(Duration::from_secs(secs))
 }
 
-fn hash(n: u8) -> InfoHashV2 {
-    InfoHashV2([n; 32])
+fn hash(n: u8) -> InfoHash {
+    InfoHashV2([n; 32]).into()
+}
+
+/// The name of 20 bytes under which BitTorrent's peers announce themselves.
+fn short(n: u8) -> InfoHash {
+    hash(n).short().into()
 }
 
 fn addr(n: u32) -> SocketAddr {
@@ -36,13 +42,18 @@ fn peer(torrent: u8, n: u32, left: u64) -> Registration {
 
 fn beat(torrent: u8, left: u64, news: &[u32]) -> Beat {
     let news = news.iter().copied().map(PieceIndex).collect();
-    Beat { info_hash: hash(torrent).truncated(), left, down: 1, up: 2, news }
+    Beat { info_hash: hash(torrent).short(), left, down: 1, up: 2, news }
 }
 
 fn registry(change: impl FnOnce(&mut Params)) -> Registry {
     let mut params = Params::default();
     change(&mut params);
     Registry::new(params)
+}
+
+fn peers(r: &mut Registry, names: &[InfoHash], asker: u32, wanted: usize) -> Vec<PeerEntry> {
+    let given = r.next_peers(names, Some(addr(asker)), wanted, |_| true);
+    given.into_iter().map(|given| given.peer).collect()
 }
 
 fn counts(registry: &Registry, torrent: u8) -> Option<(u32, u32)> {
@@ -108,15 +119,15 @@ fn an_answer_holds_a_seeder_and_never_the_asker() {
         r.on_register(at(0), peer(1, n, 5)).unwrap();
     }
     for asker in 0..200 {
-        let peers = r.next_peers(&hash(1), Some(addr(asker)), 10);
-        let distinct: HashSet<SocketAddr> = peers.iter().map(|p| p.addr).collect();
-        assert_eq!((peers.len(), distinct.len()), (10, 10));
+        let given = peers(&mut r, &[hash(1)], asker, 10);
+        let distinct: HashSet<SocketAddr> = given.iter().map(|p| p.addr).collect();
+        assert_eq!((given.len(), distinct.len()), (10, 10));
         assert!(!distinct.contains(&addr(asker)));
-        assert_eq!(peers.iter().filter(|p| p.seed).count(), usize::from(asker != 0));
+        assert_eq!(given.iter().filter(|p| p.seed).count(), usize::from(asker != 0));
     }
-    assert_eq!(r.next_peers(&hash(1), Some(addr(7)), 1000).len(), 199);
-    assert_eq!(r.next_peers(&hash(2), None, 10), []);
-    assert_eq!(r.next_peers(&hash(1), None, 0), []);
+    assert_eq!(peers(&mut r, &[hash(1)], 7, 1000).len(), 199);
+    assert_eq!(peers(&mut r, &[hash(2)], 999, 10), []);
+    assert_eq!(peers(&mut r, &[hash(1)], 999, 0), []);
 }
 
 #[test]
@@ -127,7 +138,7 @@ fn every_peer_is_given_out_about_as_often() {
     }
     let mut given = HashMap::new();
     for _ in 0..4000 {
-        for peer in r.next_peers(&hash(1), None, 10) {
+        for peer in peers(&mut r, &[hash(1)], 999, 10) {
             *given.entry(peer.addr).or_insert(0) += 1;
         }
     }
@@ -142,7 +153,7 @@ fn the_same_seed_gives_the_same_answers() {
         for n in 0..100 {
             r.on_register(at(0), peer(1, n, u64::from(n % 3))).unwrap();
         }
-        (0..10).map(|_| r.next_peers(&hash(1), None, 5)).collect::<Vec<_>>()
+        (0..10).map(|_| peers(&mut r, &[hash(1)], 999, 5)).collect::<Vec<_>>()
     };
     assert_eq!(answers(), answers());
 }
@@ -243,11 +254,102 @@ fn one_publisher_is_asked_at_a_time() {
     assert!(r.next_publisher(at(2), &hash(1), pause));
 }
 
+fn announced(torrent: u8, n: u32, left: u64) -> Registration {
+    let (info_hash, native, bittorrent) = (short(torrent), false, true);
+    Registration { info_hash, native, bittorrent, ..peer(torrent, n, left) }
+}
+
+#[test]
+fn who_announces_itself_may_be_silent_longer() {
+    let mut r = registry(|_| {});
+    r.on_announce(at(0), announced(1, 1, 5), false).unwrap();
+    r.on_register(at(1), peer(1, 2, 5)).unwrap();
+    assert_eq!(r.deadline(), Some(at(16)));
+    assert_eq!((r.on_tick(at(16), 10), r.peers(), r.deadline()), (1, 1, Some(at(900))));
+    r.on_announce(at(600), announced(1, 1, 5), false).unwrap();
+    assert_eq!((r.on_tick(at(1499), 10), r.on_tick(at(1500), 10), r.peers()), (0, 1, 0));
+}
+
+#[test]
+fn a_second_announce_is_being_heard_of_again() {
+    let mut r = registry(|p| p.max_peers = 2);
+    r.on_announce(at(0), announced(1, 1, 5), false).unwrap();
+    r.on_announce(at(1), announced(1, 1, 5), false).unwrap();
+    for n in 2..9 {
+        r.on_announce(at(2), announced(2, n, 5), false).unwrap();
+    }
+    assert!(r.knows(&short(1), addr(1)) && r.knows(&short(2), addr(8)));
+}
+
+#[test]
+fn an_answer_is_drawn_from_all_names_each_peer_once_with_all_its_dialects() {
+    let mut r = registry(|_| {});
+    for n in 0..20 {
+        r.on_register(at(0), peer(1, n, u64::from(n > 0))).unwrap();
+    }
+    for n in 10..30 {
+        r.on_announce(at(0), announced(1, n, 5), false).unwrap();
+    }
+    let names = [hash(1), short(1)];
+    let Figures { seeders, leechers, .. } = r.figures(&names);
+    assert_eq!((seeders, leechers), (1, 29), "ten stand under both names");
+    for asker in 0..30 {
+        let given = peers(&mut r, &names, asker, 100);
+        let distinct: HashSet<SocketAddr> = given.iter().map(|p| p.addr).collect();
+        assert_eq!((given.len(), distinct.len()), (29, 29));
+        assert!(!distinct.contains(&addr(asker)));
+        for n in (10..20).filter(|&n| n != asker) {
+            let both = given.iter().find(|p| p.addr == addr(n)).unwrap();
+            assert!(both.native && both.bittorrent);
+        }
+        let few = peers(&mut r, &names, asker, 3);
+        assert!(few.len() == 3 && (asker == 0 || few[0].seed));
+    }
+    assert_eq!(peers(&mut r, &[hash(1), hash(1)], 99, 100).len(), 20, "a name said twice");
+    let suits = |peer: &PeerEntry| peer.addr == addr(25);
+    assert_eq!(r.next_peers(&names, None, 5, suits).len(), 1);
+}
+
+#[test]
+fn every_peer_of_two_names_is_given_out_about_as_often() {
+    let mut r = registry(|_| {});
+    for n in 0..40 {
+        match n % 4 {
+            0 => r.on_register(at(0), peer(1, n, 5)).unwrap(),
+            _ => r.on_announce(at(0), announced(1, n, u64::from(n % 2)), false).unwrap(),
+        }
+    }
+    let mut given = HashMap::new();
+    for _ in 0..4000 {
+        for peer in peers(&mut r, &[hash(1), short(1)], 99, 10) {
+            *given.entry(peer.addr).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(given.len(), 40);
+    // A quarter seeds, and the first of every answer is one of them.
+    assert!(given.values().all(|&n| (800..1500).contains(&n)), "{given:?}");
+}
+
+#[test]
+fn where_hardly_anybody_suits_a_draw_ends_early() {
+    let mut r = registry(|_| {});
+    for n in 0..2000 {
+        r.on_register(at(0), peer(1, n, 5)).unwrap();
+    }
+    let looked = std::cell::Cell::new(0);
+    let suits = |_: &PeerEntry| {
+        looked.set(looked.get() + 1);
+        false
+    };
+    assert!(r.next_peers(&[hash(1)], None, 50, suits).is_empty());
+    assert_eq!(looked.get(), 4 * 50 + 64);
+}
+
 proptest! {
     /// Whatever happens, counts agree with the tables and caps hold.
     #[test]
     fn any_history_keeps_the_tables_consistent(
-        events in proptest::collection::vec((0..7_u8, 0..4_u8, 0..12_u32, 0..3_u64), 1..300),
+        events in proptest::collection::vec((0..8_u8, 0..4_u8, 0..12_u32, 0..3_u64), 1..300),
     ) {
         let mut r = registry(|p| {
             (p.max_torrents, p.max_peers, p.max_peers_per_torrent) = (3, 9, 5);
@@ -263,29 +365,33 @@ proptest! {
                 }
                 3 => _ = r.on_beat(at(now), addr(n), &beat(torrent, left, &[n])),
                 4 => _ = r.on_completed(at(now), &hash(torrent), addr(n)),
+                7 => _ = r.on_announce(at(now), announced(torrent, n, left), left == 0),
                 5 => _ = r.on_stopped(&hash(torrent), addr(n), PeerId([n as u8; 20])),
                 _ => {
                     now += 4;
                     r.on_tick(at(now), 2);
                 }
             }
-            let swarms: Vec<_> = r.swarms_after(None).map(|(h, s)| (h, s.seeders, s.leechers)).collect();
+            let swarms: Vec<_> = r.swarms_after(None).map(|(h, s)| (h.into(), s.seeders, s.leechers)).collect();
             let mut peers = 0;
             let mut bytes = 0;
-            for (h, seeders, leechers) in swarms {
+            let short: Vec<_> = (0..4).map(short).filter(|h| r.swarm(h).is_some()).collect();
+            let short = short.iter().map(|h| (*h, r.swarm(h).unwrap()));
+            let short: Vec<_> = short.map(|(h, s)| (h, s.seeders, s.leechers)).collect();
+            for (h, seeders, leechers) in swarms.into_iter().chain(short) {
                 let members = (seeders + leechers) as usize;
                 prop_assert!((1..=5).contains(&members));
                 prop_assert_eq!(r.holders(&h).count(), members);
                 prop_assert!(r.holders(&h).filter(|m| m.left == 0).count() >= seeders as usize);
                 bytes += r.holders(&h).map(|m| m.have.bytes()).sum::<usize>();
-                let given = r.next_peers(&h, Some(addr(n)), 99);
-                prop_assert!(given.len() + 1 >= members && given.iter().all(|p| p.addr != addr(n)));
+                let given = r.next_peers(&[h], Some(addr(n)), 99, |_| true);
+                prop_assert!(given.len() + 1 >= members && given.iter().all(|g| g.peer.addr != addr(n)));
                 peers += members;
             }
             prop_assert_eq!((peers, bytes), (r.peers(), r.bitmap_bytes));
             prop_assert!(peers <= 9 && r.torrents() <= 3 && bytes <= 7);
         }
-        r.on_tick(at(now + 100), 1000);
+        r.on_tick(at(now + 1000), 1000);
         prop_assert_eq!((r.peers(), r.torrents(), r.per_address.len()), (0, 0, 0));
         prop_assert_eq!((r.unproven.len(), r.bitmap_bytes), (0, 0));
     }

@@ -347,6 +347,7 @@ pub fn ask_once(
 ) -> FoundPeers {
     let mut end = Instant::now() + time;
     let mut found = FoundPeers::default();
+    let mut unanswered = Vec::new();
     let (sender, answers) = bounded(AT_ONCE_IN_A_HURRY); // one for each thread
     let asker = Arc::new(Asker::new(me.bind));
     let urls = tiers.iter().flatten().filter_map(|url| Url::parse(url).ok());
@@ -366,12 +367,16 @@ pub fn ask_once(
             let answer = asker.announce(&url, announce, None, end);
             let _ = sender.send((url.origin(), answer)); // perhaps nobody waits any more
         });
-        if let Err(error) = spawned {
-            found.failures.push((tracker, super::reason(&error)));
+        match spawned {
+            Ok(_) => unanswered.push(tracker),
+            Err(error) => found.failures.push((tracker, super::reason(&error))),
         }
     }
     drop(sender);
     while let Ok((tracker, answer)) = answers.recv_deadline(end) {
+        if let Some(at) = unanswered.iter().position(|other| *other == tracker) {
+            unanswered.swap_remove(at);
+        }
         match answer {
             Ok(announced) => {
                 let new = announced.peers.into_iter();
@@ -383,6 +388,10 @@ pub fn ask_once(
             }
             Err(error) => found.failures.push((tracker, sentence(&error.to_string()))),
         }
+    }
+    if found.peers.is_empty() {
+        let late = |tracker| (tracker, "no answer in time".to_string());
+        found.failures.extend(unanswered.into_iter().map(late));
     }
     found
 }

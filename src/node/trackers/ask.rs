@@ -42,6 +42,10 @@ pub enum AskError {
     /// The text is no URL.
     #[error("the URL is unusable: {0}")]
     Url(#[from] BadUrl),
+    /// Announces to this machine go to trackers only: a stranger's .torrent must not be able to
+    /// make us ask other services here for something.
+    #[error("a tracker on this machine is asked only at a path whose last part is \"announce\"")]
+    NoAnnounce,
     /// BEP 48 knows no scrape for such a URL.
     #[error("it cannot be scraped: the last part of its path does not begin with \"announce\"")]
     NoScrape,
@@ -97,6 +101,10 @@ impl Asker {
             let answer = self.udp.announce(url, announce, deadline)?;
             let (interval, peers) = (Some(answer.interval.into()), answer.peers);
             return Ok(Announced { interval, peers, ..Announced::default() });
+        }
+        let is_here = url.address().is_some_and(|address| address.is_loopback());
+        if is_here && scrape_url(&url.to_string()).is_none() {
+            return Err(AskError::NoAnnounce);
         }
         let query = AnnounceQuery { tracker_id, ..AnnounceQuery::new(announce) }.query();
         let answer = self.body(&url.with_query(&query), deadline, read_announce_answer)?;
@@ -164,4 +172,21 @@ pub fn scrape(
     deadline: Instant,
 ) -> Result<Vec<Figures>, AskError> {
     Asker::new(bind).scrape(&Url::parse(url)?, hashes, deadline)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::PeerId;
+
+    #[test]
+    fn other_services_of_this_machine_are_not_announced_to() {
+        let announce = Announce::new(InfoHashV1([1; 20]), PeerId([2; 20]), 6881);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        for url in ["http://127.0.0.1:1/transmission/rpc?x=/announce", "https://localhost:1/"] {
+            let url = Url::parse(url).unwrap();
+            let answer = Asker::new(None).announce(&url, announce.clone(), None, deadline);
+            assert!(matches!(answer, Err(AskError::NoAnnounce)), "{url}: {answer:?}");
+        }
+    }
 }

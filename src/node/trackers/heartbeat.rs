@@ -116,9 +116,14 @@ impl Drop for Heartbeat {
     }
 }
 
+/// Trackers that torrents may name, all together.
+const MAX_NAMED: usize = 32;
+
 /// One tracker and the way to it.
 struct Line {
     link: Link,
+    /// It is told of every torrent, else only of those that name it.
+    is_ours: bool,
     socket: Option<Watched<UdpSocket>>,
 }
 
@@ -144,12 +149,12 @@ impl Heart {
         shared: Arc<Shared>,
     ) -> Self {
         let HeartbeatConfig { trackers, bind, port, peer_id, clock } = config;
-        let link = |tracker| Link::new(tracker, port, peer_id, clock, fastrand::u32(..));
+        let me = Identity { bind, port, peer_id };
         Self {
-            me: Identity { bind, port, peer_id },
+            lines: trackers.into_iter().map(|t| Line::new(t, true, &me, clock)).collect(),
+            me,
             clock,
             readiness,
-            lines: trackers.into_iter().map(|t| Line { link: link(t), socket: None }).collect(),
             errands: (0..MAX_ERRANDS).map(|_| None).collect(),
             source,
             events,
@@ -201,14 +206,35 @@ impl Heart {
             && (nudged || self.lines.iter().any(|line| line.link.wants_reports(now)))
         {
             let reports = (self.source)();
-            self.lines.iter_mut().for_each(|line| line.link.on_reports(now, &reports));
+            self.add_named(&reports);
+            for line in &mut self.lines {
+                if line.is_ours {
+                    line.link.on_reports(now, &reports);
+                } else {
+                    let tracker = line.link.tracker();
+                    let named = reports.iter().filter(|report| report.trackers.contains(&tracker));
+                    line.link.on_reports(now, &named.cloned().collect::<Vec<_>>());
+                }
+            }
+        }
+    }
+
+    /// Trackers that torrents name and that are not spoken to yet.
+    fn add_named(&mut self, reports: &[TorrentReport]) {
+        for &tracker in reports.iter().flat_map(|report| &report.trackers) {
+            let is_known = self.lines.iter().any(|line| line.link.tracker() == tracker);
+            let named = self.lines.iter().filter(|line| !line.is_ours).count();
+            if !is_known && named < MAX_NAMED {
+                self.lines.push(Line::new(tracker, false, &self.me, self.clock));
+            }
         }
     }
 
     fn speak(&mut self, now: Moment) {
         for (key, line) in self.lines.iter_mut().enumerate() {
             while let Some(datagram) = line.link.next_datagram(now) {
-                if let Err(e) = line.send(&datagram, &self.me, (&self.readiness, key)) {
+                let way = (&self.readiness, MAX_ERRANDS + key);
+                if let Err(e) = line.send(&datagram, &self.me, way) {
                     line.link.on_unreachable(now, &reason(&e));
                     break;
                 }
@@ -218,7 +244,8 @@ impl Heart {
 
     fn listen(&mut self, now: Moment, ready: &[usize], scratch: &mut [u8]) {
         for &key in ready {
-            if let Some(line) = self.lines.get_mut(key) {
+            let line = key.checked_sub(MAX_ERRANDS).and_then(|at| self.lines.get_mut(at));
+            if let Some(line) = line {
                 line.listen(now, scratch);
             }
         }
@@ -230,7 +257,7 @@ impl Heart {
             while let Some(slot) = self.errands.iter().position(Option::is_none) {
                 let link = &mut self.lines[at].link;
                 let Some(errand) = link.next_errand() else { break };
-                let way = (&self.readiness, self.lines.len() + slot);
+                let way = (&self.readiness, slot);
                 let tracker = self.lines[at].link.tracker();
                 let started = Running::start(now, tracker, (at, errand.clone()), &self.me, way);
                 match started {
@@ -275,6 +302,11 @@ impl Heart {
 }
 
 impl Line {
+    fn new(tracker: SocketAddr, is_ours: bool, me: &Identity, clock: Clock) -> Self {
+        let link = Link::new(tracker, me.port, me.peer_id, clock, fastrand::u32(..));
+        Self { link, is_ours, socket: None }
+    }
+
     fn send(
         &mut self,
         datagram: &[u8],

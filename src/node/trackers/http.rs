@@ -16,6 +16,7 @@ mod tls;
 
 use super::host::addresses_of;
 use super::reason;
+use crate::logic::announcer::is_nearby;
 use crate::node::socket::socket_to;
 use crate::protocol::url::{BadUrl, Scheme, Url};
 use body::{Body, Inbox};
@@ -64,6 +65,8 @@ pub struct Head {
     pub length: Option<u64>,
     /// The first and the last byte that the body is (206).
     pub range: Option<(u64, u64)>,
+    /// How long a busy server wants to be left alone, if it says so in seconds (RFC 9110, 10.2.3).
+    pub retry_after: Option<Duration>,
 }
 
 /// Takes a part of the body; an error ends the transfer.
@@ -135,6 +138,9 @@ pub fn get(ask: &Get<'_>, sink: &mut Sink<'_>) -> Result<Head, HttpError> {
         if next.scheme == Scheme::Udp {
             return Err(HttpError::Scheme("a udp URL"));
         }
+        if leads_inside(&url, &next) {
+            return Err(HttpError::Redirects("it redirects into our own network"));
+        }
         seen.push(url);
         if seen.contains(&next) {
             return Err(HttpError::Redirects("it redirects in a circle"));
@@ -144,6 +150,12 @@ pub fn get(ask: &Get<'_>, sink: &mut Sink<'_>) -> Result<Head, HttpError> {
         }
         url = next;
     }
+}
+
+/// Whether a server elsewhere sends us to an address of our own machine or network, where our
+/// question might do harm. A name is not looked up for this.
+fn leads_inside(from: &Url, to: &Url) -> bool {
+    is_nearby(to) && !is_nearby(from)
 }
 
 /// Fetches a body of at most `ask.limit` bytes into memory.
@@ -279,9 +291,11 @@ fn understand(name: &str, value: &str, head: &mut Head, how: &mut How) -> Result
             head.length = Some(length);
         }
         "transfer-encoding" if value.eq_ignore_ascii_case("chunked") => how.chunked = true,
-        "transfer-encoding" if !value.eq_ignore_ascii_case("identity") => how.compressed = true,
-        "content-encoding" if !value.eq_ignore_ascii_case("identity") => how.compressed = true,
+        "transfer-encoding" | "content-encoding" if !value.eq_ignore_ascii_case("identity") => {
+            how.compressed = true;
+        }
         "content-range" => head.range = content_range(value),
+        "retry-after" => head.retry_after = retry_after(value),
         "location" => how.location = Some(value.to_owned()),
         _ => {}
     }
@@ -294,6 +308,11 @@ fn content_range(value: &str) -> Option<(u64, u64)> {
     let (first, last) = range.split_once('-')?;
     let (first, last) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
     (first <= last).then_some((first, last))
+}
+
+/// `120`; a date is passed over.
+fn retry_after(value: &str) -> Option<Duration> {
+    value.parse().ok().map(Duration::from_secs)
 }
 
 fn is_redirect(status: u16) -> bool {

@@ -1,11 +1,12 @@
-//! One datagram in, at most one out.
+//! One datagram in, at most one out: the native ones. What does not open with their magic is
+//! BitTorrent's, see `announces`.
 
 use super::{PeersWanted, State, bare, error};
 use crate::bitfield::Bitfield;
 use crate::clock::Moment;
 use crate::ids::{InfoHashV2, PeerId};
 use crate::logic::registry::{Have, Registration};
-use crate::protocol::frame::{Bin, MAX_DATAGRAM};
+use crate::protocol::frame::{Bin, MAX_DATAGRAM, TRACKER_MAGIC};
 use crate::protocol::tracker_native::{
     BecomeSeeder, ChunkCount, Cookie, ErrorCode, GetCount, Keepalive, MAX_NAME, Message, Packet,
     Register, Request, Unregister, put_peer, read_beats,
@@ -22,6 +23,9 @@ impl State {
     /// Answers a datagram into `out`, which is left empty for silence.
     pub fn on_datagram(&mut self, now: Moment, from: SocketAddr, bytes: &[u8], out: &mut Vec<u8>) {
         self.counters.datagrams += 1;
+        if !bytes.starts_with(&TRACKER_MAGIC[..]) {
+            return self.on_bittorrent_datagram(now, from, bytes, out);
+        }
         let Ok(Packet { message, body }) = Packet::from_datagram(bytes) else {
             self.counters.malformed += 1;
             return;
@@ -77,7 +81,7 @@ impl State {
         };
         let hash = InfoHashV2(m.info_hash.0);
         let registration = Registration {
-            info_hash: hash,
+            info_hash: hash.into(),
             addr,
             peer_id: PeerId(m.peer_id.0),
             name: m.name,
@@ -122,7 +126,7 @@ impl State {
     }
 
     fn on_become_seeder(&mut self, now: Moment, addr: SocketAddr, m: &BecomeSeeder) -> Message {
-        if self.registry.on_completed(now, &InfoHashV2(m.info_hash.0), addr) {
+        if self.registry.on_completed(now, &InfoHashV2(m.info_hash.0).into(), addr) {
             self.ack(m.seq, vec![], vec![])
         } else {
             error(m.seq, ErrorCode::UnknownPeer, "not registered for this torrent", 0).into()
@@ -131,7 +135,7 @@ impl State {
 
     /// Whoever is not here has stopped already: the ACK may have been lost.
     fn on_unregister(&mut self, addr: SocketAddr, m: &Unregister) -> Message {
-        self.registry.on_stopped(&InfoHashV2(m.info_hash.0), addr, PeerId(m.peer_id.0));
+        self.registry.on_stopped(&InfoHashV2(m.info_hash.0).into(), addr, PeerId(m.peer_id.0));
         self.ack(m.seq, vec![], vec![])
     }
 

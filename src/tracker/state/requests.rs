@@ -6,7 +6,7 @@
 use super::{PeersWanted, State, bare, error};
 use crate::bitfield::Bitfield;
 use crate::clock::Moment;
-use crate::ids::{InfoHashV2, PeerId};
+use crate::ids::{InfoHash, InfoHashV1, InfoHashV2, PeerId};
 use crate::logic::registry::Have;
 use crate::protocol::frame::{Bin, MAX_BODY};
 use crate::protocol::tracker_native::{
@@ -175,7 +175,10 @@ impl State {
         out: &mut Vec<u8>,
     ) {
         let registry = &self.registry;
-        let has_peers = |other: &InfoHashV2| registry.swarm(other).is_some();
+        let has_peers = |v2: &InfoHashV2, v1: Option<InfoHashV1>| {
+            let names = v1.into_iter().chain([v2.truncated()]).map(InfoHash::V1);
+            names.chain([(*v2).into()]).any(|name| registry.swarm(&name).is_some())
+        };
         let answer = match self.catalogue.on_publish(hash, name, torrent, has_peers) {
             Ok(()) => {
                 log::info!("published {name:?} as {hash}");
@@ -258,7 +261,7 @@ impl State {
             Ok(bits) => bits,
             Err(e) => return bare(error(0, ErrorCode::BadField, &e, 0)).put_frame(out),
         };
-        let answer = if self.registry.on_have(now, &hash, addr, id, Have::Some(bits)) {
+        let answer = if self.registry.on_have(now, &hash.into(), addr, id, Have::Some(bits)) {
             self.ack(0, vec![], vec![])
         } else {
             error(0, ErrorCode::UnknownPeer, "not registered for this torrent", 0).into()

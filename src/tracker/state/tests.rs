@@ -9,29 +9,34 @@ use crate::protocol::tracker_native::{
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
-fn state(change: impl FnOnce(&mut TrackerOptions)) -> State {
+pub(super) fn state(change: impl FnOnce(&mut TrackerOptions)) -> State {
     let mut options =
         TrackerOptions { listen: ([0, 0, 0, 0], 0).into(), seed: 1, ..TrackerOptions::default() };
     change(&mut options);
     State::new(options)
 }
 
-fn at(secs: u64) -> Moment {
+pub(super) fn at(secs: u64) -> Moment {
     Moment::after(Duration::from_secs(secs))
 }
 
-fn ask(state: &mut State, from: &str, packet: &Packet<'_>) -> Vec<u8> {
+pub(super) fn ask(state: &mut State, from: &str, packet: &Packet<'_>) -> Vec<u8> {
     let mut out = Vec::new();
     state.on_datagram(at(1), from.parse().unwrap(), &packet.datagram(), &mut out);
     out
 }
 
-fn answer(state: &mut State, from: &str, message: impl Into<Message>, body: &[u8]) -> Message {
+pub(super) fn answer(
+    state: &mut State,
+    from: &str,
+    message: impl Into<Message>,
+    body: &[u8],
+) -> Message {
     let out = ask(state, from, &Packet::new(message, body));
     Packet::from_datagram(&out).expect("a verified asker gets an answer").message
 }
 
-fn cookie(state: &mut State, from: &str) -> Bin<8> {
+pub(super) fn cookie(state: &mut State, from: &str) -> Bin<8> {
     let mut out = Vec::new();
     state.on_datagram(at(1), from.parse().unwrap(), &hello(3), &mut out);
     match Packet::from_datagram(&out).unwrap().message {
@@ -40,7 +45,7 @@ fn cookie(state: &mut State, from: &str) -> Bin<8> {
     }
 }
 
-fn register(cookie: Bin<8>, hash: u8, left: u64) -> Register {
+pub(super) fn register(cookie: Bin<8>, hash: u8, left: u64) -> Register {
     Register {
         seq: 1,
         cookie,
@@ -61,7 +66,7 @@ fn request(cookie: Bin<8>, hash: u8, to: Option<Ip>) -> Request {
     Request { seq: 2, cookie, info_hash: Bin([hash; 32]), port: 6881, wanted: 50, to }
 }
 
-fn peers_of(state: &mut State, from: &str, to: Option<Ip>) -> (PeerList, Vec<String>) {
+pub(super) fn peers_of(state: &mut State, from: &str, to: Option<Ip>) -> (PeerList, Vec<String>) {
     let cookie = cookie(state, from);
     let out = ask(state, from, &Packet::bare(request(cookie, 1, to)));
     let packet = Packet::from_datagram(&out).unwrap();
@@ -70,7 +75,7 @@ fn peers_of(state: &mut State, from: &str, to: Option<Ip>) -> (PeerList, Vec<Str
     (list, peers.iter().map(|peer| peer.addr.to_string()).collect())
 }
 
-fn ask_tcp(state: &mut State, message: impl Into<Message>, body: &[u8]) -> Vec<u8> {
+pub(super) fn ask_tcp(state: &mut State, message: impl Into<Message>, body: &[u8]) -> Vec<u8> {
     let ip = [127, 0, 0, 1].into();
     let (mut out, mut upload) = (Vec::new(), Upload::None);
     let packet = Packet::new(message, body);

@@ -217,7 +217,7 @@ impl Board {
                 key: report.key,
                 hash,
                 tiers: tiers.to_vec(),
-                announcer: Announcer::new(params),
+                announcer: Announcer::new(&params),
                 totals: Totals::default(),
                 is_leaving: false,
             });

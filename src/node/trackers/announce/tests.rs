@@ -22,8 +22,8 @@ fn tracker() -> (String, Receiver<AnnounceQuery>) {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let lines = BufReader::new(&stream).lines().map_while(Result::ok);
-            let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
-            let query = head[0].split(['?', ' ']).nth(2).unwrap();
+            let question: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+            let query = question[0].split(['?', ' ']).nth(2).unwrap();
             assert!(query.starts_with("k=v&"), "{query}");
             let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n");
             let _ = stream.write_all(&answer().encode(PeersAs::Compact));
@@ -150,6 +150,15 @@ fn all_trackers_of_a_magnet_are_asked_at_once() {
     let asked: Vec<_> = (0..2).map(|_| heard.recv_timeout(PATIENCE).unwrap().announce).collect();
     assert!(asked.iter().all(|a| a.event == Event::Started && a.left > 0), "{asked:?}");
     assert_ne!(asked[0].info_hash, asked[1].info_hash);
+}
+
+#[test]
+fn who_does_not_answer_in_time_is_named() {
+    let (mute, _socket) = silent();
+    let tiers = [vec![mute.clone()]];
+    let found = ask_once(&me(), &[InfoHashV1([1; 20])], &tiers, Duration::from_millis(50));
+    let origin = mute.strip_suffix("/announce").unwrap().to_string();
+    assert_eq!(found.failures, [(origin, "no answer in time".to_string())]);
 }
 
 #[test]

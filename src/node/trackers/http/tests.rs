@@ -90,9 +90,21 @@ fn the_head_says_which_part_of_the_whole_the_body_is() {
     let answer =
         b"HTTP/1.1 206 Partial\r\nContent-Range: bytes 5-7/100\r\nContent-Length: 3\r\n\r\nabc";
     let (head, _) = outcome(answer).unwrap();
-    assert_eq!(head, Head { status: 206, length: Some(3), range: Some((5, 7)) });
+    let whole = Head { status: 206, length: Some(3), range: Some((5, 7)), retry_after: None };
+    assert_eq!(head, whole);
     let (head, body) = outcome(b"HTTP/1.1 404 Not Found\r\n\r\nno").unwrap();
     assert_eq!((head.status, &body[..]), (404, &b"no"[..]));
+}
+
+#[test]
+fn a_busy_server_says_for_how_long() {
+    let after = |value: &str| {
+        let answer = format!("HTTP/1.1 503 Busy\r\nRetry-After: {value}\r\n\r\n");
+        outcome(answer.as_bytes()).unwrap().0.retry_after
+    };
+    assert_eq!(after("120"), Some(Duration::from_mins(2)));
+    assert_eq!(after("Fri, 31 Dec 1999 23:59:59 GMT"), None);
+    assert_eq!(after("-1"), None);
 }
 
 #[test]
@@ -206,6 +218,20 @@ fn redirects_are_followed_five_times_and_never_in_a_circle() {
     let unusable = "the URL is unusable: it is neither an http, an https nor a udp URL";
     check(vec![redirect("file:///etc/passwd")], unusable);
     check(vec![redirect("udp://127.0.0.1:1")], "a udp URL is not fetched by HTTP");
+}
+
+#[test]
+fn nobody_outside_sends_us_to_our_own_network() {
+    let check = |from: &str, to: &str, expected: bool| {
+        let (from, to) = (Url::parse(from).unwrap(), Url::parse(to).unwrap());
+        assert_eq!(leads_inside(&from, &to), expected, "{from} -> {to}");
+    };
+    check("http://tracker.example/", "http://127.0.0.1:9091/rpc", true);
+    check("http://tracker.example/", "http://localhost/", true);
+    check("https://1.1.1.1/", "http://192.168.0.1/", true);
+    check("http://tracker.example/", "https://other.example/", false);
+    check("http://127.0.0.1:1/", "http://10.0.0.1/", false);
+    check("http://127.0.0.1:1/", "http://tracker.example/", false);
 }
 
 #[test]

@@ -5,10 +5,11 @@
 
 use super::{
     Get, Head, HttpError, Outcome, Sink, USER_AGENT, content_range, is_redirect, left_until,
+    retry_after,
 };
 use std::io::{ErrorKind, Read};
 use std::sync::{Arc, OnceLock};
-use ureq::http::HeaderMap;
+use ureq::http::{HeaderMap, HeaderValue};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Error};
 
@@ -32,6 +33,7 @@ pub fn one(ask: &Get<'_>, sink: &mut Sink<'_>) -> Result<Outcome, HttpError> {
         status: response.status().as_u16(),
         length: text("content-length").and_then(|length| length.parse().ok()),
         range: text("content-range").and_then(content_range),
+        retry_after: text("retry-after").and_then(retry_after),
     };
     if let Some(location) = text("location").filter(|_| is_redirect(head.status)) {
         return Ok(Outcome::Elsewhere(location.to_owned()));
@@ -55,7 +57,7 @@ pub fn one(ask: &Get<'_>, sink: &mut Sink<'_>) -> Result<Outcome, HttpError> {
 }
 
 fn is_compressed(headers: &HeaderMap) -> bool {
-    let encoding = headers.get("content-encoding").map(|value| value.as_bytes());
+    let encoding = headers.get("content-encoding").map(HeaderValue::as_bytes);
     encoding.is_some_and(|value| !value.eq_ignore_ascii_case(b"identity"))
 }
 

@@ -21,6 +21,7 @@ fn report(n: u8) -> TorrentReport {
         up_rate: 0,
         have: Bitfield::new(10),
         wants_peers: false,
+        trackers: Vec::new(),
         seeding: false,
     }
 }

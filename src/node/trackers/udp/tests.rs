@@ -18,7 +18,7 @@ fn tracker(
 ) -> (Url, Receiver<(Head, Request)>, JoinHandle<()>) {
     let socket = UdpSocket::bind(at).unwrap();
     let url = Url::parse(&format!("udp://{}/announce?k=v", socket.local_addr().unwrap())).unwrap();
-    let (sender, heard) = bounded(datagrams);
+    let (sender, requests) = bounded(datagrams);
     let thread = Builder::new().name("tracker".into()).spawn(move || {
         let mut bytes = [0; 2048];
         for n in 0..datagrams {
@@ -30,7 +30,7 @@ fn tracker(
             sender.send((head, request)).unwrap();
         }
     });
-    (url, heard, thread.unwrap())
+    (url, requests, thread.unwrap())
 }
 
 fn datagram(answer: &Answer, transaction_id: u32, family: Family) -> Vec<u8> {

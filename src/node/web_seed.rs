@@ -1,0 +1,309 @@
+//! Web seeds (BEP 19): one thread for each URL of a torrent that is not complete.
+//!
+//! ```text
+//! swarm.next_web_run -> ranges -> GET -> blocks -> claim, write, on_written -> .. -> run is over
+//! ```
+//! The swarm treats a web seed as a source that has everything; what is asked for, what an answer
+//! is worth and how long to rest is decided in [`crate::logic::web_seed`]. What was fetched is
+//! verified like any other piece: wrong bytes end it for this run of the program.
+
+use crate::geometry::BLOCK_LEN;
+use crate::ids::Span;
+use crate::logic::PeerKey;
+use crate::logic::swarm::Action;
+use crate::logic::swarm::web::WebTurn;
+use crate::logic::web_seed::{
+    Answer, Ask, Pace, Trouble, asks_of, is_harmless, is_usable, judge, url_of,
+};
+use crate::node::shared::{Shared, Torrent};
+use crate::node::trackers::http::{Get, Head, HttpError, get};
+use crate::protocol::url::Url;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::Builder;
+use std::time::{Duration, Instant};
+
+/// Web seeds of one torrent that are used; those that stand behind them are not.
+const MOST: usize = 4;
+
+/// Stored at once; a multiple of a block.
+const CHUNK: usize = 128 * 1024;
+
+/// A range must be there within this; what came of it by then is kept.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long to wait when nothing is free, and at most until the torrent is looked at again.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Starts the threads of a torrent's web seeds; none when it is complete.
+pub fn start(shared: &Arc<Shared>, torrent: &Arc<Torrent>) {
+    if torrent.completed.load(Ordering::Acquire) {
+        return;
+    }
+    let urls = torrent.meta.web_seeds.iter().filter(|url| is_usable(url));
+    for (n, url) in urls.take(MOST).enumerate() {
+        let (shared, torrent, url) = (shared.clone(), torrent.clone(), url.clone());
+        let thread = Builder::new().name(format!("webseed-{n}"));
+        let spawned = thread.spawn(move || run(&shared, &torrent, &url));
+        if let Err(error) = spawned {
+            log::warn!("no thread for a web seed: {error}");
+            return;
+        }
+    }
+}
+
+fn run(shared: &Shared, torrent: &Arc<Torrent>, base: &str) {
+    let peer = PeerKey(shared.next_key.fetch_add(1, Ordering::Relaxed));
+    let pace = Pace::new(torrent.meta.piece_length, fastrand::Rng::new());
+    torrent.picker.lock().on_web_joined(peer);
+    log::debug!("{base}: a web seed of {}", torrent.name);
+    let mut source = Source { shared, torrent, base, peer, pace };
+    match source.fetch_all() {
+        Ok(()) => log::debug!("{base}: nothing more is wanted of it"),
+        Err(trouble) => log::warn!("{}: the web seed {base} is given up: {trouble}", torrent.name),
+    }
+    shared.decide(torrent, |swarm, now, out| swarm.on_web_left(now, peer, out));
+}
+
+/// One web seed at work.
+struct Source<'a> {
+    shared: &'a Shared,
+    torrent: &'a Arc<Torrent>,
+    /// What `url-list` says.
+    base: &'a str,
+    peer: PeerKey,
+    pace: Pace,
+}
+
+impl Source<'_> {
+    /// Fetches until nothing more is wanted; an error is why the source is given up.
+    fn fetch_all(&mut self) -> Result<(), Trouble> {
+        while !self.is_over() {
+            let pause = self.pace.next_pause(self.shared.clock.now());
+            if !pause.is_zero() {
+                self.shared.wait(pause.min(IDLE));
+                continue;
+            }
+            let (peer, most) = (self.peer, self.pace.next_run());
+            match self.shared.decide(self.torrent, |swarm, _, _| swarm.next_web_run(peer, most)) {
+                WebTurn::Fetch(run) => self.fetch_run(&run)?,
+                WebTurn::Wait => _ = self.shared.wait(IDLE),
+                WebTurn::Done => return Ok(()),
+                WebTurn::Banned(piece) => {
+                    log::info!("{}: banned: {piece} does not match its hash", self.base);
+                    return Err(Trouble::WrongBytes);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the node or the torrent ends.
+    fn is_over(&self) -> bool {
+        let torrent = self.torrent;
+        self.shared.is_stopping()
+            || torrent.removed.load(Ordering::Acquire)
+            || torrent.failed.load(Ordering::Acquire)
+    }
+
+    fn fetch_run(&mut self, run: &[Span]) -> Result<(), Trouble> {
+        let begun = self.shared.clock.now();
+        let mut intake = Intake::new(self, run);
+        let asked = intake.left();
+        let asks = asks_of(&self.torrent.meta, run);
+        let fetched = asks.iter().try_for_each(|ask| self.fetch(ask, &mut intake));
+        intake.keep_whole_blocks();
+        let got = asked - intake.left();
+        let peer = self.peer;
+        self.shared.decide(self.torrent, |swarm, now, out| swarm.on_web_run_over(now, peer, out));
+        let now = self.shared.clock.now();
+        match fetched {
+            Ok(()) => self.pace.on_run(now.since(begun), asked),
+            Err(End::NotWanted) => {}
+            Err(End::Trouble(trouble)) => {
+                log::info!("{}: {trouble}", self.base);
+                if !self.pace.on_trouble(now, &trouble, got) {
+                    return Err(trouble);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Fetches one range of one file.
+    fn fetch(&self, ask: &Ask, intake: &mut Intake<'_>) -> Result<(), End> {
+        let Some(entry) = ask.entry else { return intake.take_zeros(ask.length) };
+        let unusable = |why: String| End::Trouble(Trouble::Unusable(why));
+        let url = url_of(self.base, &self.torrent.meta, entry)
+            .ok_or_else(|| unusable("the file is not in the torrent".to_owned()))?;
+        let url = Url::parse(&url).map_err(|error| unusable(error.to_string()))?;
+        if !is_harmless(&url) {
+            return Err(unusable("a URL with a query on our own network".to_owned()));
+        }
+        let question = Get {
+            url: &url,
+            bind: self.shared.bind,
+            range: Some(ask.range()),
+            limit: u64::MAX, // it is cut below, where the body of a whole file may go on
+            deadline: Instant::now() + PATIENCE,
+        };
+        let mut left = ask.length;
+        let mut end = None;
+        let answered = get(&question, &mut |head, bytes| {
+            let useful = bytes.len().min(left as usize);
+            let taken = judge(ask, &answer(head))
+                .map_err(End::Trouble)
+                .and_then(|()| intake.take(&bytes[..useful]));
+            if let Err(stop) = taken {
+                end = Some(stop);
+                return Err(String::new());
+            }
+            left -= useful as u64;
+            // All is there; what would follow is not waited for.
+            if left == 0 { Err(String::new()) } else { Ok(()) }
+        });
+        match (end, answered) {
+            (Some(end), _) => Err(end),
+            (None, _) if left == 0 => Ok(()),
+            (None, Ok(head)) => {
+                judge(ask, &answer(&head)).map_err(End::Trouble)?;
+                Err(End::Trouble(Trouble::Broken("the answer is shorter than asked".to_owned())))
+            }
+            (None, Err(error)) => Err(End::Trouble(trouble_of(&error))),
+        }
+    }
+}
+
+/// Why a range did not come whole.
+enum End {
+    /// Others were faster, the node stops, or the disk failed.
+    NotWanted,
+    /// The source is to blame.
+    Trouble(Trouble),
+}
+
+fn answer(head: &Head) -> Answer {
+    Answer {
+        status: head.status,
+        range: head.range,
+        length: head.length,
+        retry_after: head.retry_after,
+    }
+}
+
+fn trouble_of(error: &HttpError) -> Trouble {
+    match error {
+        HttpError::Url(_) | HttpError::Scheme(_) | HttpError::NoTls => {
+            Trouble::Unusable(error.to_string())
+        }
+        _ => Trouble::Broken(error.to_string()),
+    }
+}
+
+/// The bytes of a run on their way into the files.
+struct Intake<'a> {
+    shared: &'a Shared,
+    torrent: &'a Arc<Torrent>,
+    peer: PeerKey,
+    /// What is still to come; the first is cut as it comes.
+    spans: VecDeque<Span>,
+    /// Bytes that are no whole blocks yet.
+    buffer: Vec<u8>,
+}
+
+impl<'a> Intake<'a> {
+    fn new(source: &Source<'a>, run: &[Span]) -> Self {
+        Self {
+            shared: source.shared,
+            torrent: source.torrent,
+            peer: source.peer,
+            spans: run.iter().copied().collect(),
+            buffer: Vec::with_capacity(CHUNK),
+        }
+    }
+
+    /// Bytes that are still to come.
+    fn left(&self) -> u64 {
+        let spans: u64 = self.spans.iter().map(|span| u64::from(span.length)).sum();
+        spans - self.buffer.len() as u64
+    }
+
+    fn take_zeros(&mut self, mut length: u64) -> Result<(), End> {
+        while length > 0 {
+            let now = length.min(CHUNK as u64);
+            self.take(&vec![0; now as usize])?;
+            length -= now;
+        }
+        Ok(())
+    }
+
+    /// Takes bytes as they come, and pays for them under the download limit.
+    fn take(&mut self, mut bytes: &[u8]) -> Result<(), End> {
+        self.keep_limit(bytes.len() as u64)?;
+        while let Some(&span) = self.spans.front() {
+            let chunk = (span.length as usize).min(CHUNK);
+            let now = (chunk - self.buffer.len()).min(bytes.len());
+            self.buffer.extend_from_slice(&bytes[..now]);
+            bytes = &bytes[now..];
+            if self.buffer.len() < chunk {
+                return Ok(());
+            }
+            let stored = self.store(Span { length: chunk as u32, ..span });
+            self.advance(chunk as u32);
+            stored?;
+        }
+        Ok(())
+    }
+
+    /// What the buffer held is done with.
+    fn advance(&mut self, length: u32) {
+        self.buffer.clear();
+        let Some(span) = self.spans.front_mut() else { return };
+        span.offset += length;
+        span.length -= length;
+        if span.length == 0 {
+            self.spans.pop_front();
+        }
+    }
+
+    /// The run ended: what is no whole block of the rest is lost.
+    fn keep_whole_blocks(&mut self) {
+        let whole = self.buffer.len() / BLOCK_LEN as usize * BLOCK_LEN as usize;
+        self.buffer.truncate(whole);
+        if let Some(&span) = self.spans.front().filter(|_| whole > 0) {
+            // Whether more is wanted no longer matters.
+            let _ = self.store(Span { length: whole as u32, ..span });
+        }
+        self.advance(whole as u32);
+    }
+
+    fn keep_limit(&self, bytes: u64) -> Result<(), End> {
+        let pause = self.shared.down_limit.lock().take(self.shared.clock.now(), bytes);
+        let stops = !pause.is_zero() && self.shared.wait(pause);
+        if stops || self.shared.is_stopping() { Err(End::NotWanted) } else { Ok(()) }
+    }
+
+    /// Claims what the buffer holds, copies it, and says that it is written: as a worker does.
+    fn store(&mut self, chunk: Span) -> Result<(), End> {
+        let (shared, torrent, peer) = (self.shared, self.torrent, self.peer);
+        let granted =
+            shared.decide(torrent, |swarm, now, out| swarm.claim_from_web(now, peer, chunk, out));
+        let written = granted.iter().try_for_each(|span| {
+            let start = (span.offset - chunk.offset) as usize;
+            let bytes = &self.buffer[start..start + span.length as usize];
+            torrent.storage.write(span.piece, span.offset, bytes)
+        });
+        if let Err(error) = written {
+            shared.decide(torrent, |swarm, _, _| swarm.on_not_written(&granted));
+            shared.disk_failed(torrent, error);
+            return Err(End::NotWanted);
+        }
+        let is_last = self.left() == 0;
+        let goes_on = shared.decide(torrent, |swarm, now, out: &mut Vec<Action>| {
+            swarm.on_written(now, peer, &granted, out);
+            is_last || swarm.wants_web_run(peer)
+        });
+        if goes_on { Ok(()) } else { Err(End::NotWanted) }
+    }
+}
