@@ -175,9 +175,9 @@ fn bitfields_and_haves_that_break_the_rules_end_the_connection_by_name() {
         broken.check(&message(5, &[0xff, 0xff]), "a spare bit of the bitfield is set");
         broken.check(&message(5, &[0, 1]), "a spare bit of the bitfield is set");
         let second = "a second statement of all it has";
-        broken.check(&message(5, &[0, 0]).repeat(2), second);
+        broken.check(&message(5, &[0, 0]).repeat(18), second); // some send it again and again
         broken.check(&[message(15, &[]), message(14, &[])].concat(), second);
-        broken.check(&[message(4, &[0; 4]), message(5, &[0, 0])].concat(), second);
+        broken.check(&message(14, &[]).repeat(2), second);
         for piece in [PIECES, u32::MAX] {
             broken.check(&message(4, &piece.to_be_bytes()), "have of piece");
         }
@@ -444,8 +444,10 @@ fn check_info_liars(name: &str, lie: InfoLie, reason: &str) {
         let start = format!("{}: no metainfo: ", liar.address);
         log.lines().any(|line| line.contains(&start) && line.contains(reason))
     };
-    assert!(liars.iter().filter(is_named).count() > 0, "no liar was found out");
-    assert!(liars.iter().all(|liar| liar.asked() == 1), "each is asked once, and then banned");
+    let found_out: Vec<&InfoLiar> = liars.iter().filter(is_named).collect();
+    assert!(!found_out.is_empty(), "no liar was found out");
+    let calls: Vec<usize> = found_out.iter().map(|liar| liar.asked()).collect();
+    assert!(calls.iter().all(|&calls| calls == 1), "who lied was called again: {calls:?}");
     assert!(!log.contains("is taken as v1"), "the honest seeder has the piece layers");
     drop(honest);
 }

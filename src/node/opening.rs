@@ -208,11 +208,10 @@ impl Opening {
         let mut answer = Answer::new(&mut fastrand::Rng::new(), IN_CLEAR);
         let opened = loop {
             match answer.on_bytes(self.buffer.take_all(), skeys)? {
-                Progress::NeedMore => {}
+                Progress::NeedMore => self.read_more()?,
                 Progress::Send(bytes) => self.stream.write_all(&bytes)?,
                 Progress::Done(opened) => break opened,
             }
-            self.read_more()?;
         };
         self.stream.write_all(&opened.send)?;
         self.buffer = FrameBuffer::holding(&opened.received);
