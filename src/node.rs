@@ -352,6 +352,11 @@ impl Node {
         let _ = self.shared.nudge.try_send(()); // one nudge is as good as two
     }
 
+    /// Neither calls nor answers this address about a torrent: it lied about it.
+    pub fn ban(&self, torrent: &Torrent, address: SocketAddr) {
+        torrent.peers.lock().dialer.on_banned(address);
+    }
+
     /// Tells the trackers at once how the torrents stand.
     pub fn announce(&self) {
         self.heartbeat.nudge();

@@ -29,8 +29,8 @@ use crate::storage::create::{HashOptions, hash_path};
 use crate::storage::{Io, Storage, StorageError, StoragePlan};
 use crossbeam_channel::Receiver;
 use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -129,6 +129,8 @@ pub struct Context {
     pub stopped: Receiver<()>,
     /// The contents that were found so far, and which item each was found for.
     pub contents: Mutex<HashMap<InfoHash, String>>,
+    /// Peers whose metainfo was not what its hash says.
+    pub liars: Mutex<HashSet<SocketAddr>>,
 }
 
 impl Context {
@@ -553,6 +555,7 @@ mod tests {
             stop: AtomicBool::new(false),
             stopped: crossbeam_channel::never(),
             contents: Mutex::default(),
+            liars: Mutex::default(),
         }
     }
 

@@ -15,7 +15,6 @@ use crate::protocol::Dialect;
 use crate::protocol::tracker_native::{Candidate, PeerEntry};
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use parking_lot::Mutex;
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::Builder;
@@ -59,11 +58,10 @@ pub(super) fn ask(
     let deadline = start + context.config.timeout;
     let patience = start + context.config.timeout.max(ONE_ANSWER);
     let label = || Item::Leech(what.clone()).label();
-    let mut liars = HashSet::new();
     loop {
         let mut troubles = Vec::new();
         for &tracker in &sought.trackers {
-            match ask_one(context, sought, tracker, patience, &mut liars) {
+            match ask_one(context, sought, tracker, patience) {
                 Ok(Some(meta)) => return Ok(meta),
                 Ok(None) => troubles.push(CliError::new(
                     Exit::NotFound,
@@ -75,7 +73,7 @@ pub(super) fn ask(
         }
         if let Some(wanted) = sought.wanted {
             let (peers, unanswered) = named_peers(context, sought, &wanted, deadline);
-            if let Some(meta) = from_peers(context, peers, wanted, patience, &mut liars) {
+            if let Some(meta) = from_peers(context, peers, wanted, patience) {
                 return Ok(meta);
             }
             troubles.extend(unanswered);
@@ -154,7 +152,6 @@ fn ask_one(
     sought: &Sought,
     tracker: SocketAddr,
     patience: Instant,
-    liars: &mut HashSet<SocketAddr>,
 ) -> Result<Option<Metainfo>, CliError> {
     let (hash, wanted) = match (sought.wanted, sought.what) {
         (Some(wanted), _) => match wanted.v2 {
@@ -188,19 +185,19 @@ fn ask_one(
     let dialect = |p: &PeerEntry| if p.native { Dialect::Native } else { Dialect::BitTorrent };
     let peers = listed.iter().filter(|p| p.native || p.bittorrent);
     let peers = peers.map(|p| (p.addr, dialect(p))).collect();
-    Ok(from_peers(context, peers, wanted, patience, liars))
+    Ok(from_peers(context, peers, wanted, patience))
 }
 
 /// The metainfo from the first peer that gives it, four being asked at a time; after `patience`
-/// nobody is asked any more. Who lied is remembered and not asked again.
+/// nobody is asked any more. Who lied is remembered, and neither asked
+/// again nor called for the content.
 fn from_peers(
     context: &Context,
     mut peers: Vec<(SocketAddr, Dialect)>,
     wanted: Wanted,
     patience: Instant,
-    liars: &mut HashSet<SocketAddr>,
 ) -> Option<Metainfo> {
-    peers.retain(|(peer, _)| !liars.contains(peer));
+    peers.retain(|(peer, _)| !context.liars.lock().contains(peer));
     let threads = peers.len().min(AT_ONCE);
     let to_ask = Arc::new(Mutex::new(peers.into_iter()));
     let (bind, peer_id) = (context.bind, context.peer_id);
@@ -232,7 +229,7 @@ fn from_peers(
             Err(error) => {
                 log::info!("{peer}: no metainfo: {error}");
                 if NoMetadata::is_a_lie(&error) {
-                    liars.insert(peer);
+                    context.liars.lock().insert(peer);
                 }
             }
         }

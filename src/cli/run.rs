@@ -50,6 +50,7 @@ pub fn run(args: &NodeArgs, env: &Env) -> Result<(), CliError> {
         stop: AtomicBool::new(false),
         stopped,
         contents: Mutex::default(),
+        liars: Mutex::default(),
         config,
     });
     let items = args.seed.iter().cloned().map(Item::Seed);
@@ -316,6 +317,9 @@ impl Program<'_> {
         });
         let whole = have.is_full();
         let torrent = self.node.add(name.clone(), meta, trackers, storage, have);
+        for &liar in self.context.liars.lock().iter() {
+            self.node.ban(&torrent, liar);
+        }
         for &peer in &self.context.config.peers {
             self.node.add_peer(&torrent, peer, Dialect::Native);
         }

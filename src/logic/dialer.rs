@@ -266,7 +266,7 @@ pub fn survives(own: PeerId, theirs: PeerId, we_dialled: bool) -> bool {
 
 /// Whether an address may be called at all.
 pub fn can_be_dialled(address: SocketAddr) -> bool {
-    let ip_fits = match address.ip() {
+    let ip_fits = match address.ip().to_canonical() {
         IpAddr::V4(ip) => !(ip.is_multicast() || ip.is_broadcast() || ip.is_unspecified()),
         IpAddr::V6(ip) => !(ip.is_multicast() || ip.is_unspecified()),
     };
@@ -430,6 +430,9 @@ mod tests {
         let mut d = Dialer::default();
         for bad in ["127.0.0.1:0", "0.0.0.0:1", "224.0.0.1:1", "255.255.255.255:1", "[::]:1"] {
             d.on_found(at(0), bad.parse().unwrap(), Native);
+        }
+        for bad in ["[ff02::1]:1", "[::ffff:224.0.0.1]:1", "[::ffff:0.0.0.0]:1"] {
+            d.on_found(at(0), bad.parse().unwrap(), BitTorrent);
         }
         assert_eq!(d.next_dials(at(0), 9, false), []);
     }

@@ -98,7 +98,8 @@ pub fn answer(
     from: SocketAddr,
 ) -> Result<(Arc<Connection>, FrameBuffer), Refused> {
     let mut opening = Opening::new(stream)?;
-    let connection = match opening.caller()? {
+    let caller = opening.caller(|skey| shared.torrents.lock().hashed(skey))?;
+    let connection = match caller {
         Caller::Native(hello) => answer_hello(shared, &mut opening, &hello, from)?,
         Caller::BitTorrent(theirs) => answer_handshake(shared, &mut opening, &theirs, from)?,
     };

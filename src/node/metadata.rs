@@ -137,9 +137,11 @@ pub fn fetch_in_bittorrent(
     let (v1, v2) = (metainfo.info_hash_v1, metainfo.info_hash_v2);
     let mut layers = source.layers(metainfo.clone());
     if matches!(layers, Err(NoMetadata::NotOffered)) && wanted.v2.is_none() {
-        // It knows us by the v1 hash alone; by the v2 hash, which we know now, it may say more.
+        // It knows us by the v1 hash alone; by the v2 hash, which we know now, it may say more. For
+        // a while it takes us for connected still, so this is another peer that calls.
         let by_v2 = Wanted { v1: None, v2 };
-        let again = Source::call(address, bind, peer_id, &by_v2, deadline);
+        let another = PeerId::generate(&mut fastrand::Rng::new());
+        let again = Source::call(address, bind, another, &by_v2, deadline);
         layers = again.and_then(|mut source| source.layers(metainfo.clone()));
     }
     match layers {

@@ -4,17 +4,19 @@
 //! native:      "SWP1" HELLO -------------------->        BitTorrent:  handshake ---------->
 //!              <---------------- "SWP1" STATE                         <---------- handshake
 //! ```
-//! Whoever is called reads byte by byte which of the two it is, and closes at the first byte that
-//! fits neither, because a client that tries encryption first then comes back in clear. Until both
-//! sides know each other nothing is shared with other threads, so these few messages are written
-//! by the thread that reads.
+//! Whoever is called reads byte by byte which of the two it is. What fits neither may be an encrypted
+//! opening ([`mse`]), which is answered so that the stream goes on in clear, if the caller can do
+//! that; it has less time, because a client that tries encryption first then comes back without.
+//! Anything else is closed at once. Until both sides know each other nothing is shared with other
+//! threads, so these few messages are written by the thread that reads.
 
-use crate::ids::{InfoHash, InfoHashV1, PeerId};
+use crate::ids::{InfoHash, InfoHashV1, PeerId, Sha1Hash};
 use crate::node::socket;
 use crate::protocol::Malformed;
 use crate::protocol::frame::PEER_MAGIC;
 use crate::protocol::handshake::{self, Handshake};
 use crate::protocol::message::{Availability, Hello, Message, State, VERSION};
+use crate::protocol::mse::{self, Answer, Crypto, MseError, Progress};
 use crate::protocol::reader::FrameBuffer;
 use crate::protocol::speech::Speech;
 use std::io::{self, Read, Write};
@@ -23,6 +25,12 @@ use std::time::{Duration, Instant};
 
 /// How long the whole opening may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a caller may take to agree that the stream goes on in clear.
+const ENCRYPTED: Duration = Duration::from_secs(3);
+
+/// How a stream may go on after an encrypted opening: no thread that reads or sends deciphers.
+const IN_CLEAR: &[Crypto] = &[Crypto::Plain];
 
 /// How long a dial may take.
 const DIAL: Duration = Duration::from_secs(5);
@@ -40,8 +48,11 @@ pub enum Refused {
     #[error("{0}")]
     Malformed(#[from] Malformed),
     /// The opening was not finished in time.
-    #[error("no complete opening within {} s", PATIENCE.as_secs())]
+    #[error("no complete opening in time")]
     Slow,
+    /// The caller encrypts, and not as it should, or nothing but encrypted.
+    #[error("{0}")]
+    Encrypted(#[from] MseError),
     /// Another message came first.
     #[error("the first message is neither HELLO nor STATE")]
     NoHello,
@@ -152,15 +163,24 @@ impl Opening {
         Ok((opening, theirs))
     }
 
-    /// Reads who calls, and in which dialect.
-    pub fn caller(&mut self) -> Result<Caller, Refused> {
+    /// Reads who calls, and in which dialect; `skeys` finds a torrent by its [`mse::skey_hash`].
+    pub fn caller(
+        &mut self,
+        skeys: impl Fn(&Sha1Hash) -> Option<InfoHashV1>,
+    ) -> Result<Caller, Refused> {
         loop {
             let pending = self.buffer.pending();
-            if !pending.is_empty() && handshake::fits(pending) {
-                return Ok(Caller::BitTorrent(self.expect_handshake()?));
-            }
-            if !pending.is_empty() {
+            let known = pending.len().min(PEER_MAGIC.len());
+            let native = pending[..known] == PEER_MAGIC[..known];
+            let bittorrent = handshake::fits(pending);
+            if native && known == PEER_MAGIC.len() {
                 break;
+            }
+            if !native && !bittorrent {
+                self.decipher(&skeys)?;
+            }
+            if !native {
+                return Ok(Caller::BitTorrent(self.expect_handshake()?));
             }
             self.read_more()?;
         }
@@ -169,6 +189,34 @@ impl Opening {
             Message::Hello(hello) => Ok(Caller::Native(hello)),
             _ => Err(Refused::NoHello),
         })
+    }
+
+    /// Answers an encrypted opening; what the caller says after it, in clear, is then to be read.
+    fn decipher(
+        &mut self,
+        skeys: &impl Fn(&Sha1Hash) -> Option<InfoHashV1>,
+    ) -> Result<(), Refused> {
+        let whole = self.deadline;
+        self.deadline = whole.min(Instant::now() + ENCRYPTED);
+        loop {
+            match mse::may_open(self.buffer.pending()) {
+                Some(true) => break,
+                Some(false) => return Err(Malformed::WrongMagic.into()),
+                None => self.read_more()?,
+            }
+        }
+        let mut answer = Answer::new(&mut fastrand::Rng::new(), IN_CLEAR);
+        let opened = loop {
+            match answer.on_bytes(self.buffer.take_all(), skeys)? {
+                Progress::NeedMore => self.read_more()?,
+                Progress::Send(bytes) => self.stream.write_all(&bytes)?,
+                Progress::Done(opened) => break opened,
+            }
+        };
+        self.stream.write_all(&opened.send)?;
+        self.buffer = FrameBuffer::holding(&opened.received);
+        self.deadline = whole;
+        Ok(())
     }
 
     /// Says a message to a peer that answered; the deadline begins anew.

@@ -14,7 +14,7 @@
 use crate::bitfield::Bitfield;
 use crate::clock::{Clock, Moment};
 use crate::geometry::Geometry;
-use crate::ids::{InfoHash, InfoHashV1, PeerId, PieceIndex, Span};
+use crate::ids::{InfoHash, InfoHashV1, PeerId, PieceIndex, Sha1Hash, Span};
 use crate::logic::PeerKey;
 use crate::logic::dialer::{Dialer, Tongues};
 use crate::logic::limiter::Limiter;
@@ -26,6 +26,7 @@ use crate::node::outbox::{Outbox, Pushed};
 use crate::node::socket::Parked;
 use crate::node::{EVENTS, Event};
 use crate::protocol::message::{ErrorMessage, Message};
+use crate::protocol::mse::skey_hash;
 use crate::protocol::speech::Speech;
 use crate::storage::{Storage, StorageError};
 use crossbeam_channel::{Receiver, Sender};
@@ -262,6 +263,11 @@ impl Torrents {
     /// The torrent that BitTorrent calls so.
     pub fn called(&self, short: &InfoHashV1) -> Option<&Arc<Torrent>> {
         self.get(self.by_short.get(short)?)
+    }
+
+    /// The name of the torrent that an encrypted opening calls so.
+    pub fn hashed(&self, skey: &Sha1Hash) -> Option<InfoHashV1> {
+        self.by_short.keys().find(|short| skey_hash(short) == *skey).copied()
     }
 
     /// All of them.

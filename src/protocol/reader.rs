@@ -37,6 +37,15 @@ impl Default for FrameBuffer {
 }
 
 impl FrameBuffer {
+    /// A buffer in which these bytes have arrived already.
+    pub fn holding(bytes: &[u8]) -> Self {
+        let mut buffer = Self::default();
+        buffer.bytes.resize(SMALL.max(2 * bytes.len()), 0);
+        buffer.bytes[..bytes.len()].copy_from_slice(bytes);
+        buffer.end = bytes.len();
+        buffer
+    }
+
     /// Where the next read goes; never empty once all whole frames have been taken.
     pub fn room(&mut self) -> &mut [u8] {
         if self.start == self.end {
@@ -97,6 +106,12 @@ impl FrameBuffer {
         let taken = self.bytes[..self.end].get(self.start..self.start + count)?;
         self.start += count;
         Some(taken)
+    }
+
+    /// Takes all bytes received and not yet used.
+    pub fn take_all(&mut self) -> &[u8] {
+        let from = std::mem::replace(&mut self.start, self.end);
+        &self.bytes[from..self.end]
     }
 
     /// The bytes received and not yet used.
@@ -206,6 +221,18 @@ mod tests {
         assert_eq!(buffer.next_message(&codec), Ok(None));
         feed(&mut buffer, &[4]);
         assert!(matches!(buffer.next_message(&codec), Err(Malformed::Length { .. })));
+    }
+
+    #[test]
+    fn what_arrived_elsewhere_comes_out_first() {
+        for length in [0, 1, SMALL - 1, SMALL, 3 * SMALL] {
+            let bytes: Vec<u8> = (0..length).map(|n| n as u8).collect();
+            let mut buffer = FrameBuffer::holding(&bytes);
+            assert!(!buffer.room().is_empty());
+            feed(&mut buffer, b"more");
+            assert_eq!(buffer.take_all(), [&bytes[..], b"more"].concat());
+            assert_eq!(buffer.pending(), b"");
+        }
     }
 
     #[test]

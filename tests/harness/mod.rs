@@ -12,12 +12,14 @@
 //! | `programs` | tracker, seeder, leecher, list: the flags that every test gives them |
 //! | `scratch` | folders and files |
 //! | `hostile` | a scripted peer that keeps no rule |
+//! | `bittorrent` | the same in BitTorrent |
 //! | `relay` | a slow wire |
 //! | `registry` | what a tracker says, asked through the library |
 //!
 //! A test that measures time or memory holds [`alone`], the others hold [`together`].
 #![allow(dead_code, reason = "each test file uses its own part of the harness")]
 
+pub mod bittorrent;
 pub mod hostile;
 pub mod process;
 pub mod programs;

@@ -71,7 +71,7 @@ fn v6(bytes: &[u8]) -> impl Iterator<Item = SocketAddr> {
     bytes.as_chunks::<18>().0.iter().map(|address| {
         let (ip, port) = address.split_first_chunk::<16>().expect("18 bytes");
         let port = u16::from_be_bytes([port[0], port[1]]);
-        SocketAddr::new(Ipv6Addr::from(*ip).into(), port)
+        SocketAddr::new(Ipv6Addr::from(*ip).to_canonical(), port)
     })
 }
 

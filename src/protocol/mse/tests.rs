@@ -203,6 +203,34 @@ fn a_caller_that_does_not_keep_the_rules_is_refused() {
 }
 
 #[test]
+fn text_zeros_and_dialects_gone_wrong_are_no_encrypted_opening() {
+    let no: [&[u8]; 7] = [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"hello\r\n\r\n",
+        &[0; 8],
+        &[0xff; 96],
+        b"SW",
+        b"SWQ1",
+        b"\x13B",
+    ];
+    for prefix in no {
+        assert_eq!(may_open(prefix), Some(false), "{prefix:02x?}");
+    }
+    for (prefix, verdict) in [(&b"GET / H"[..], None), (b"GET / H\x01", Some(true)), (b"", None)] {
+        assert_eq!(may_open(prefix), verdict, "{prefix:02x?}");
+    }
+}
+
+#[test]
+fn public_keys_may_open() {
+    for first in 0..=235 {
+        let key = dh::public(&secret(first));
+        let told = (0..key.len()).find_map(|cut| may_open(&key[..cut]));
+        assert_eq!(told, Some(true), "the key of secret {first}: {key:02x?}");
+    }
+}
+
+#[test]
 fn our_key_and_padding_are_drawn_anew_each_time() {
     let mut rng = fastrand::Rng::with_seed(7);
     let mut said = || match Answer::new(&mut rng, BOTH).on_bytes(&Caller::default().first(), skeys)
