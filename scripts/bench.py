@@ -169,6 +169,34 @@ class Bench:
         finally:
             self.clean(children, work)
 
+    def in_bittorrent(self, seeder, leecher, mib):
+        """One to one over BEP 3, of a v1 torrent; `ours` or `theirs` at either end."""
+        path, torrent = self.file(mib)
+        work = tempfile.mkdtemp(dir=self.root)
+        children = []
+
+        def start(kind, role, folder, address, *peers):
+            if kind == "ours":
+                flag = "--seed" if role == "seeder" else "--leech"
+                named = [word for peer in peers for word in ("--peer", peer)]
+                child = Ours([f"{self.options.binaries}/peer", flag, torrent, "-w", folder, "-p", "0",
+                              "--bind", address, "--tracker", "udp://127.0.0.1:9/announce",
+                              "--json", "-q", *named], f"{work}/{role}.log")
+            else:
+                os.makedirs(folder, exist_ok=True)
+                child = Theirs([sys.executable, f"{HERE}/bench_libtorrent.py", torrent, folder,
+                                address, *peers], f"{work}/{role}.log")
+            children.append(child)
+            return child
+        try:
+            seed = start(seeder, "seeder", os.path.dirname(path), "127.0.0.10")
+            seed.wait(seed.ready, "the seeder")
+            at = f"127.0.0.10:{seed.port}"
+            leech = lambda n: start(leecher, "leecher", f"{work}/l{n}", "127.0.0.50", at)  # noqa: E731
+            return self.measure(work, path, [seed], 1, leech, children)
+        finally:
+            self.clean(children, work)
+
     def measure(self, work, path, seeds, leechers, leech, children):
         before = sum(cpu_seconds(seed.proc.pid) for seed in seeds)
         begun = time.monotonic()
@@ -223,12 +251,36 @@ class Bench:
                   f"| {f'{ratio:.2f} x' if runs is ours else '1'} |", flush=True)
         return ours
 
+    def compare_bittorrent(self, mib):
+        pairs = [("ours", "ours"), ("theirs", "theirs"), ("ours", "theirs"), ("theirs", "ours")]
+        runs = {pair: [] for pair in pairs}
+        for run in range(self.options.runs + 1):
+            for pair in pairs:
+                result = self.in_bittorrent(*pair, mib)
+                if run > 0:
+                    runs[pair].append(result)
+        names = {"ours": "swarmlet", "theirs": "libtorrent"}
+        rate = lambda pair: statistics.median(r["rate"] for r in runs[pair])  # noqa: E731
+        for pair in pairs:
+            seeder, leecher = (names[end] for end in pair)
+            rates = [r["rate"] for r in runs[pair]]
+            cpu = statistics.median(r["cpu"] for r in runs[pair])
+            print(f"| BEP 3, v1, 1 -> 1, {mib} MiB | {seeder} to {leecher} | {rate(pair):.0f} "
+                  f"| {min(rates):.0f}-{max(rates):.0f} | {cpu:.2f} "
+                  f"| {max(r['memory'] for r in runs[pair]):.1f} "
+                  f"| {statistics.median(r['first'] for r in runs[pair]) * 1000:.0f} "
+                  f"| {rate(pair) / rate(('theirs', 'theirs')):.2f} x |", flush=True)
+
     def run(self):
         mib = self.options.size_mib
         print(f"{self.options.runs} runs of each in turn, 1 MiB pieces, /dev/shm, loopback, "
               f"{os.cpu_count()} cores; libtorrent {lt.version}\n")
         print("| work | client | MB/s (median) | spread | CPU s per GiB | anonymous MiB (peak) "
               "| first byte ms | ratio |\n|---|---|---|---|---|---|---|---|")
+        if self.options.only != "native":
+            self.compare_bittorrent(mib)
+        if self.options.only == "bittorrent":
+            return
         one = self.compare(f"1 -> 1, {mib} MiB", 1, 1, mib)
         self.compare(f"1 -> 4, {mib // 4} MiB", 1, 4, mib // 4)
         self.compare(f"4 -> 1, {mib} MiB", 4, 1, mib)
@@ -241,6 +293,7 @@ def main():
     parser.add_argument("--binaries", default="target/release")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--size-mib", type=int, default=1024)
+    parser.add_argument("--only", choices=["native", "bittorrent"])
     bench = Bench(parser.parse_args())
     try:
         bench.run()

@@ -7,7 +7,7 @@
 
 use crate::geometry::BLOCK_LEN;
 use crate::ids::Span;
-use crate::protocol::message::{ExtensionNumbers, Message};
+use crate::protocol::message::{ExtensionNumbers, MAX_CHUNK, Message};
 use crate::protocol::speech::Speech;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -29,13 +29,12 @@ pub enum Frame {
         /// How many bytes of them are sent.
         sent: usize,
     },
-    /// Bytes of a piece; they are read from the file when they are sent.
-    Chunk {
-        /// The frame's head.
-        head: Vec<u8>,
-        /// What follows it.
-        span: Span,
-        /// How many bytes of head and span are sent.
+    /// Bytes of pieces; they are read from the file when they are sent. In BitTorrent several
+    /// blocks go out together.
+    Chunks {
+        /// What goes before each of them, and where it is.
+        chunks: Vec<(Vec<u8>, Span)>,
+        /// How many bytes of all are sent.
         sent: usize,
     },
 }
@@ -50,8 +49,8 @@ struct Queue {
     scheduled: bool,
     /// It is parked until the upload limit allows its next chunk; control need not wait for that.
     held: bool,
-    /// When the upload limit allows the next chunk, once that was asked.
-    due: Option<Instant>,
+    /// When the upload limit allows the next bytes, and how many, once that was asked.
+    due: Option<(Instant, u32)>,
     /// No more is taken; the connection ends when all is sent.
     ending: bool,
 }
@@ -183,26 +182,18 @@ impl Outbox {
             let bytes = std::mem::take(&mut queue.control);
             return Next::Frame(Frame::Control { bytes, sent: 0 });
         }
-        if let Some(request) = queue.data.front() {
-            let longest = queue.speech.longest_chunk(longest.max(BLOCK_LEN));
-            let longest = longest / BLOCK_LEN * BLOCK_LEN;
-            let length = request.length.min(longest);
-            let due = *queue.due.get_or_insert_with(|| now + reserve(length));
+        if !queue.data.is_empty() {
+            let waiting: u64 = queue.data.iter().map(|request| u64::from(request.length)).sum();
+            let (due, most) = *queue.due.get_or_insert_with(|| {
+                let length = u64::from(longest.clamp(BLOCK_LEN, MAX_CHUNK)).min(waiting) as u32;
+                (now + reserve(length), length)
+            });
             if due > now {
                 queue.held = true;
                 return Next::Later(due);
             }
             queue.due = None;
-            let request = queue.data.front_mut().expect("it was there a moment ago");
-            let span = Span { length, ..*request };
-            request.offset += length;
-            request.length -= length;
-            if request.length == 0 {
-                queue.data.pop_front();
-            }
-            let mut head = Vec::with_capacity(48);
-            queue.speech.put_chunk_head(span, &mut head);
-            return Next::Frame(Frame::Chunk { head, span, sent: 0 });
+            return Next::Frame(Frame::Chunks { chunks: queue.take_chunks(most), sent: 0 });
         }
         queue.scheduled = false;
         if queue.ending { Next::Ended } else { Next::Idle }
@@ -226,6 +217,35 @@ impl Queue {
         Self { speech, control, data, scheduled: true, held: false, due: None, ending: false }
     }
 
+    /// The next chunks, at most `most` bytes in all, but one in any case. A native request is cut
+    /// into frames; BitTorrent answers each with one message.
+    fn take_chunks(&mut self, most: u32) -> Vec<(Vec<u8>, Span)> {
+        let (mut chunks, mut taken) = (Vec::new(), 0);
+        while let Some(request) = self.data.front_mut() {
+            let room = most.saturating_sub(taken);
+            let length = match self.speech {
+                Speech::Native if request.length > room => {
+                    request.length.min((room / BLOCK_LEN).max(1) * BLOCK_LEN)
+                }
+                Speech::Native | Speech::BitTorrent(_) => request.length,
+            };
+            if !chunks.is_empty() && (length > room || matches!(self.speech, Speech::Native)) {
+                break;
+            }
+            let span = Span { length, ..*request };
+            request.offset += length;
+            request.length -= length;
+            if request.length == 0 {
+                self.data.pop_front();
+            }
+            let mut head = Vec::with_capacity(48);
+            self.speech.put_chunk_head(span, &mut head);
+            chunks.push((head, span));
+            taken += length;
+        }
+        chunks
+    }
+
     fn put(&mut self, message: &Message) {
         self.speech.put(message, &mut self.control);
     }
@@ -245,7 +265,7 @@ impl Queue {
 mod tests {
     use super::*;
     use crate::ids::PieceIndex;
-    use crate::protocol::message::MAX_CHUNK;
+    use crate::protocol::bittorrent::Codec;
 
     fn opened() -> Outbox {
         let outbox = Outbox::new(Speech::Native);
@@ -281,7 +301,7 @@ mod tests {
         let outbox = opened();
         assert_eq!(outbox.upload(span(0, 300_000)), Pushed::Schedule);
         let chunk = |next: Next| match next {
-            Next::Frame(Frame::Chunk { span, .. }) => span,
+            Next::Frame(Frame::Chunks { chunks, .. }) => chunks[0].1,
             other => panic!("{other:?}"),
         };
         assert_eq!(chunk(next(&outbox, MAX_CHUNK)), span(0, 131_072));
@@ -290,6 +310,21 @@ mod tests {
         assert_eq!(chunk(next(&outbox, MAX_CHUNK)), span(131_072, 131_072));
         assert_eq!(chunk(next(&outbox, MAX_CHUNK)), span(262_144, 37_856));
         assert!(matches!(next(&outbox, MAX_CHUNK), Next::Idle));
+    }
+
+    #[test]
+    fn bittorrent_blocks_go_out_together_each_with_its_head() {
+        let outbox = Outbox::new(Speech::BitTorrent(Codec::default()));
+        assert_eq!(outbox.open(), Pushed::Noted);
+        for n in 0..10 {
+            let _ = outbox.upload(span(n * 16384, 16384));
+        }
+        let Next::Frame(Frame::Chunks { chunks, .. }) = next(&outbox, u32::MAX) else { panic!() };
+        assert_eq!(chunks.len(), 8);
+        let head = [&[0, 0, 0x40, 9, 7][..], &[0, 0, 0, 1], &[0, 1, 0xc0, 0]].concat();
+        assert_eq!(chunks[7], (head, span(7 * 16384, 16384)));
+        let Next::Frame(Frame::Chunks { chunks, .. }) = next(&outbox, 1) else { panic!() };
+        assert_eq!(chunks.len(), 1, "under a limit one goes at a time");
     }
 
     #[test]
@@ -335,7 +370,7 @@ mod tests {
         let again = |_| panic!("it is asked once for each chunk");
         assert!(matches!(outbox.next(1, now, again), Next::Frame(Frame::Control { .. })));
         assert!(matches!(outbox.next(1, now, again), Next::Later(at) if at == due));
-        assert!(matches!(outbox.next(1, due, again), Next::Frame(Frame::Chunk { .. })));
+        assert!(matches!(outbox.next(1, due, again), Next::Frame(Frame::Chunks { .. })));
     }
 
     #[test]

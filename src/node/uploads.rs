@@ -26,8 +26,8 @@ const STALLED: Duration = Duration::from_secs(30);
 /// With an upload limit, frames are cut so that one is at most this share of a second.
 const FRAMES_PER_SECOND: u64 = 20;
 
-/// Room for a frame's head and its chunk.
-const LONGEST_FRAME: usize = MAX_CHUNK as usize + 256;
+/// Room for chunks of up to so many bytes, or one, and what goes before each.
+const LONGEST_FRAME: usize = MAX_CHUNK as usize + 64 * 1024;
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -111,8 +111,8 @@ fn turn(shared: &Shared, connection: &Arc<Connection>) -> Result<Option<Until>, 
 }
 
 fn count(shared: &Shared, connection: &Connection, frame: &Frame) {
-    if let Frame::Chunk { span, .. } = frame {
-        let bytes = u64::from(span.length);
+    if let Frame::Chunks { chunks, .. } = frame {
+        let bytes = chunks.iter().map(|(_, span)| u64::from(span.length)).sum();
         connection.uploaded.fetch_add(bytes, Ordering::Relaxed);
         connection.torrent.on_uploaded(shared.clock.now(), bytes);
     }
@@ -129,17 +129,21 @@ fn send(connection: &Connection, frame: &mut Frame) -> Result<Sent, Failed> {
             }
             Ok(Sent::Whole)
         }
-        Frame::Chunk { head, span, sent } => BUFFER.with_borrow_mut(|buffer| {
+        Frame::Chunks { chunks, sent } => BUFFER.with_borrow_mut(|buffer| {
             buffer.resize(LONGEST_FRAME, 0);
-            let head_left = &head[(*sent).min(head.len())..];
-            let skip = sent.saturating_sub(head.len());
-            let end = head_left.len() + span.length as usize - skip;
-            buffer[..head_left.len()].copy_from_slice(head_left);
-            connection.torrent.read(
-                span.piece,
-                span.offset + skip as u32,
-                &mut buffer[head_left.len()..end],
-            )?;
+            let mut end = 0;
+            let mut skip = *sent;
+            for (head, span) in chunks {
+                let head_left = &head[skip.min(head.len())..];
+                skip = skip.saturating_sub(head.len());
+                buffer[end..end + head_left.len()].copy_from_slice(head_left);
+                end += head_left.len();
+                let from = skip.min(span.length as usize);
+                skip -= from;
+                let out = &mut buffer[end..end + span.length as usize - from];
+                connection.torrent.read(span.piece, span.offset + from as u32, out)?;
+                end += out.len();
+            }
             let mut rest = &buffer[..end];
             while !rest.is_empty() {
                 match send_now(&connection.stream, rest)? {

@@ -1,7 +1,7 @@
 //! One connection's dialect at work: messages to bytes, and back from its receive buffer.
 
 use super::bittorrent::Codec;
-use super::message::{MAX_CHUNK, Message};
+use super::message::Message;
 use super::reader::FrameBuffer;
 use super::{Dialect, Malformed, native};
 use crate::ids::Span;
@@ -37,14 +37,6 @@ impl Speech {
         match self {
             Self::Native => native::put_chunk_head(out, span),
             Self::BitTorrent(_) => Codec::put_chunk_head(out, span),
-        }
-    }
-
-    /// How much of a request is answered at once. BitTorrent answers each request with one message.
-    pub fn longest_chunk(&self, longest: u32) -> u32 {
-        match self {
-            Self::Native => longest.min(MAX_CHUNK),
-            Self::BitTorrent(_) => u32::MAX,
         }
     }
 
