@@ -26,7 +26,7 @@ pub struct Geometry {
     /// The pieces that are shorter than the others, in order.
     short: Vec<(PieceIndex, u32)>,
     total: u64,
-    /// A hybrid's bytes as v1 peers count them, pads included.
+    /// Bytes as BitTorrent peers may count them, pads included.
     padded: Option<u64>,
 }
 
@@ -73,7 +73,8 @@ impl Geometry {
         Ok(geometry)
     }
 
-    /// The same for a hybrid, whose files and pads are one run of `padded` bytes for v1 peers.
+    /// The same for a hybrid, whose files and pads are one run of `padded` bytes for v1 peers, and
+    /// for what is read like one.
     #[must_use]
     pub fn with_pads(mut self, padded: u64) -> Self {
         self.padded = Some(padded);

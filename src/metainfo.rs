@@ -135,10 +135,15 @@ impl Metainfo {
             Geometry::v1(self.piece_length, self.files.iter().map(|file| file.length).sum())
         };
         let geometry = geometry.expect("the sizes were checked when the torrent was read");
-        if self.info_hash_v1.is_some() && self.info_hash_v2.is_some() {
-            return geometry.with_pads(self.files.iter().map(|file| file.length).sum());
+        match (self.info_hash_v1, self.info_hash_v2) {
+            (_, None) => geometry,
+            (Some(_), _) => geometry.with_pads(self.files.iter().map(|file| file.length).sum()),
+            // libtorrent 2.0 sees a pad behind every file, and asks for whole blocks.
+            (None, _) => {
+                let all = u64::from(geometry.pieces()) * u64::from(self.piece_length);
+                geometry.with_pads(all)
+            }
         }
-        geometry
     }
 
     /// What the torrent is called: by its v2 hash where it has one.

@@ -117,6 +117,7 @@ fn long_torrent(name: &str, length: usize) -> (InfoHashV2, Vec<u8>) {
 
 fn report(hash: InfoHashV2, name: &str, seeding: bool) -> TorrentReport {
     TorrentReport {
+        trackers: Vec::new(),
         info_hash: hash,
         name: name.into(),
         size: 40_000,

@@ -10,6 +10,8 @@ from stage import CellFailed
 SHAPE = "small"
 # Every frame of a block must have been reassembled into a message for this many to be there.
 LEAST_MESSAGES = 200
+# The content alone is 4 MiB.
+LEAST_CAPTURED = 4 << 20
 
 
 def play(seeder_class, leecher_class, version, tools, content, stage):
@@ -27,13 +29,14 @@ def play(seeder_class, leecher_class, version, tools, content, stage):
     dumpcap = stage.run("dumpcap", [
         "dumpcap", "-q", "-i", "lo", "-B", "64", "-w", capture, "-f",
         f"tcp and (port {seeder.port} or port {leecher.port})"])
-    stage.wait_until(capture.exists, "dumpcap captures", 10)
+    stage.wait_until(lambda: "File:" in dumpcap.log.read_text(), "dumpcap captures", 10)
     seeder.start(torrent.path)
     stage.wait_until(seeder.done, "the seeder has checked its data", 30)
     tracker.await_peers(torrent.hashes(), 1, 0, "the seeder")
     leecher.start(torrent.path)
     stage.wait_until(leecher.done, "the leecher has everything")
     await_equal(content, SHAPE, stage, leecher)
+    stage.wait_until(lambda: capture.stat().st_size > LEAST_CAPTURED, "dumpcap writes it down", 10)
     stage.stop(dumpcap)
     return judge(capture, [seeder.port, leecher.port])
 

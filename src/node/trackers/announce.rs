@@ -304,6 +304,7 @@ impl Desk {
     /// Threads that do not come back in time are left to the end of the process.
     fn say_good_bye(mut self, results: &Receiver<Finished>, time: Duration) {
         let end = Instant::now() + time;
+        self.look(); // the last totals are the ones that count
         self.board.on_stop(self.clock.now());
         loop {
             if time > Duration::ZERO {
