@@ -168,6 +168,7 @@ fn a_leecher_survives_every_stream_and_gets_its_file() {
     let flags = "--bind 127.0.0.1 --seed-time 0 -q";
     let mut victim = leecher("victim", tracker.address, what, &out, flags);
     let address = address_of(&victim);
+    drop(BtPeer::greeted_soon(address, content.meta.short_hashes().next().expect("two")));
     replay(address, &content, &Arc::new(streams[..WARM_UP].to_vec()));
 
     let (base, watch, start) = (victim.usage().memory, victim.watch(), Instant::now());
