@@ -74,13 +74,14 @@ fn own_streams() -> Vec<Vec<u8>> {
         for text in ["", "d", "d1:md11:ut_metadatai3ee13:metadata_sizei2147483647ee", "i1e", "le"] {
             bodies.push(message(20, &[&[number][..], text.as_bytes()].concat()));
         }
-        bodies.push(message(20, &[&[number][..], &[b'l'; 60_000]].concat()));
+        bodies.push(message(20, &[&[number][..], &vec![b'l'; 60_000]].concat()));
     }
     bodies.push(vec![0xff; 100]);
     bodies.push(vec![0; 4000]);
     bodies.push(message(5, &[0xff; 13]));
     bodies.push(message(14, &[]).repeat(2));
-    bodies.push([message(14, &[]), message(1, &[]), message(7, &[0; 16392]).repeat(70)].concat());
+    bodies
+        .push([message(14, &[]), message(1, &[]), message(7, &vec![0; 16392]).repeat(70)].concat());
     let opened = |reserved: [u8; 8], body: &Vec<u8>| [&reserved[..], body].concat();
     let all = bodies.iter().flat_map(|body| [opened(full, body), opened([0; 8], body)]);
     all.collect()
@@ -96,8 +97,15 @@ fn replay_one(address: SocketAddr, info_hash: InfoHashV1, stream: &[u8]) -> io::
     peer.until_end().map(|_| ())
 }
 
-/// Says all streams, a few at a time.
-fn replay(address: SocketAddr, info_hash: InfoHashV1, streams: &Arc<Vec<Vec<u8>>>) {
+/// Says all streams of a torrent of both kinds, a few at a time: where its v2 hash is named, the
+/// messages of v2 are understood too.
+fn replay(address: SocketAddr, content: &Content, streams: &Arc<Vec<Vec<u8>>>) {
+    let names: Vec<InfoHashV1> = content.meta.short_hashes().collect();
+    assert_eq!(names.len(), 2, "it is hybrid");
+    names.into_iter().for_each(|name| replay_as(address, name, streams));
+}
+
+fn replay_as(address: SocketAddr, info_hash: InfoHashV1, streams: &Arc<Vec<Vec<u8>>>) {
     let next = Arc::new(AtomicUsize::new(0));
     let threads: Vec<_> = (0..AT_ONCE)
         .map(|_| {
@@ -129,14 +137,13 @@ fn a_seeder_survives_every_stream_and_serves_on() {
     let _turn = alone();
     let scratch = Scratch::new("corpus-seeder");
     let (file, torrent, content) = stage(&scratch);
-    let info_hash = content.meta.info_hash_v1.expect("it is hybrid");
     let streams = Arc::new(streams(&scratch));
     let tracker = quick_tracker();
     let victim = seeder("victim", tracker.address, &file, "--piece-length 16KiB -q");
-    replay(victim.address, info_hash, &Arc::new(streams[..WARM_UP].to_vec()));
+    replay(victim.address, &content, &Arc::new(streams[..WARM_UP].to_vec()));
 
     let (base, watch, start) = (victim.usage().memory, victim.watch(), Instant::now());
-    replay(victim.address, info_hash, &streams);
+    replay(victim.address, &content, &streams);
     let most = watch.most().memory;
     say(&format!("{} streams in {:?}, {base} bytes, then {most}", streams.len(), start.elapsed()));
     assert!(most < base + GROWTH, "{base} bytes before, {most} then");
@@ -154,7 +161,6 @@ fn a_leecher_survives_every_stream_and_gets_its_file() {
     let _turn = alone();
     let scratch = Scratch::new("corpus-leecher");
     let (file, torrent, content) = stage(&scratch);
-    let info_hash = content.meta.info_hash_v1.expect("it is hybrid");
     let streams = Arc::new(streams(&scratch));
     let tracker = quick_tracker();
     let (what, out) = (torrent.to_str().expect("UTF-8"), scratch.folder("out"));
@@ -162,10 +168,11 @@ fn a_leecher_survives_every_stream_and_gets_its_file() {
     let flags = "--bind 127.0.0.1 --seed-time 0 -q";
     let mut victim = leecher("victim", tracker.address, what, &out, flags);
     let address = address_of(&victim);
-    replay(address, info_hash, &Arc::new(streams[..WARM_UP].to_vec()));
+    drop(BtPeer::greeted_soon(address, content.meta.short_hashes().next().expect("two")));
+    replay(address, &content, &Arc::new(streams[..WARM_UP].to_vec()));
 
     let (base, watch, start) = (victim.usage().memory, victim.watch(), Instant::now());
-    replay(address, info_hash, &streams);
+    replay(address, &content, &streams);
     let most = watch.most().memory;
     say(&format!("{} streams in {:?}, {base} bytes, then {most}", streams.len(), start.elapsed()));
     assert!(most < base + GROWTH, "{base} bytes before, {most} then");

@@ -4,6 +4,7 @@
 //! message. As a server ([`InfoLiar`]) it offers the `info` of a torrent and lies about it. Reads
 //! have a deadline; nothing here panics because a program hangs up.
 
+use super::{SOON, until};
 use parking_lot::Mutex;
 use sha1::{Digest, Sha1};
 use std::io::{self, Read, Write};
@@ -67,6 +68,12 @@ impl BtPeer {
         let mut peer = Self::connect(address)?;
         peer.shake_hands(Reserved::ours(), info_hash, any_id())?;
         Ok(peer)
+    }
+
+    /// The same, as soon as the other side knows the torrent: a program says that it has started a
+    /// little earlier.
+    pub fn greeted_soon(address: SocketAddr, info_hash: InfoHashV1) -> Self {
+        until("it knows the torrent", SOON, || Self::greeted(address, info_hash).ok())
     }
 
     /// Connects and opens encrypted (MSE) for a torrent; `provide` is 1 for a stream in clear, 2 for
