@@ -74,6 +74,8 @@ pub enum Event {
         address: SocketAddr,
         /// Whether it is up.
         connected: bool,
+        /// The program at the other end, by its peer id (BEP 20); null when it goes.
+        client: Option<String>,
     },
     /// A piece arrived and its hash is right.
     Piece {

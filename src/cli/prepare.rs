@@ -25,6 +25,8 @@ use crate::metainfo::magnet::Magnet;
 use crate::metainfo::{FileKind, Metainfo, MetainfoError};
 use crate::node::metadata::Wanted;
 use crate::node::trackers::announce::AnnounceIdentity;
+use crate::node::trackers::http::{self, Get};
+use crate::protocol::url::Url;
 use crate::storage::create::{HashOptions, hash_path};
 use crate::storage::{Io, Storage, StorageError, StoragePlan};
 use crossbeam_channel::Receiver;
@@ -35,7 +37,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Something to serve or to fetch.
 #[derive(Debug, Clone)]
@@ -77,6 +79,12 @@ impl Item {
         }
     }
 }
+
+/// The longest .torrent that is fetched from the web, in bytes.
+const LONGEST_TORRENT: u64 = 16 * 1024 * 1024;
+
+/// How long that may take, be `--timeout` as short as it may.
+const WEB: Duration = Duration::from_secs(15);
 
 /// Native trackers that are looked up for one torrent.
 const NAMED_TRACKERS: usize = 8;
@@ -280,11 +288,7 @@ fn leech(
         What::Name { .. } => (ask(context, &sought(context, what, None), say)?, Vec::new()),
         &What::HashV2(hash) => (from_hash(context, what, hash.into(), say)?, Vec::new()),
         &What::HashV1(hash) => (from_hash(context, what, hash.into(), say)?, Vec::new()),
-        What::Url(url) => {
-            return Err(CliError::usage(format!(
-                "{url}: a .torrent is not fetched from the web: save it and give the file"
-            )));
-        }
+        What::Url(url) => (from_web(context, url)?, Vec::new()),
     };
     context.claim(meta.info_hash(), item)?;
     let folder = context.config.download_dir.clone();
@@ -340,6 +344,25 @@ fn from_hash(
     say: &dyn Fn(State),
 ) -> Result<Metainfo, CliError> {
     ask(context, &sought(context, what, Some(wanted(hash))), say)
+}
+
+/// The .torrent that an address of the web is.
+fn from_web(context: &Context, url: &str) -> Result<Metainfo, CliError> {
+    let no_answer = |why: &str| CliError::new(Exit::NoAnswer, format!("{url}: {why}"));
+    let at = Url::parse(url).map_err(|error| CliError::usage(format!("{url}: {error}")))?;
+    let deadline = Instant::now() + context.config.timeout.max(WEB);
+    let get = Get { url: &at, bind: context.bind, range: None, limit: LONGEST_TORRENT, deadline };
+    let (head, bytes) = http::fetch(&get).map_err(|error| no_answer(&error.to_string()))?;
+    if head.status != 200 {
+        return Err(no_answer(&format!("the server says {}", head.status)));
+    }
+    let meta = Metainfo::parse(&bytes).map_err(|error| {
+        CliError::new(Exit::BadTorrent, format!("{url} is no torrent: {error}"))
+    })?;
+    if !meta.layers_complete() {
+        return Err(no_layers(Path::new(url), "get one that has them"));
+    }
+    Ok(meta)
 }
 
 /// What a magnet link names, and the peers that it names: the metainfo comes from them, or from

@@ -18,6 +18,7 @@ use crate::protocol::Dialect;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use parking_lot::Mutex;
 use std::cell::Cell;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -75,7 +76,7 @@ pub fn run(args: &NodeArgs, env: &Env) -> Result<(), CliError> {
     program.end(told_to_stop)
 }
 
-fn options(config: &PeerConfig, trackers: Vec<std::net::SocketAddr>) -> NodeOptions {
+fn options(config: &PeerConfig, trackers: Vec<SocketAddr>) -> NodeOptions {
     NodeOptions {
         bind: Some(config.bind),
         ports: match &config.port {
@@ -358,11 +359,11 @@ impl Program<'_> {
 
     fn on_event(&mut self, event: node::Event) {
         match event {
-            node::Event::Connected { torrent, address } => {
-                self.on_peer(&torrent, address, true);
+            node::Event::Connected { torrent, address, client } => {
+                self.on_peer(&torrent, address, Some(client));
             }
             node::Event::Disconnected { torrent, address, .. } => {
-                self.on_peer(&torrent, address, false);
+                self.on_peer(&torrent, address, None);
             }
             node::Event::Piece { torrent, piece } => self.emit(&Event::Piece {
                 hashes: (&torrent.meta).into(),
@@ -406,8 +407,10 @@ impl Program<'_> {
         }
     }
 
-    fn on_peer(&mut self, torrent: &Torrent, address: std::net::SocketAddr, connected: bool) {
-        self.emit(&Event::Peer { hashes: (&torrent.meta).into(), address, connected });
+    /// A peer that runs `client` came, or one went.
+    fn on_peer(&mut self, torrent: &Torrent, address: SocketAddr, client: Option<String>) {
+        let (hashes, connected) = ((&torrent.meta).into(), client.is_some());
+        self.emit(&Event::Peer { hashes, address, connected, client });
     }
 
     fn on_whole(&mut self, torrent: &Arc<Torrent>) {

@@ -3,7 +3,8 @@
 //! A piece that fails its hash was written by one peer or by several. One alone is the liar.
 //! Of several, the piece's leaf hashes tell: they are asked of a peer, proved against the piece's
 //! root (which is trusted), and name the blocks that differ from what is on disk (BEP 52). Until
-//! the leaves have come nobody is blamed.
+//! the leaves have come nobody is blamed. Where there are none to ask for (a v1 torrent), they are
+//! those of the right piece, once it is there.
 
 use crate::ids::{PieceIndex, Sha256Hash};
 use crate::logic::PeerKey;

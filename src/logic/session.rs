@@ -125,6 +125,9 @@ pub struct Session {
     most_asked: usize,
     /// Pieces that may be asked for while it chokes us (BEP 6).
     allowed_fast: Option<Bitfield>,
+    /// Pieces that it may ask for while we choke it (BEP 6), and bytes of them still to be had so.
+    given_fast: Vec<PieceIndex>,
+    fast_bytes: u64,
     /// Requests that came while we choked it; `None` when it was never served.
     choked_requests: Option<u32>,
     handshakes: u32,
@@ -168,6 +171,8 @@ impl Session {
             misses: 0,
             most_asked: MOST_ASKED,
             allowed_fast: None,
+            given_fast: Vec::new(),
+            fast_bytes: 0,
             choked_requests: None,
             handshakes: 0,
             idle_bitfields: 0,
@@ -419,6 +424,11 @@ impl Session {
         }
     }
 
+    /// It may ask for these pieces while we choke it, `bytes` in all.
+    pub fn on_fast_given(&mut self, pieces: Vec<PieceIndex>, bytes: u64) {
+        (self.given_fast, self.fast_bytes) = (pieces, bytes);
+    }
+
     /// A request of the peer: true if it is to be served, false if it is to be refused.
     pub fn on_request(
         &mut self,
@@ -427,6 +437,12 @@ impl Session {
         span: Span,
     ) -> Result<bool, Fault> {
         check_request(self.dialect, geometry, ours, span)?;
+        if self.am_choking && self.given_fast.contains(&span.piece) {
+            // Each piece once: it is a start, not a way around the choker.
+            let left = self.fast_bytes.checked_sub(span.length.into());
+            self.fast_bytes = left.unwrap_or(self.fast_bytes);
+            return Ok(left.is_some());
+        }
         if self.am_choking && self.dialect == Dialect::BitTorrent {
             let crossed = self.choked_requests.as_mut().ok_or(Fault::RequestWhileChoked)?;
             *crossed += 1;
@@ -542,6 +558,26 @@ mod tests {
         for short in [&[][..], &[0, 0]] {
             assert!(matches!(session(20).on_bitfield(0, short), Err(Fault::Bitfield(_))));
         }
+    }
+
+    #[test]
+    fn a_choked_bittorrent_peer_gets_what_it_was_allowed_once_and_else_is_a_fault() {
+        let geometry = Geometry::v1(65536, 3 * 65536).unwrap();
+        let ours = Bitfield::full(3);
+        let of = |piece: u32, offset: u32| Span { piece: PieceIndex(piece), ..span(offset, 16384) };
+        let mut s = Session { dialect: Dialect::BitTorrent, ..session(3) };
+        s.on_fast_given(vec![PieceIndex(1)], 65536);
+        for n in 0..4 {
+            assert_eq!(s.on_request(&geometry, &ours, of(1, n * 16384)), Ok(true));
+        }
+        assert_eq!(s.on_request(&geometry, &ours, of(1, 0)), Ok(false), "it had its share");
+        let never = s.on_request(&geometry, &ours, of(0, 0));
+        assert_eq!(never, Err(Fault::RequestWhileChoked));
+        s.set_choking(at(0), false);
+        s.set_choking(at(1), true);
+        assert_eq!(s.on_request(&geometry, &ours, of(0, 0)), Ok(false), "it crossed our CHOKE");
+        let end = (0..=CROSSED).find_map(|_| s.on_request(&geometry, &ours, of(0, 0)).err());
+        assert_eq!(end, Some(Fault::RequestWhileChoked));
     }
 
     #[test]

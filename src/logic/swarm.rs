@@ -223,6 +223,16 @@ impl Swarm {
         self.addresses.insert(peer, address);
     }
 
+    /// A peer may ask for these pieces while it is choked, as far as they are here (BEP 6).
+    pub fn allow_fast(&mut self, peer: PeerKey, set: &[PieceIndex], out: &mut Vec<Action>) {
+        let (picker, sessions) = (&self.picker, &mut self.sessions);
+        let Some(session) = sessions.get_mut(&peer) else { return };
+        let here: Vec<_> = set.iter().copied().filter(|&p| picker.have().has(p)).collect();
+        let bytes = here.iter().map(|&p| u64::from(picker.geometry().length_of(p))).sum();
+        out.extend(here.iter().map(|&p| Action::Say(peer, Message::AllowedFast(p))));
+        session.on_fast_given(here, bytes);
+    }
+
     /// A peer is gone.
     pub fn on_left(&mut self, now: Moment, peer: PeerKey, out: &mut Vec<Action>) {
         self.hand_back(peer);

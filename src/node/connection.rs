@@ -10,7 +10,7 @@
 
 use crate::logic::PeerKey;
 use crate::logic::dialer::survives;
-use crate::logic::is_local;
+use crate::logic::{fast_set, is_local};
 use crate::node::extensions;
 use crate::node::opening::{Caller, Opening, Refused};
 use crate::node::outbox::Outbox;
@@ -25,7 +25,7 @@ use crate::protocol::reader::FrameBuffer;
 use crate::protocol::speech::Speech;
 use parking_lot::Mutex;
 use std::collections::HashSet;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
@@ -323,4 +323,17 @@ fn say_what_we_have(shared: &Shared, connection: &Arc<Connection>) {
         }
     }
     shared.follow(connection, connection.outbox.open());
+    drop(picker);
+    allow_fast(shared, connection);
+}
+
+/// A peer that has nothing yet gets a few pieces although it is choked, so that it has something to
+/// trade (BEP 6). Which ones is a matter of its address, so that coming back gains nothing.
+fn allow_fast(shared: &Shared, connection: &Arc<Connection>) {
+    let Speech::BitTorrent(Codec { fast: true, pieces, .. }) = connection.speech else { return };
+    let IpAddr::V4(ip) = connection.who.source.ip().to_canonical() else { return };
+    let torrent = &connection.torrent;
+    let hash = torrent.info_hash.short();
+    let set = fast_set::allowed_fast(fast_set::SET_SIZE, pieces, hash, ip);
+    shared.decide(torrent, |swarm, _, out| swarm.allow_fast(connection.key, &set, out));
 }

@@ -14,6 +14,8 @@ pub enum Event {
         torrent: Arc<Torrent>,
         /// The peer.
         address: SocketAddr,
+        /// Which program it is, by its id (BEP 20).
+        client: String,
     },
     /// A connection ended.
     Disconnected {

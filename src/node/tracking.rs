@@ -6,6 +6,7 @@ use crate::node::trackers::announce::{
     AnnounceConfig, AnnounceEvent, AnnounceIdentity, AnnounceReport, Announcers,
 };
 use crate::node::trackers::{Heartbeat, HeartbeatConfig, TorrentReport, TrackerEvent, calls};
+use crate::protocol::url::Url;
 use crossbeam_channel::{Receiver, Sender, select};
 use std::io;
 use std::net::SocketAddr;
@@ -89,11 +90,11 @@ pub(super) fn start_announcers(
         always: options.announce_urls.clone(),
         clock: shared.clock,
     };
-    let source = shared.clone();
-    Announcers::start(config, Box::new(move || announces(&source)), events)
+    let (source, native) = (shared.clone(), options.trackers.clone());
+    Announcers::start(config, Box::new(move || announces(&source, &native)), events)
 }
 
-fn announces(shared: &Shared) -> Vec<AnnounceReport> {
+fn announces(shared: &Shared, native: &[SocketAddr]) -> Vec<AnnounceReport> {
     let now = shared.clock.now();
     let torrents: Vec<Arc<Torrent>> = shared.torrents.lock().all();
     let report = |torrent: &Arc<Torrent>| {
@@ -101,7 +102,7 @@ fn announces(shared: &Shared) -> Vec<AnnounceReport> {
         AnnounceReport {
             key: torrent.info_hash,
             hashes: torrent.meta.short_hashes().collect(),
-            tiers: torrent.meta.trackers.clone(),
+            tiers: announced_to(torrent, native),
             left: picker.left(),
             uploaded: torrent.uploaded.load(Ordering::Relaxed),
             downloaded: picker.fetched(),
@@ -111,4 +112,21 @@ fn announces(shared: &Shared) -> Vec<AnnounceReport> {
         }
     };
     torrents.iter().map(report).collect()
+}
+
+/// The BitTorrent trackers of a torrent, without those that hear of it natively: there a peer that
+/// dies is gone after three heartbeats, and is not to linger under another name.
+fn announced_to(torrent: &Torrent, native: &[SocketAddr]) -> Vec<Vec<String>> {
+    let tiers = &torrent.meta.trackers;
+    if torrent.info_hash.v2().is_none() {
+        return tiers.clone();
+    }
+    let is_native = |url: &String| {
+        let Ok(url) = Url::parse(url) else { return false };
+        let at = url.address().map(|ip| SocketAddr::new(ip, url.port));
+        let known = |address| native.contains(&address) || torrent.trackers.contains(&address);
+        at.is_some_and(known) || torrent.meta.native_trackers.contains(&url.authority())
+    };
+    let others = |tier: &Vec<String>| tier.iter().filter(|url| !is_native(url)).cloned().collect();
+    tiers.iter().map(others).filter(|tier: &Vec<String>| !tier.is_empty()).collect()
 }

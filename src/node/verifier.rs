@@ -76,6 +76,11 @@ fn on_right(
         swarm.on_verified(now, piece, out);
         swarm.is_complete()
     });
+    if torrent.picker.lock().wants_leaves(piece) {
+        // It failed before, and nobody could say whose blocks were wrong: now it can be seen.
+        let leaves = torrent.storage.leaf_hashes(piece)?;
+        shared.decide(torrent, |swarm, now, out| swarm.on_leaves(now, piece, &leaves, out));
+    }
     if complete {
         let _ = shared.nudge.try_send(()); // the trackers are told at once
     }
@@ -88,7 +93,7 @@ fn on_wrong(
     piece: PieceIndex,
 ) -> Result<(), StorageError> {
     let range = range_of(torrent, piece);
-    let found = if range.is_some() { torrent.storage.leaf_hashes(piece)? } else { Vec::new() };
+    let found = torrent.storage.leaf_hashes(piece)?;
     shared.tell(Event::VerifyFailed { torrent: torrent.clone(), piece });
     shared.decide(torrent, |swarm, now, out| swarm.on_failed(now, piece, found, range, out));
     Ok(())

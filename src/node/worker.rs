@@ -14,6 +14,7 @@ use crate::node::leaves::{answer_hashes, on_hashes};
 use crate::node::opening::{Refused, is_timeout};
 use crate::node::shared::{Connection, Shared};
 use crate::node::{Event, extensions};
+use crate::protocol::client_name::client_name;
 use crate::protocol::frame::announced_length;
 use crate::protocol::message::{MAX_CHUNK, Message};
 use crate::protocol::reader::FrameBuffer;
@@ -71,7 +72,9 @@ pub enum End {
 pub fn run(shared: &Shared, connection: &Arc<Connection>, buffer: FrameBuffer) {
     let torrent = &connection.torrent;
     let address = connection.who.address;
-    shared.tell(Event::Connected { torrent: torrent.clone(), address });
+    let client = client_name(&connection.who.peer_id);
+    log::debug!("{address}: connected, {}, {client}", connection.speech.dialect());
+    shared.tell(Event::Connected { torrent: torrent.clone(), address, client });
     let end = Worker::new(shared, connection).read(buffer).expect_err("it reads until it ends");
     match &end {
         End::Malformed(_) | End::Fault(_) => {
