@@ -161,7 +161,11 @@ fn requests_that_break_the_rules_end_the_connection_by_name() {
         ] {
             broken.check_unchoked(&request(piece, offset, length), "which is out of range");
         }
-        broken.check(&request(0, 0, 16384), "requests while it is choked");
+        // Without the fast extension nothing is allowed while it is choked.
+        let mut plain = BtPeer::connect(broken.victim.address).expect("it takes the call");
+        let reserved = Reserved([0; 8]);
+        plain.shake_hands(reserved, broken.stage.v1(), any_id()).expect("it answers");
+        broken.check_of(plain, &request(0, 0, 16384), "requests while it is choked");
         broken.check_unchoked(&message(6, &[0; 11]), "message 'request': 12 bytes");
     });
 }
@@ -214,7 +218,7 @@ fn what_was_not_agreed_on_ends_the_connection_by_name() {
             (message(21, &[0; 48]), "message 21 without BitTorrent v2"),
         ] {
             let mut caller = BtPeer::connect(broken.victim.address).expect("it listens");
-            let shaken = caller.shake_hands(Reserved::default(), broken.stage.v1(), any_id());
+            let shaken = caller.shake_hands(Reserved([0; 8]), broken.stage.v1(), any_id());
             shaken.expect("an answer");
             broken.check_of(caller, &bytes, reason);
         }

@@ -134,6 +134,29 @@ struct OpenPiece {
     blocks: Vec<Block>,
     wanted: u32,
     written: u32,
+    /// Several peers wrote it and it failed: from now on one peer at a time is asked, so that the
+    /// next failure has one writer.
+    alone: bool,
+}
+
+impl OpenPiece {
+    /// Whether a peer may be asked for its blocks.
+    fn is_open_to(&self, peer: PeerKey) -> bool {
+        let owed_by_others = |block: &Block| block.asked.iter().flatten().any(|&p| p != peer);
+        let in_use = |block: &Block| block.state == BlockState::Claimed || owed_by_others(block);
+        !self.alone || !self.blocks.iter().any(in_use)
+    }
+
+    /// What others wrote of a piece that one peer is to write alone is wanted again.
+    fn leave_to(&mut self, peer: PeerKey) {
+        for block in self.blocks.iter_mut().filter(|_| self.alone) {
+            if block.state == BlockState::Written && block.writer != Some(peer) {
+                *block = Block::default();
+                self.written -= 1;
+                self.wanted += 1;
+            }
+        }
+    }
 }
 
 /// What the arrival of a frame leads to.
@@ -319,8 +342,12 @@ impl Picker {
 
     /// The piece did not match its hash: all of it is wanted again. Gives who wrote its blocks.
     pub fn on_failed(&mut self, piece: PieceIndex) -> Writers {
+        let was_alone = self.open_mut(piece).is_some_and(|open| open.alone);
         let writers = self.close(piece);
-        self.begin(piece);
+        let first = writers.iter().flatten().next();
+        let several = writers.iter().flatten().any(|writer| Some(writer) != first);
+        let at = self.begin(piece);
+        self.open[at].alone = was_alone || several;
         writers
     }
 
@@ -339,7 +366,8 @@ impl Picker {
     fn begun_piece(&self, peer: PeerKey, theirs: &Bitfield) -> Option<usize> {
         let open = || {
             let pieces = self.open.iter().enumerate();
-            pieces.filter(|(_, open)| open.wanted > 0 && theirs.has(open.piece))
+            let fits = move |open: &OpenPiece| open.wanted > 0 && theirs.has(open.piece);
+            pieces.filter(move |(_, open)| fits(open) && open.is_open_to(peer))
         };
         let mine = |open: &OpenPiece| open.blocks.iter().any(|block| block.is_asked_of(peer));
         open().find(|(_, open)| mine(open)).or_else(|| open().next()).map(|(at, _)| at)
@@ -384,7 +412,7 @@ impl Picker {
         let open = self
             .open
             .iter_mut()
-            .find(|open| theirs.has(open.piece) && open.blocks.iter().any(owed))?;
+            .find(|open| !open.alone && theirs.has(open.piece) && open.blocks.iter().any(owed))?;
         let last = open.blocks.iter().rposition(owed)?;
         let run = open.blocks[..=last].iter().rev().take_while(|block| owed(block)).count();
         let count = run.min(most as usize).min(END_GAME_BLOCKS);
@@ -396,6 +424,7 @@ impl Picker {
     /// Marks the first run of wanted blocks of an open piece as asked of `peer`.
     fn ask(&mut self, at: usize, peer: PeerKey, most: u32) -> Span {
         let open = &mut self.open[at];
+        open.leave_to(peer);
         let wanted = |block: &Block| block.state == BlockState::Wanted;
         let first = open.blocks.iter().position(wanted).expect("an open piece with wanted > 0");
         let run = open.blocks[first..].iter().take_while(|block| wanted(block)).count();
@@ -413,6 +442,7 @@ impl Picker {
             blocks: vec![Block::default(); blocks as usize],
             wanted: blocks,
             written: 0,
+            alone: false,
         });
         self.open.len() - 1
     }
@@ -562,6 +592,26 @@ mod tests {
         fetch(&mut p, BEN, second);
         assert_eq!(p.on_failed(PieceIndex(3)), [Some(ANN), Some(BEN)]);
         assert_eq!(next(&mut p, EVE, &only, 4), Some(span(3, 0, 24576)));
+    }
+
+    #[test]
+    fn a_piece_that_several_spoiled_is_asked_of_one_at_a_time() {
+        let mut p = picker();
+        let only = pieces(&[0]);
+        let first = next(&mut p, ANN, &only, 2).unwrap();
+        let second = next(&mut p, BEN, &only, 2).unwrap();
+        fetch(&mut p, ANN, first);
+        fetch(&mut p, BEN, second);
+        p.on_failed(PieceIndex(0));
+        let again = next(&mut p, ANN, &only, 2).unwrap();
+        assert_eq!(next(&mut p, BEN, &only, 2), None, "Ann is at it");
+        fetch(&mut p, ANN, again);
+        let rest = next(&mut p, ANN, &only, 1).unwrap();
+        p.on_void(ANN, rest); // she is gone
+        let whole = next(&mut p, BEN, &only, 4).unwrap();
+        assert_eq!(whole, span(0, 0, 65536), "what she wrote is not mixed with what Ben writes");
+        assert_eq!(fetch(&mut p, BEN, whole), Some(PieceIndex(0)));
+        assert_eq!(p.on_failed(PieceIndex(0)), [Some(BEN); 4]);
     }
 
     #[test]

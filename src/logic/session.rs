@@ -265,14 +265,13 @@ impl Session {
         Ok(self.have.clear(piece))
     }
 
-    /// ALLOWED_FAST: a piece that may be asked for while it chokes us.
-    pub fn on_allowed_fast(&mut self, piece: PieceIndex) -> Result<(), Fault> {
+    /// ALLOWED_FAST: a piece that may be asked for while it chokes us; true if it is news.
+    pub fn on_allowed_fast(&mut self, piece: PieceIndex) -> Result<bool, Fault> {
         if piece.0 >= self.have.pieces() {
             return Err(Fault::HaveOutOfRange(piece));
         }
         let pieces = self.have.pieces();
-        self.allowed_fast.get_or_insert_with(|| Bitfield::new(pieces)).set(piece);
-        Ok(())
+        Ok(self.allowed_fast.get_or_insert_with(|| Bitfield::new(pieces)).set(piece))
     }
 
     /// An extension handshake, with the number of requests that the peer lets wait.
@@ -381,9 +380,14 @@ impl Session {
 
     /// The peer refuses a request; true if we had asked it.
     pub fn on_reject(&mut self, span: Span) -> bool {
-        self.refused = true;
+        // What we gave up ourselves is refused as well: that says nothing about the next request.
+        self.late.retain(|late| *late != span);
         let refused = self.asked.iter().position(|asked| asked.span == span);
         let Some(asked) = refused.and_then(|at| self.asked.remove(at)) else { return false };
+        match self.allowed_fast.as_mut().filter(|_| self.peer_choking) {
+            Some(fast) => _ = fast.clear(span.piece), // it is not to be had so, after all
+            None => self.refused = true,
+        }
         self.pipeline.on_void(asked.open().into());
         true
     }

@@ -279,12 +279,14 @@ impl Swarm {
                 }
                 self.fill_slots(now, out);
             }
+            Message::Choke if session.peer_choking && session.is_idle() => {}
             Message::Choke => {
                 for span in session.on_choked() {
                     self.picker.on_void(peer, span);
                 }
                 self.fill_all(now, out);
             }
+            Message::Unchoke if !session.peer_choking => {}
             Message::Unchoke => {
                 session.peer_choking = false;
                 self.fill(now, peer, out);
@@ -313,8 +315,9 @@ impl Swarm {
                 }
             }
             &Message::AllowedFast(piece) => {
-                session.on_allowed_fast(piece)?;
-                self.fill(now, peer, out);
+                if session.on_allowed_fast(piece)? && session.peer_choking {
+                    self.fill(now, peer, out);
+                }
             }
             Message::Extensions(said) => session.on_extensions(said.most_requests)?,
             Message::Hello(_) | Message::State(_) => return Err(Fault::SecondHello),
@@ -564,7 +567,8 @@ impl Swarm {
     fn fill(&mut self, now: Moment, peer: PeerKey, out: &mut Vec<Action>) {
         let mut allowed = self.allowed();
         let Some(session) = self.sessions.get_mut(&peer) else { return };
-        let fast = session.peer_choking.then(|| session.allowed_now());
+        let may = !self.stopped && session.may_be_asked();
+        let fast = (may && session.peer_choking).then(|| session.allowed_now());
         while !self.stopped && session.may_be_asked() {
             let longest = session.pipeline.longest_request().min(allowed);
             let room = session.pipeline.room().min(allowed);
@@ -612,10 +616,10 @@ impl Swarm {
     fn set_choking(&mut self, now: Moment, peer: PeerKey, choke: bool, out: &mut Vec<Action>) {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         session.set_choking(now, choke);
-        if choke {
-            out.push(Action::UnqueueAll(peer));
-        }
         out.push(Action::Say(peer, if choke { Message::Choke } else { Message::Unchoke }));
+        if choke {
+            out.push(Action::UnqueueAll(peer)); // what is refused is refused after it
+        }
     }
 
     fn candidates(&self, now: Moment) -> Vec<Candidate> {

@@ -50,6 +50,11 @@ impl Stage {
         Self::new(Bitfield::full(2))
     }
 
+    fn join_in_bittorrent(&mut self, peer: PeerKey) {
+        let address = SocketAddr::from(([127, 0, 0, 1], peer.0 as u16));
+        self.swarm.on_joined(self.now, peer, address, Dialect::BitTorrent);
+    }
+
     fn join(&mut self, peer: PeerKey) {
         self.swarm.on_joined(
             self.now,
@@ -214,10 +219,38 @@ fn a_slot_is_free_again_when_its_peer_leaves_or_wants_nothing() {
     s.hear(BEN, &Message::NotInterested).unwrap();
     s.told(
         "! UnqueueAll(PeerKey(2))
-         ! UnqueueAll(PeerKey(2))
          peer 2 < Choke
+         ! UnqueueAll(PeerKey(2))
          peer 1 < Unchoke",
     );
+}
+
+#[test]
+fn bittorrent_is_asked_block_by_block_and_late_blocks_of_a_choked_turn_are_welcome() {
+    let mut s = Stage::leecher();
+    s.join_in_bittorrent(ANN);
+    s.hear_all(ANN, &[Message::HaveAll, Message::Unchoke]);
+    let asked = s.script.matches("16384 bytes").count();
+    assert!(asked >= 4 && s.script.matches("get piece").count() == asked, "{}", s.script);
+    s.hear(ANN, &Message::Choke).unwrap();
+    s.script.clear();
+    s.chunk(ANN, 0, 0, 16384);
+    s.chunk(ANN, 0, 16384, 16384);
+    assert_eq!(s.swarm.fetched(), 32768);
+    s.hear(ANN, &Message::Unchoke).unwrap();
+    assert!(!s.script.contains("piece 0 +0 "), "what came is not asked again: {}", s.script);
+}
+
+#[test]
+fn a_choked_bittorrent_peer_may_ask_for_what_it_was_allowed() {
+    let mut s = Stage::seeder();
+    s.join_in_bittorrent(ANN);
+    s.act(|swarm, _, out| swarm.allow_fast(ANN, &[PieceIndex(1), PieceIndex(7)], out));
+    s.told("peer 1 < AllowedFast(PieceIndex(1))");
+    let get = |piece| Message::Get(Span { piece: PieceIndex(piece), offset: 0, length: 16384 });
+    s.hear(ANN, &get(1)).unwrap();
+    assert!(s.script.contains("Upload"), "{}", s.script);
+    assert_eq!(s.hear(ANN, &get(0)), Err(Fault::RequestWhileChoked));
 }
 
 #[test]

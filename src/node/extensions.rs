@@ -43,7 +43,11 @@ pub fn ours(shared: &Shared, connection: &Connection, complete: bool) -> Message
 pub fn on_extensions(connection: &Connection, said: &Extensions) {
     connection.outbox.learn(said.numbers);
     let Some(port) = said.port.filter(|_| !connection.who.listens) else { return };
-    connection.says_port.store(port, Ordering::Release);
+    // Where it listens is said once: who names ever more ports would fill the dialer.
+    if connection.says_port.compare_exchange(0, port, Ordering::AcqRel, Ordering::Acquire).is_err()
+    {
+        return;
+    }
     if let Some(address) = connection.listens_at() {
         let mut peers = connection.torrent.peers.lock();
         peers.dialer.on_connected(address, Dialect::BitTorrent);
@@ -85,7 +89,7 @@ pub fn tell_peers(shared: &Shared, torrent: &Torrent) {
         reachable(&peers).map(|c| (c.0, flags(c.1))).collect()
     };
     for connection in torrent.connections() {
-        if connection.speech.dialect() != Dialect::BitTorrent {
+        if !connection.outbox.takes_peers() {
             continue;
         }
         let mut told = connection.told.lock();

@@ -138,20 +138,35 @@ impl Outbox {
         queue.schedule()
     }
 
-    /// Takes a request, or the end of one, back out, as far as it has not been sent.
-    pub fn unqueue(&self, part: Span) {
-        self.queue.lock().data.retain_mut(|waiting| {
-            if waiting.piece != part.piece || waiting.end() != part.end() {
+    /// Takes a request, or the end of one, back out, as far as it has not been sent; true if
+    /// something was there.
+    pub fn unqueue(&self, part: Span) -> bool {
+        let mut found = false;
+        let mut queue = self.queue.lock();
+        let cuts = matches!(queue.speech, Speech::Native);
+        queue.data.retain_mut(|waiting| {
+            let ends_there = waiting.piece == part.piece && waiting.end() == part.end();
+            if !ends_there || (!cuts && *waiting != part) {
                 return true;
             }
+            found = true;
             waiting.length = part.offset.saturating_sub(waiting.offset);
             waiting.length > 0
         });
+        found
     }
 
     /// Takes all requests back out.
-    pub fn unqueue_all(&self) {
-        self.queue.lock().data.clear();
+    pub fn unqueue_all(&self) -> Vec<Span> {
+        self.queue.lock().data.drain(..).collect()
+    }
+
+    /// Whether the peer has said how it wants to be told of other peers (BEP 11).
+    pub fn takes_peers(&self) -> bool {
+        match &self.queue.lock().speech {
+            Speech::Native => false,
+            Speech::BitTorrent(codec) => codec.extended && codec.theirs.peers != 0,
+        }
     }
 
     /// A last message; then the connection ends.

@@ -25,6 +25,7 @@ use crate::node::leaves::LeafCache;
 use crate::node::outbox::{Outbox, Pushed};
 use crate::node::socket::Parked;
 use crate::node::{EVENTS, Event};
+use crate::protocol::Dialect;
 use crate::protocol::message::{ErrorMessage, Message};
 use crate::protocol::mse::skey_hash;
 use crate::protocol::speech::Speech;
@@ -136,8 +137,17 @@ impl Shared {
         match action {
             Action::Say(peer, message) => _ = line(peer).map(|c| self.say(c, &message)),
             Action::Upload(peer, span) => _ = line(peer).map(|c| self.upload(c, span)),
-            Action::Unqueue(peer, span) => _ = line(peer).map(|c| c.outbox.unqueue(span)),
-            Action::UnqueueAll(peer) => _ = line(peer).map(|c| c.outbox.unqueue_all()),
+            Action::Unqueue(peer, span) => {
+                if let Some(connection) = line(peer).filter(|c| c.outbox.unqueue(span)) {
+                    self.refuse(connection, span);
+                }
+            }
+            Action::UnqueueAll(peer) => {
+                if let Some(connection) = line(peer) {
+                    let all = connection.outbox.unqueue_all();
+                    all.into_iter().for_each(|span| self.refuse(connection, span));
+                }
+            }
             Action::Disconnect(peer, parting) => {
                 if let Some(connection) = line(peer) {
                     log::info!("{}: closed: {parting}", connection.who.address);
@@ -157,7 +167,13 @@ impl Shared {
             }
             Action::Ban(address, piece) => {
                 log::info!("{address}: banned: {piece} does not match its hash");
-                torrent.peers.lock().dialer.on_banned(address);
+                let mut peers = torrent.peers.lock();
+                peers.dialer.on_banned(address);
+                // Who called from there is not to be called back, wherever it listens.
+                let there = peers.connections.values().filter(|c| c.who.source == address);
+                let listening: Vec<_> = there.filter_map(|c| c.listens_at()).collect();
+                listening.into_iter().for_each(|at| peers.dialer.on_never(at));
+                drop(peers);
                 self.tell(Event::Banned { torrent: torrent.clone(), address, piece });
             }
             Action::Complete => {
@@ -205,6 +221,14 @@ impl Shared {
     pub fn end_with_error(&self, connection: &Arc<Connection>, code: u32, reason: &str) {
         let error = ErrorMessage { code, message: reason.to_owned() };
         self.end(connection, &Message::Error(error));
+    }
+
+    /// What was taken back out is refused in BitTorrent: with the fast extension every request has
+    /// one answer, also after CHOKE and CANCEL (BEP 6). Natively CHOKE and CANCEL say it all.
+    fn refuse(&self, connection: &Arc<Connection>, span: Span) {
+        if connection.speech.dialect() == Dialect::BitTorrent {
+            self.say(connection, &Message::Reject(span));
+        }
     }
 
     fn upload(&self, connection: &Arc<Connection>, span: Span) {

@@ -6,6 +6,7 @@
 //! nothing moved for 30 s. Content is read with `pread`, one frame at a time, into the thread's
 //! own buffer; the rest of a half-sent frame is read again later.
 
+use crate::ids::Span;
 use crate::node::outbox::{Frame, Next};
 use crate::node::shared::{Connection, Shared};
 use crate::node::socket::{Until, send_now};
@@ -112,7 +113,12 @@ fn turn(shared: &Shared, connection: &Arc<Connection>) -> Result<Option<Until>, 
 
 fn count(shared: &Shared, connection: &Connection, frame: &Frame) {
     if let Frame::Chunks { chunks, .. } = frame {
-        let bytes = chunks.iter().map(|(_, span)| u64::from(span.length)).sum();
+        // A hybrid's pads are nobody's content.
+        let geometry = &connection.torrent.geometry;
+        let real = |span: &Span| {
+            span.length.min(geometry.length_of(span.piece).saturating_sub(span.offset))
+        };
+        let bytes = chunks.iter().map(|(_, span)| u64::from(real(span))).sum();
         connection.uploaded.fetch_add(bytes, Ordering::Relaxed);
         connection.torrent.on_uploaded(shared.clock.now(), bytes);
     }

@@ -15,7 +15,6 @@ use crate::node::opening::{Refused, is_timeout};
 use crate::node::shared::{Connection, Shared};
 use crate::node::{Event, extensions};
 use crate::protocol::client_name::client_name;
-use crate::protocol::frame::announced_length;
 use crate::protocol::message::{MAX_CHUNK, Message};
 use crate::protocol::reader::FrameBuffer;
 use crate::protocol::{Dialect, Malformed};
@@ -153,7 +152,7 @@ impl<'a> Worker<'a> {
         if whole {
             self.partial_since = Some(now);
         }
-        let length = announced_length(pending).ok().flatten().unwrap_or(0);
+        let length = self.connection.speech.announced_length(pending).unwrap_or(0);
         let patience = FRAME + Duration::from_secs(length as u64 / 4096);
         if !whole && now.since(since) > patience { Err(End::Stuck) } else { Ok(()) }
     }

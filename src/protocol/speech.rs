@@ -1,6 +1,7 @@
 //! One connection's dialect at work: messages to bytes, and back from its receive buffer.
 
 use super::bittorrent::Codec;
+use super::frame::announced_length;
 use super::message::Message;
 use super::reader::FrameBuffer;
 use super::{Dialect, Malformed, native};
@@ -37,6 +38,14 @@ impl Speech {
         match self {
             Self::Native => native::put_chunk_head(out, span),
             Self::BitTorrent(_) => Codec::put_chunk_head(out, span),
+        }
+    }
+
+    /// Bytes of the message that begins here, as far as that is known and can be.
+    pub fn announced_length(&self, pending: &[u8]) -> Option<usize> {
+        match self {
+            Self::Native => announced_length(pending).ok().flatten(),
+            Self::BitTorrent(codec) => codec.check(pending).ok().flatten(),
         }
     }
 
