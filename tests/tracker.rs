@@ -294,7 +294,7 @@ fn a_hundred_seeders_are_given_out_over_tcp() {
     assert_eq!(given, all);
     let asked = calls::peers(tracker.addr, None, hash, 3000, 200).unwrap();
     assert_eq!(asked.len(), 100, "the leecher, and not the asker");
-    assert!(asked.iter().all(|peer| peer.addr.port() != 3000 && peer.native && !peer.bittorrent));
+    assert!(asked.iter().all(|peer| peer.addr.port() != 3000 && peer.native && peer.bittorrent));
     assert_eq!(asked.iter().filter(|peer| peer.seed).count(), 99);
 }
 

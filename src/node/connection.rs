@@ -75,18 +75,19 @@ fn shake_hands(
     let reserved = Reserved::ours().with_v2(torrent.info_hash.v2().is_some());
     let ours = Handshake { reserved, info_hash: names[0], peer_id: shared.peer_id };
     let (opening, theirs) = Opening::shake_hands(address, shared.bind, &ours, &names)?;
-    Ok((opening, agreed(torrent, &theirs, &theirs)))
+    Ok((opening, agreed(torrent, &theirs)))
 }
 
-/// What both sides can do: `last` is the handshake of whoever was called, which decides by which
-/// hash the torrent goes.
-fn agreed(torrent: &Torrent, theirs: &Handshake, last: &Handshake) -> Speech {
+/// What both sides can do. Hashes (BEP 52) are spoken of with whoever says that it knows version 2,
+/// by whichever hash it came.
+fn agreed(torrent: &Torrent, theirs: &Handshake) -> Speech {
     let v2 = torrent.info_hash.v2().map(|hash| hash.truncated());
+    let knows_v2 = theirs.reserved.has_v2() || v2 == Some(theirs.info_hash);
     Speech::BitTorrent(Codec {
         pieces: torrent.geometry.pieces(),
         fast: theirs.reserved.has_fast(),
         extended: theirs.reserved.has_extensions(),
-        v2: v2 == Some(last.info_hash),
+        v2: v2.is_some() && knows_v2,
         theirs: ExtensionNumbers::default(),
     })
 }
@@ -125,7 +126,7 @@ fn answer_handshake(
         opening.say_handshake(&ours)?; // our own id is what tells the dialler
         return Err(Refused::Ourselves);
     }
-    let speech = agreed(&torrent, theirs, &ours);
+    let speech = agreed(&torrent, theirs);
     let who = Who {
         peer_id: theirs.peer_id,
         address: from,
