@@ -202,8 +202,9 @@ impl Dialer {
 
     /// At most `free` addresses to call now, and how; they count as busy until told otherwise.
     ///
-    /// A seeder calls only those who speak BitTorrent, since not all of them call, and whom the user
-    /// named. In the native dialect whoever wants something calls.
+    /// A seeder calls only those who speak BitTorrent, since not all of them call, whom the user
+    /// named, and in the other dialect those who did not answer in one: they may speak BitTorrent
+    /// after all. Else whoever wants something calls in the native dialect.
     pub fn next_dials(
         &mut self,
         now: Moment,
@@ -211,7 +212,7 @@ impl Dialer {
         seeding: bool,
     ) -> Vec<(SocketAddr, Dialect)> {
         let due = |c: &Candidate| {
-            let may = !seeding || c.given || c.dialect == Dialect::BitTorrent;
+            let may = !seeding || c.given || c.switched || c.dialect == Dialect::BitTorrent;
             may && matches!(c.state, State::Idle(at) if at <= now)
         };
         let mut ready: Vec<_> = self
@@ -389,6 +390,31 @@ mod tests {
         d.on_ended(at(0), address(2));
         assert_eq!(d.next_dials(at(1799), 9, true), []);
         assert_eq!(d.next_dials(at(1800), 9, true), [(address(2), BitTorrent)]);
+    }
+
+    #[test]
+    fn a_seeder_calls_a_peer_again_that_dropped_a_call_in_bittorrent() {
+        let mut d = Dialer::default();
+        d.on_found(at(0), address(1), BitTorrent);
+        assert_eq!(d.next_dials(at(0), 9, true), [(address(1), BitTorrent)]);
+        d.on_misunderstood(at(0), address(1));
+        assert_eq!(d.next_dials(at(0), 9, true), [(address(1), Native)]);
+        d.on_misunderstood(at(0), address(1));
+        assert_eq!(d.next_dials(at(4), 9, true), [], "both were tried");
+        assert_eq!(d.next_dials(at(5), 9, true), [(address(1), BitTorrent)]);
+    }
+
+    #[test]
+    fn a_leecher_that_completes_between_two_dialects_still_tries_the_second() {
+        let mut d = Dialer::default();
+        d.on_found(at(0), address(1), BitTorrent);
+        d.next_dials(at(0), 9, false);
+        d.on_misunderstood(at(0), address(1));
+        assert_eq!(d.next_dials(at(0), 9, true), [(address(1), Native)]);
+        d.on_failed(at(0), address(1));
+        assert_eq!(d.next_dials(at(5), 9, true), [(address(1), Native)], "not tried in earnest");
+        d.on_misunderstood(at(5), address(1));
+        assert_eq!(d.next_dials(at(15), 9, true), [(address(1), BitTorrent)]);
     }
 
     #[test]
