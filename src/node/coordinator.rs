@@ -132,8 +132,7 @@ impl Coordinator<'_> {
             AnnounceEvent::Peers { key, peers, .. } => {
                 let Some(torrent) = self.shared.torrents.lock().get(&key).cloned() else { return };
                 let now = self.shared.clock.now();
-                let mut known = torrent.peers.lock();
-                peers.iter().for_each(|&p| known.dialer.on_found(now, p, Dialect::BitTorrent));
+                torrent.peers.lock().dialer.on_announced(now, &peers);
             }
             AnnounceEvent::Lost { tracker, why } => {
                 log::warn!("{tracker}: {why}");

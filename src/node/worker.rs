@@ -189,14 +189,14 @@ impl<'a> Worker<'a> {
             Message::PeerList(found) => {
                 if connection.asked_for_peers.swap(false, Ordering::AcqRel) {
                     let now = shared.clock.now();
+                    let (source, found) = (connection.who.source, found.iter().copied());
                     let mut peers = connection.torrent.peers.lock();
-                    let found = found.iter();
-                    found.for_each(|&a| peers.dialer.on_found(now, a, Dialect::Native));
+                    peers.dialer.on_gossip(now, source, Dialect::Native, found);
                 }
             }
             &Message::GetInfo(index) => extensions::answer_info(shared, connection, index),
             Message::PeersChanged(changed) => {
-                extensions::on_peers_changed(shared, &connection.torrent, changed);
+                extensions::on_peers_changed(shared, connection, changed);
             }
             Message::Bye => return Err(End::Bye),
             Message::Error(error) => return Err(End::Told(error.message.clone())),
