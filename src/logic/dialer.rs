@@ -7,11 +7,13 @@
 //!
 //! What peers tell each other is gossip: it is cheap to make up. It is heard only so often, only so
 //! many addresses of one machine are kept, and whom the user or a tracker named is called first.
+//! Nobody outside is believed about addresses of our own machine and network ([`may_tell`]): else
+//! anybody could make us call the services there.
 //!
 //! An address comes with the dialect that its source says is spoken there. Whoever takes the call
 //! and does not answer in that dialect is called in the other one at once, and then by turns.
 
-use super::is_local;
+use super::{is_local, is_loopback};
 use crate::clock::Moment;
 use crate::ids::PeerId;
 use crate::protocol::Dialect;
@@ -108,7 +110,7 @@ pub struct Dialer {
     candidates: HashMap<SocketAddr, Candidate>,
     banned: HashSet<IpAddr>,
     /// What each tracker listed last.
-    listed: HashMap<String, HashSet<SocketAddr>>,
+    listed: HashMap<SocketAddr, HashSet<SocketAddr>>,
     /// When each source of gossip was heard last.
     heard: HashMap<SocketAddr, Moment>,
     tongues: Tongues,
@@ -120,12 +122,12 @@ impl Dialer {
         Self { tongues, ..Self::default() }
     }
 
-    /// A tracker named an address, and what is spoken there.
+    /// A tracker that may tell of it named an address, and what is spoken there.
     pub fn on_found(&mut self, now: Moment, address: SocketAddr, dialect: Dialect) {
         self.on_named(now, Origin::Named, &[(address, dialect)]);
     }
 
-    /// A BitTorrent tracker named these addresses.
+    /// A BitTorrent tracker named these addresses, of which it may tell.
     pub fn on_announced(&mut self, now: Moment, addresses: &[SocketAddr]) {
         let named: Vec<_> = addresses.iter().map(|&a| (a, Dialect::BitTorrent)).collect();
         self.on_named(now, Origin::Named, &named);
@@ -153,7 +155,8 @@ impl Dialer {
         let gossip = self.candidates.iter().filter(|(_, c)| c.origin == Origin::Gossip);
         gossip.for_each(|(address, _)| *same.entry(address.ip().to_canonical()).or_default() += 1);
         let mut told = Vec::new();
-        for address in addresses.into_iter().take(GOSSIP) {
+        let fits = |address: &SocketAddr| may_tell(*address, source.ip());
+        for address in addresses.into_iter().take(GOSSIP).filter(fits) {
             let ip = address.ip().to_canonical();
             let same = same.entry(ip).or_default();
             let is_new = !self.candidates.contains_key(&address);
@@ -209,12 +212,20 @@ impl Dialer {
     }
 
     /// A tracker listed these addresses, which therefore lived a moment ago: one that had
-    /// vanished from this tracker's list and is back is called at once.
-    pub fn on_listed(&mut self, now: Moment, tracker: &str, addresses: &[(SocketAddr, Dialect)]) {
+    /// vanished from this tracker's list and is back is called at once. Those that the tracker may
+    /// not tell of are passed over.
+    pub fn on_listed(
+        &mut self,
+        now: Moment,
+        tracker: SocketAddr,
+        addresses: &[(SocketAddr, Dialect)],
+    ) {
+        let mut addresses = addresses.to_vec();
+        addresses.retain(|&(address, _)| may_tell(address, tracker.ip()));
         let listed: HashSet<SocketAddr> = addresses.iter().map(|&(address, _)| address).collect();
-        let before = self.listed.insert(tracker.to_owned(), listed).unwrap_or_default();
-        self.on_named(now, Origin::Named, addresses);
-        for &(address, _) in addresses {
+        let before = self.listed.insert(tracker, listed).unwrap_or_default();
+        self.on_named(now, Origin::Named, &addresses);
+        for (address, _) in addresses {
             let candidate = self.candidates.get_mut(&address);
             if let Some(candidate) = candidate.filter(|_| !before.contains(&address))
                 && matches!(candidate.state, State::Idle(_))
@@ -382,6 +393,18 @@ pub fn survives(own: PeerId, theirs: PeerId, we_dialled: bool) -> bool {
     we_dialled == (own > theirs)
 }
 
+/// Whether one may be told of an address who is at `other`, and is believed when it tells of it. Who
+/// is not on our machine knows nothing of the loopback, and who is not on our network nothing of
+/// private addresses: there they lead to others than are meant, if not to a service that is to be
+/// harmed.
+pub fn may_tell(address: SocketAddr, other: IpAddr) -> bool {
+    if is_loopback(address.ip()) {
+        is_loopback(other)
+    } else {
+        !is_local(address.ip()) || is_local(other)
+    }
+}
+
 /// Whether an address may be called at all.
 pub fn can_be_dialled(address: SocketAddr) -> bool {
     let ip_fits = match address.ip().to_canonical() {
@@ -426,7 +449,7 @@ mod tests {
     #[test]
     fn a_peer_that_comes_back_to_the_trackers_list_is_called_at_once() {
         let mut d = Dialer::default();
-        let tracker = "127.0.0.1:6969";
+        let tracker = address(6969);
         d.on_listed(at(0), tracker, &[(address(1), Native)]);
         for _ in 0..5 {
             d.next_dials(at(1000), 9, false);
@@ -447,7 +470,7 @@ mod tests {
     fn a_peer_that_called_us_is_not_called_as_well() {
         let mut d = Dialer::default();
         d.on_connected(address(1), Native);
-        d.on_listed(at(0), "127.0.0.1:6969", &[(address(1), Native)]);
+        d.on_listed(at(0), address(6969), &[(address(1), Native)]);
         assert_eq!(d.next_dials(at(0), 9, false), []);
     }
 
@@ -629,6 +652,49 @@ mod tests {
         d.on_found(at(4), many(30, 1)[0], BitTorrent);
         let next = d.next_dials(at(5), 3, false).into_iter().map(|(a, _)| a);
         assert_eq!(next.collect::<Vec<_>>(), [address(9), many(30, 1)[0], address(5)]);
+    }
+
+    #[test]
+    fn our_own_machine_and_network_are_spoken_of_among_ourselves_only() {
+        let check = |told: &str, loopback, private, public| {
+            let told = SocketAddr::new(told.parse().unwrap(), 9091);
+            let may =
+                ["127.0.0.2", "10.0.0.1", "9.9.9.9"].map(|ip| may_tell(told, ip.parse().unwrap()));
+            assert_eq!(may, [loopback, private, public], "{told}");
+            let mapped = ["::1", "::ffff:10.0.0.1", "::ffff:9.9.9.9"];
+            assert_eq!(mapped.map(|ip| may_tell(told, ip.parse().unwrap())), may, "{told}");
+        };
+        for here in ["127.0.0.1", "0.0.0.0", "::1", "::ffff:127.0.0.1"] {
+            check(here, true, false, false);
+        }
+        for near in ["192.168.1.1", "fe80::1", "fd00::1", "::ffff:10.0.0.7"] {
+            check(near, true, true, false);
+        }
+        check("9.9.9.8", true, true, true);
+        check("2001:db8::1", true, true, true);
+    }
+
+    #[test]
+    fn nobody_outside_is_believed_about_our_own_network() {
+        let near: SocketAddr = "192.168.1.1:80".parse().unwrap();
+        let told = [address(22), near, many(1, 1)[0]];
+        let check = |source: SocketAddr, expected: &[SocketAddr]| {
+            let (mut gossip, mut list) = (Dialer::default(), Dialer::default());
+            gossip.on_gossip(at(0), source, BitTorrent, told);
+            list.on_listed(at(0), source, &told.map(|a| (a, BitTorrent)));
+            for mut dialer in [gossip, list] {
+                let mut known: Vec<_> =
+                    dialer.next_dials(at(0), 9, false).into_iter().map(|(a, _)| a).collect();
+                known.sort_unstable();
+                assert_eq!(known, expected, "{source}");
+            }
+        };
+        check(gossip(1, 1), &[told[2]]);
+        check("10.0.0.1:1".parse().unwrap(), &[told[2], near]);
+        check(address(1), &[told[2], address(22), near]);
+        let mut d = Dialer::default();
+        d.on_given(at(0), near, BitTorrent);
+        assert_eq!(d.next_dials(at(0), 9, false), [(near, BitTorrent)], "the user may");
     }
 
     #[test]

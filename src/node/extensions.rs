@@ -64,7 +64,7 @@ pub fn answer_info(shared: &Shared, connection: &Arc<Connection>, index: u32) {
 /// Somebody tells who else is there; in a private torrent nobody is asked or believed (BEP 27).
 pub fn on_peers_changed(shared: &Shared, connection: &Connection, changed: &PeersChanged) {
     let (torrent, source) = (&connection.torrent, connection.who.source);
-    if torrent.meta.private {
+    if torrent.meta.private || changed.added.is_empty() {
         return;
     }
     let added = changed.added.iter().map(|&(address, _)| address);

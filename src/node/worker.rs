@@ -7,6 +7,7 @@
 
 use crate::clock::Moment;
 use crate::ids::{PieceIndex, Span};
+use crate::logic::dialer::may_tell;
 use crate::logic::session::Fault;
 use crate::logic::swarm::Action;
 use crate::node::connection::leave;
@@ -261,6 +262,8 @@ impl<'a> Worker<'a> {
         }
         let connections = torrent.connections();
         let others = connections.iter().filter(|c| c.key != self.connection.key);
-        others.filter_map(|c| c.listens_at()).take(50).collect()
+        let to = self.connection.who.source.ip();
+        let told = others.filter_map(|c| c.listens_at()).filter(|&address| may_tell(address, to));
+        told.take(50).collect()
     }
 }

@@ -7,6 +7,7 @@
 use super::http::{Get, HttpError, fetch_within};
 use super::udp::{UdpClient, UdpError};
 use crate::ids::InfoHashV1;
+use crate::logic::dialer::may_tell;
 use crate::logic::reach::Reach;
 use crate::protocol::announce::{Announce, Figures};
 use crate::protocol::tracker_http::{
@@ -90,7 +91,7 @@ impl Asker {
         Self { bind, udp: UdpClient::new(bind) }
     }
 
-    /// Announces, where `reach` allows it.
+    /// Announces, where `reach` allows it. Peers of which the tracker may not tell are left out.
     pub fn announce(
         &self,
         url: &Url,
@@ -107,7 +108,7 @@ impl Asker {
         let query = AnnounceQuery { tracker_id, ..AnnounceQuery::new(announce) }.query();
         let url = url.with_query(&query);
         let answered = self.body(&url, reach, deadline, read_announce_answer);
-        let (answer, _) = match answered {
+        let (answer, tracker) = match answered {
             Err(AskError::Http(HttpError::Inside(_))) => return Err(AskError::NoAnnounce),
             answered => answered?,
         };
@@ -116,7 +117,7 @@ impl Asker {
             interval: Some(answer.interval),
             min_interval: answer.min_interval,
             tracker_id: answer.tracker_id,
-            peers: peers.collect(),
+            peers: peers.filter(|&peer| may_tell(peer, tracker)).collect(),
             warning: answer.warning,
         })
     }
