@@ -40,6 +40,9 @@ pub mod fast_set;
 /// Whom to call, and when again.
 pub mod dialer;
 
+/// Which addresses a URL may lead to.
+pub mod reach;
+
 /// Which tracker to tell what, and when.
 pub mod announcer;
 
@@ -62,8 +65,39 @@ impl fmt::Display for PeerKey {
 /// Loopback, link-local and private ranges (RFC 1918, RFC 4193), where one address may
 /// stand for many peers: the caps on an address do not count there.
 pub fn is_local(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    is_loopback(ip)
+        || match ip.to_canonical() {
+            IpAddr::V4(ip) => ip.is_private() || ip.is_link_local(),
+            IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local(),
+        }
+}
+
+/// Whether a call to this address ends on our own machine, however it is written: systems take
+/// the unspecified address for the loopback.
+pub fn is_loopback(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    ip.is_loopback() || ip.is_unspecified()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_machine_and_network_are_known_however_they_are_written() {
+        let check = |text: &str, loopback: bool, local: bool| {
+            let ip = text.parse().unwrap();
+            assert_eq!((is_loopback(ip), is_local(ip)), (loopback, local), "{text}");
+        };
+        for here in ["127.0.0.1", "127.9.9.9", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1"] {
+            check(here, true, true);
+        }
+        for near in ["10.1.2.3", "192.168.0.1", "169.254.1.1", "fd00::1", "fe80::1"] {
+            check(near, false, true);
+        }
+        check("::ffff:10.1.2.3", false, true);
+        for far in ["9.9.9.9", "172.32.0.1", "2001:db8::1", "::ffff:9.9.9.9"] {
+            check(far, false, false);
+        }
     }
 }

@@ -328,7 +328,7 @@ fn hash_requests_that_make_no_sense_are_rejected() {
     });
 }
 
-/// Peers that nobody may dial, thousands of times, and then one that may be dialled.
+/// Peers that nobody may dial, thousands of times, and then one that may be dialled, told by another.
 #[test]
 fn a_flood_of_peers_that_nobody_may_dial_is_ignored() {
     let _turn = together();
@@ -357,10 +357,12 @@ fn a_flood_of_peers_that_nobody_may_dial_is_ignored() {
     }
     let mapped = [&[0; 10][..], &[0xff, 0xff, 224, 0, 0, 1], &6881_u16.to_be_bytes()].concat();
     let pex = [&b"\x02d6:added618:"[..], &mapped, b"e"].concat();
-    caller.send(&message(20, &pex)).expect("said");
+    let mut second = BtPeer::greeted_soon(address, stage.v1());
+    second.send(&message(20, &pex)).expect("said");
+    let mut third = BtPeer::greeted_soon(address, stage.v1());
     let added = vec![(bystander.local_addr().expect("it listens"), 0)];
     let changed = PeersChanged { added, dropped: Vec::new() };
-    caller.say(&Message::PeersChanged(Box::new(changed))).expect("said");
+    third.say(&Message::PeersChanged(Box::new(changed))).expect("said");
     let (stream, _) = bystander.accept().expect("the last one is called");
     drop((stream, bystander));
     let most = watch.most().memory;

@@ -10,9 +10,11 @@
 //! time scale: intervals are, the rest of a tracker that failed is not.
 
 use super::is_local;
+use super::reach::Reach;
 use crate::clock::Moment;
 use crate::protocol::announce::Event;
-use crate::protocol::url::Url;
+use crate::protocol::tracker_http::scrape_url;
+use crate::protocol::url::{Scheme, Url};
 use fastrand::Rng;
 use std::time::Duration;
 
@@ -300,8 +302,16 @@ impl Tracker {
     }
 }
 
+/// Where an announce to a stranger's URL may go. Announces to this machine go to trackers only: by
+/// UDP, where nothing of the stranger's is sent before the tracker has answered as one, and by HTTP
+/// where the last part of the path begins with `announce`.
+pub fn reach_of(url: &Url) -> Reach {
+    let is_tracker = url.scheme == Scheme::Udp || scrape_url(&url.to_string()).is_some();
+    if is_tracker { Reach::Anywhere } else { Reach::NotThisMachine }
+}
+
 /// Whether a tracker is on a loopback or private address, as far as its URL says so.
-pub fn is_nearby(url: &Url) -> bool {
+fn is_nearby(url: &Url) -> bool {
     url.address().is_some_and(is_local)
 }
 

@@ -77,6 +77,17 @@ impl Availability {
         }
     }
 
+    /// A peer lost a piece; `have` holds it no more. O(1), unless the peer had everything: then all
+    /// it still has is counted piece by piece from now on.
+    pub fn on_dont_have(&mut self, piece: PieceIndex, have: &Bitfield, rng: &mut fastrand::Rng) {
+        if have.count() + 1 == have.pieces() {
+            self.full_peers = self.full_peers.saturating_sub(1);
+            have.iter().for_each(|other| self.add(other, rng));
+        } else {
+            self.take(piece, rng);
+        }
+    }
+
     fn add(&mut self, piece: PieceIndex, rng: &mut fastrand::Rng) {
         let count = self.count[piece.at()] as usize;
         if self.bucket.len() == count + 1 {
@@ -155,24 +166,48 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_that_lost_a_piece_counts_for_the_others_only() {
+        let mut a = Availability::new(3, &mut rng());
+        let mut have = Bitfield::full(3);
+        a.on_joined(&have, &mut rng());
+        for (lost, counts) in [(1, [1, 0, 1]), (0, [0, 0, 1]), (2, [0, 0, 0])] {
+            have.clear(PieceIndex(lost));
+            a.on_dont_have(PieceIndex(lost), &have, &mut rng());
+            assert_eq!([0, 1, 2].map(|p| a.of(PieceIndex(p))), counts);
+        }
+        a.on_left(&have, &mut rng());
+        assert_eq!([0, 1, 2].map(|p| a.of(PieceIndex(p))), [0, 0, 0]);
+    }
+
+    #[test]
     fn the_order_stays_sorted_through_any_comings_and_goings() {
+        // Of few pieces a peer often has all, and loses one again.
+        come_and_go(50);
+        come_and_go(4);
+    }
+
+    fn come_and_go(pieces: u32) {
         let mut dice = rng();
-        let mut a = Availability::new(50, &mut dice);
-        let mut peers: Vec<Bitfield> = vec![Bitfield::new(50); 12];
+        let mut a = Availability::new(pieces, &mut dice);
+        let mut peers: Vec<Bitfield> = vec![Bitfield::new(pieces); 12];
         for _ in 0..5000 {
             let peer = dice.usize(0..peers.len());
-            let piece = PieceIndex(dice.u32(0..50));
+            let piece = PieceIndex(dice.u32(0..pieces));
             if dice.u8(0..40) == 0 {
                 a.on_left(&peers[peer], &mut dice);
-                peers[peer] = Bitfield::new(50);
+                peers[peer] = Bitfield::new(pieces);
                 a.on_joined(&peers[peer], &mut dice);
+            } else if dice.u8(0..4) == 0 {
+                if peers[peer].clear(piece) {
+                    a.on_dont_have(piece, &peers[peer], &mut dice);
+                }
             } else if peers[peer].set(piece) {
                 a.on_have(piece, &peers[peer], &mut dice);
             }
             let counts: Vec<u32> = a.rarest_first().map(|p| a.of(p)).collect();
             assert!(counts.is_sorted());
         }
-        for p in (0..50).map(PieceIndex) {
+        for p in (0..pieces).map(PieceIndex) {
             assert_eq!(a.of(p) as usize, peers.iter().filter(|have| have.has(p)).count());
         }
     }

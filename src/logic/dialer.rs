@@ -5,18 +5,37 @@
 //! long each time up to ten minutes; ourselves and liars never again. Addresses that cannot be a
 //! peer's (port 0, multicast, broadcast, unspecified) are not kept at all.
 //!
+//! What peers tell each other is gossip: it is cheap to make up. It is heard only so often, only so
+//! many addresses of one machine are kept, and whom the user or a tracker named is called first.
+//! Nobody outside is believed about addresses of our own machine and network ([`may_tell`]): else
+//! anybody could make us call the services there.
+//!
 //! An address comes with the dialect that its source says is spoken there. Whoever takes the call
 //! and does not answer in that dialect is called in the other one at once, and then by turns.
 
+use super::{is_local, is_loopback};
 use crate::clock::Moment;
 use crate::ids::PeerId;
 use crate::protocol::Dialect;
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// The most addresses kept for one torrent.
 const CANDIDATES: usize = 3000;
+
+/// How often one source of gossip is heard; honest ones tell once a minute (BEP 11).
+const GOSSIP_PAUSE: Duration = Duration::from_secs(30);
+
+/// How many addresses are heard each time (BEP 11).
+const GOSSIP: usize = 50;
+
+/// How many addresses with the same IP are kept from gossip, loopback and private ones exempt.
+const GOSSIP_PER_IP: usize = 8;
+
+/// How many sources of gossip are remembered.
+const GOSSIPS: usize = 512;
 
 /// The first pause after a call that failed.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -42,13 +61,33 @@ struct Candidate {
     dialect: Dialect,
     /// It took a call in the other dialect and did not answer.
     switched: bool,
-    /// The user named it: it is called even by a seeder.
-    given: bool,
+    /// Who named it: the user's are called even by a seeder.
+    origin: Origin,
+}
+
+/// Who named an address; the first are called first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Origin {
+    /// The user.
+    Given,
+    /// A tracker, or the peer itself when it called.
+    Named,
+    /// Another peer.
+    Gossip,
 }
 
 impl Candidate {
-    fn new(state: State, dialect: Dialect) -> Self {
-        Self { state, failures: 0, dialect, switched: false, given: false }
+    fn new(state: State, dialect: Dialect, origin: Origin) -> Self {
+        Self { state, failures: 0, dialect, switched: false, origin }
+    }
+
+    /// Whether it may be forgotten for the sake of one of `origin`.
+    fn gives_way_to(&self, origin: Origin) -> bool {
+        let is_less = match origin {
+            Origin::Gossip => self.origin == Origin::Gossip && self.failures > 0,
+            _ => self.origin == Origin::Gossip || self.failures > 0,
+        };
+        is_less && self.origin != Origin::Given && matches!(self.state, State::Idle(_))
     }
 }
 
@@ -71,7 +110,9 @@ pub struct Dialer {
     candidates: HashMap<SocketAddr, Candidate>,
     banned: HashSet<IpAddr>,
     /// What each tracker listed last.
-    listed: HashMap<String, HashSet<SocketAddr>>,
+    listed: HashMap<SocketAddr, HashSet<SocketAddr>>,
+    /// When each source of gossip was heard last.
+    heard: HashMap<SocketAddr, Moment>,
     tongues: Tongues,
 }
 
@@ -81,14 +122,88 @@ impl Dialer {
         Self { tongues, ..Self::default() }
     }
 
-    /// Someone named an address, and what is spoken there. When there is no room for more, one
-    /// that failed gives way.
+    /// A tracker that may tell of it named an address, and what is spoken there.
     pub fn on_found(&mut self, now: Moment, address: SocketAddr, dialect: Dialect) {
-        let dialect = self.spoken(dialect);
-        let fits = can_be_dialled(address) && !self.banned.contains(&address.ip());
-        if fits && (self.candidates.contains_key(&address) || self.make_room()) {
-            let new = Candidate::new(State::Idle(now), dialect);
+        self.on_named(now, Origin::Named, &[(address, dialect)]);
+    }
+
+    /// A BitTorrent tracker named these addresses, of which it may tell.
+    pub fn on_announced(&mut self, now: Moment, addresses: &[SocketAddr]) {
+        let named: Vec<_> = addresses.iter().map(|&a| (a, Dialect::BitTorrent)).collect();
+        self.on_named(now, Origin::Named, &named);
+    }
+
+    /// The user named an address.
+    pub fn on_given(&mut self, now: Moment, address: SocketAddr, dialect: Dialect) {
+        self.on_named(now, Origin::Given, &[(address, dialect)]);
+    }
+
+    /// The peer that called from `source`, or was called there, told of these addresses, where the
+    /// same dialect is spoken. It is heard once in 30 s, and of fifty addresses at most; those that
+    /// there is no room for are passed over.
+    pub fn on_gossip(
+        &mut self,
+        now: Moment,
+        source: SocketAddr,
+        dialect: Dialect,
+        addresses: impl IntoIterator<Item = SocketAddr>,
+    ) {
+        if !self.may_gossip(now, source) {
+            return;
+        }
+        let mut same: HashMap<IpAddr, usize> = HashMap::new();
+        let gossip = self.candidates.iter().filter(|(_, c)| c.origin == Origin::Gossip);
+        gossip.for_each(|(address, _)| *same.entry(address.ip().to_canonical()).or_default() += 1);
+        let mut told = Vec::new();
+        let fits = |address: &SocketAddr| may_tell(*address, source.ip());
+        for address in addresses.into_iter().take(GOSSIP).filter(fits) {
+            let ip = address.ip().to_canonical();
+            let same = same.entry(ip).or_default();
+            let is_new = !self.candidates.contains_key(&address);
+            if is_new && *same >= GOSSIP_PER_IP && !is_local(ip) {
+                continue;
+            }
+            *same += usize::from(is_new);
+            told.push((address, dialect));
+        }
+        self.on_named(now, Origin::Gossip, &told);
+    }
+
+    /// Whether gossip of this source is heard now. Whoever connects anew is not heard anew, except
+    /// on our own network, where one address may stand for many peers.
+    fn may_gossip(&mut self, now: Moment, source: SocketAddr) -> bool {
+        let ip = source.ip().to_canonical();
+        let source = if is_local(ip) { source } else { SocketAddr::new(ip, 0) };
+        if self.heard.len() >= GOSSIPS {
+            self.heard.retain(|_, &mut at| now.since(at) < GOSSIP_PAUSE);
+        }
+        let heard = self.heard.get(&source);
+        let may = match heard {
+            Some(&at) => now.since(at) >= GOSSIP_PAUSE,
+            None => self.heard.len() < GOSSIPS,
+        };
+        if may {
+            self.heard.insert(source, now);
+        }
+        may
+    }
+
+    /// Addresses were named. When there is no room for all, what is worth less gives way.
+    fn on_named(&mut self, now: Moment, origin: Origin, named: &[(SocketAddr, Dialect)]) {
+        let fits = |address| can_be_dialled(address) && !self.banned.contains(&address.ip());
+        let named: Vec<_> = named.iter().filter(|&&(address, _)| fits(address)).collect();
+        let is_new = |address| !self.candidates.contains_key(address);
+        let new = named.iter().filter(|(address, _)| is_new(address)).count();
+        self.make_room(new, origin);
+        for &&(address, dialect) in &named {
+            let dialect = self.spoken(dialect);
+            let has_room = self.candidates.len() < CANDIDATES;
+            if !has_room && !self.candidates.contains_key(&address) {
+                continue;
+            }
+            let new = Candidate::new(State::Idle(now), dialect, origin);
             let candidate = self.candidates.entry(address).or_insert(new);
+            candidate.origin = candidate.origin.min(origin);
             // Who knows of the native dialect knows better.
             if dialect == Dialect::Native && candidate.failures == 0 && !candidate.switched {
                 candidate.dialect = dialect;
@@ -96,21 +211,21 @@ impl Dialer {
         }
     }
 
-    /// The user named an address.
-    pub fn on_given(&mut self, now: Moment, address: SocketAddr, dialect: Dialect) {
-        self.on_found(now, address, dialect);
-        if let Some(candidate) = self.candidates.get_mut(&address) {
-            candidate.given = true;
-        }
-    }
-
     /// A tracker listed these addresses, which therefore lived a moment ago: one that had
-    /// vanished from this tracker's list and is back is called at once.
-    pub fn on_listed(&mut self, now: Moment, tracker: &str, addresses: &[(SocketAddr, Dialect)]) {
+    /// vanished from this tracker's list and is back is called at once. Those that the tracker may
+    /// not tell of are passed over.
+    pub fn on_listed(
+        &mut self,
+        now: Moment,
+        tracker: SocketAddr,
+        addresses: &[(SocketAddr, Dialect)],
+    ) {
+        let mut addresses = addresses.to_vec();
+        addresses.retain(|&(address, _)| may_tell(address, tracker.ip()));
         let listed: HashSet<SocketAddr> = addresses.iter().map(|&(address, _)| address).collect();
-        let before = self.listed.insert(tracker.to_owned(), listed).unwrap_or_default();
-        for &(address, dialect) in addresses {
-            self.on_found(now, address, dialect);
+        let before = self.listed.insert(tracker, listed).unwrap_or_default();
+        self.on_named(now, Origin::Named, &addresses);
+        for (address, _) in addresses {
             let candidate = self.candidates.get_mut(&address);
             if let Some(candidate) = candidate.filter(|_| !before.contains(&address))
                 && matches!(candidate.state, State::Idle(_))
@@ -123,11 +238,16 @@ impl Dialer {
     /// A connection with the peer that listens there exists, whoever made it.
     pub fn on_connected(&mut self, address: SocketAddr, dialect: Dialect) {
         let is_known = self.candidates.contains_key(&address);
-        if !is_known && (!can_be_dialled(address) || !self.make_room()) {
+        if !is_known && !can_be_dialled(address) {
             return;
         }
-        let new = Candidate::new(State::Busy, dialect);
+        self.make_room(usize::from(!is_known), Origin::Named);
+        if !is_known && self.candidates.len() >= CANDIDATES {
+            return;
+        }
+        let new = Candidate::new(State::Busy, dialect, Origin::Named);
         let candidate = self.candidates.entry(address).or_insert(new);
+        candidate.origin = candidate.origin.min(Origin::Named);
         (candidate.dialect, candidate.switched) = (dialect, false);
         if candidate.state != State::Never {
             candidate.state = State::Busy;
@@ -182,7 +302,8 @@ impl Dialer {
 
     /// The address is our own, or a liar's: never again.
     pub fn on_never(&mut self, address: SocketAddr) {
-        self.candidates.insert(address, Candidate::new(State::Never, Dialect::Native));
+        let never = Candidate::new(State::Never, Dialect::Native, Origin::Named);
+        self.candidates.insert(address, never);
     }
 
     /// The peer there sent wrong bytes: never again, nor any other on its machine. Our own machine
@@ -202,8 +323,9 @@ impl Dialer {
 
     /// At most `free` addresses to call now, and how; they count as busy until told otherwise.
     ///
-    /// A seeder calls only those who speak BitTorrent, since not all of them call, and whom the user
-    /// named. In the native dialect whoever wants something calls.
+    /// A seeder calls only those who speak BitTorrent, since not all of them call, whom the user
+    /// named, and in the other dialect those who did not answer in one: they may speak BitTorrent
+    /// after all. Else whoever wants something calls in the native dialect.
     pub fn next_dials(
         &mut self,
         now: Moment,
@@ -211,23 +333,25 @@ impl Dialer {
         seeding: bool,
     ) -> Vec<(SocketAddr, Dialect)> {
         let due = |c: &Candidate| {
-            let may = !seeding || c.given || c.dialect == Dialect::BitTorrent;
+            let is_ours = c.origin == Origin::Given || c.dialect == Dialect::BitTorrent;
+            let may = !seeding || is_ours || c.switched;
             may && matches!(c.state, State::Idle(at) if at <= now)
         };
         let mut ready: Vec<_> = self
             .candidates
             .iter()
             .filter(|(_, candidate)| due(candidate))
-            .map(|(&address, candidate)| (candidate.failures, address))
+            .map(|(&address, candidate)| (candidate.origin, candidate.failures, address))
             .collect();
-        ready.sort_unstable();
+        // Among equals the order of the map decides, which nobody outside can know.
+        ready.sort_by_key(|&(origin, failures, _)| (origin, failures));
         ready.truncate(free);
         let mut call = |address: SocketAddr| {
             let candidate = self.candidates.get_mut(&address).expect("it was just found there");
             candidate.state = State::Busy;
             (address, candidate.dialect)
         };
-        ready.into_iter().map(|(_, address)| call(address)).collect()
+        ready.into_iter().map(|(.., address)| call(address)).collect()
     }
 
     fn spoken(&self, dialect: Dialect) -> Dialect {
@@ -237,15 +361,20 @@ impl Dialer {
         }
     }
 
-    /// Whether one more address may be kept; drops the one that failed most often, if it must.
-    fn make_room(&mut self) -> bool {
-        if self.candidates.len() < CANDIDATES {
-            return true;
+    /// Makes room for `wanted` addresses more, as far as others give way to them: gossip first, then
+    /// those that failed most often. One look at all of them, however many are wanted.
+    fn make_room(&mut self, wanted: usize, origin: Origin) {
+        let room = CANDIDATES.saturating_sub(self.candidates.len());
+        let short = wanted.min(CANDIDATES).saturating_sub(room);
+        if short == 0 {
+            return;
         }
-        let idle = |c: &Candidate| matches!(c.state, State::Idle(_)) && c.failures > 0;
-        let failed = self.candidates.iter().filter(|(_, candidate)| idle(candidate));
-        let worst = failed.max_by_key(|(_, candidate)| candidate.failures).map(|(&a, _)| a);
-        worst.is_some_and(|address| self.candidates.remove(&address).is_some())
+        let less = self.candidates.iter().filter(|(_, c)| c.gives_way_to(origin));
+        let mut less: Vec<_> = less.map(|(&a, c)| (c.origin, c.failures, a)).collect();
+        less.sort_by_key(|&(origin, failures, _)| Reverse((origin, failures)));
+        for (.., address) in less.into_iter().take(short) {
+            self.candidates.remove(&address);
+        }
     }
 
     /// When the next address is due.
@@ -262,6 +391,18 @@ impl Dialer {
 /// Both ends come to the same answer.
 pub fn survives(own: PeerId, theirs: PeerId, we_dialled: bool) -> bool {
     we_dialled == (own > theirs)
+}
+
+/// Whether one may be told of an address who is at `other`, and is believed when it tells of it. Who
+/// is not on our machine knows nothing of the loopback, and who is not on our network nothing of
+/// private addresses: there they lead to others than are meant, if not to a service that is to be
+/// harmed.
+pub fn may_tell(address: SocketAddr, other: IpAddr) -> bool {
+    if is_loopback(address.ip()) {
+        is_loopback(other)
+    } else {
+        !is_local(address.ip()) || is_local(other)
+    }
 }
 
 /// Whether an address may be called at all.
@@ -308,7 +449,7 @@ mod tests {
     #[test]
     fn a_peer_that_comes_back_to_the_trackers_list_is_called_at_once() {
         let mut d = Dialer::default();
-        let tracker = "127.0.0.1:6969";
+        let tracker = address(6969);
         d.on_listed(at(0), tracker, &[(address(1), Native)]);
         for _ in 0..5 {
             d.next_dials(at(1000), 9, false);
@@ -329,7 +470,7 @@ mod tests {
     fn a_peer_that_called_us_is_not_called_as_well() {
         let mut d = Dialer::default();
         d.on_connected(address(1), Native);
-        d.on_listed(at(0), "127.0.0.1:6969", &[(address(1), Native)]);
+        d.on_listed(at(0), address(6969), &[(address(1), Native)]);
         assert_eq!(d.next_dials(at(0), 9, false), []);
     }
 
@@ -392,6 +533,31 @@ mod tests {
     }
 
     #[test]
+    fn a_seeder_calls_a_peer_again_that_dropped_a_call_in_bittorrent() {
+        let mut d = Dialer::default();
+        d.on_found(at(0), address(1), BitTorrent);
+        assert_eq!(d.next_dials(at(0), 9, true), [(address(1), BitTorrent)]);
+        d.on_misunderstood(at(0), address(1));
+        assert_eq!(d.next_dials(at(0), 9, true), [(address(1), Native)]);
+        d.on_misunderstood(at(0), address(1));
+        assert_eq!(d.next_dials(at(4), 9, true), [], "both were tried");
+        assert_eq!(d.next_dials(at(5), 9, true), [(address(1), BitTorrent)]);
+    }
+
+    #[test]
+    fn a_leecher_that_completes_between_two_dialects_still_tries_the_second() {
+        let mut d = Dialer::default();
+        d.on_found(at(0), address(1), BitTorrent);
+        d.next_dials(at(0), 9, false);
+        d.on_misunderstood(at(0), address(1));
+        assert_eq!(d.next_dials(at(0), 9, true), [(address(1), Native)]);
+        d.on_failed(at(0), address(1));
+        assert_eq!(d.next_dials(at(5), 9, true), [(address(1), Native)], "not tried in earnest");
+        d.on_misunderstood(at(5), address(1));
+        assert_eq!(d.next_dials(at(15), 9, true), [(address(1), BitTorrent)]);
+    }
+
+    #[test]
     fn junk_gives_way_when_there_is_no_room() {
         let mut d = Dialer::default();
         for port in 1..=CANDIDATES as u16 {
@@ -399,10 +565,146 @@ mod tests {
         }
         d.on_found(at(0), address(9000), Native);
         assert!(!d.candidates.contains_key(&address(9000)), "all of them may be good");
-        d.next_dials(at(0), 1, false);
-        d.on_failed(at(0), address(1));
+        let called = d.next_dials(at(0), 1, false)[0].0;
+        d.on_failed(at(0), called);
         d.on_found(at(0), address(9000), Native);
         assert!(d.candidates.contains_key(&address(9000)));
+        assert!(!d.candidates.contains_key(&called));
+    }
+
+    /// Addresses of as many machines.
+    fn many(first: u16, count: u16) -> Vec<SocketAddr> {
+        let at = |n: u16| SocketAddr::from(([9, 9, (n >> 8) as u8, n as u8], 6881));
+        (first..first + count).map(at).collect()
+    }
+
+    /// Somebody outside who gossips.
+    fn gossip(n: u8, port: u16) -> SocketAddr {
+        SocketAddr::from(([8, 8, 8, n], port))
+    }
+
+    #[test]
+    fn a_gossip_is_heard_every_30_s_and_of_50_addresses() {
+        let mut d = Dialer::default();
+        d.on_gossip(at(0), gossip(1, 1), BitTorrent, many(0, 60));
+        assert_eq!(d.candidates.len(), 50);
+        d.on_gossip(at(29), gossip(1, 1), BitTorrent, many(100, 1));
+        d.on_gossip(at(29), gossip(1, 2), BitTorrent, many(100, 1));
+        assert_eq!(d.candidates.len(), 50, "nor from another port");
+        d.on_gossip(at(30), gossip(1, 2), BitTorrent, many(100, 1));
+        d.on_gossip(at(30), gossip(2, 1), BitTorrent, many(200, 1));
+        assert_eq!(d.candidates.len(), 52);
+        for port in 1..=3 {
+            d.on_gossip(at(30), address(port), BitTorrent, [address(port + 100)]);
+        }
+        assert_eq!(d.candidates.len(), 55, "many peers may live on our own machine");
+    }
+
+    #[test]
+    fn who_gossips_is_remembered_for_30_s_and_of_so_many_more_nobody_is_heard() {
+        let mut d = Dialer::default();
+        let source = |n: u16| SocketAddr::from(([8, 8, (n >> 8) as u8, n as u8], 1));
+        for n in 0..2 * GOSSIPS as u16 {
+            d.on_gossip(at(0), source(n), BitTorrent, many(n, 1));
+        }
+        assert_eq!((d.heard.len(), d.candidates.len()), (GOSSIPS, GOSSIPS));
+        d.on_gossip(at(30), source(0), BitTorrent, many(5000, 1));
+        assert_eq!((d.heard.len(), d.candidates.len()), (1, GOSSIPS + 1));
+    }
+
+    #[test]
+    fn gossip_names_few_addresses_of_one_machine_except_our_own() {
+        let mut d = Dialer::default();
+        for n in 0..3 {
+            let ports = (1..20).map(|port| SocketAddr::from(([7, 7, 7, 7], port + 100 * n)));
+            d.on_gossip(at(0), gossip(n as u8, 1), BitTorrent, ports);
+        }
+        assert_eq!(d.candidates.len(), GOSSIP_PER_IP);
+        d.on_gossip(at(0), address(1), BitTorrent, (1..20).map(address));
+        assert_eq!(d.candidates.len(), GOSSIP_PER_IP + 19);
+    }
+
+    #[test]
+    fn gossip_takes_the_place_of_nothing_that_may_be_good_and_gives_way_to_trackers() {
+        let mut d = Dialer::default();
+        for (n, some) in many(0, CANDIDATES as u16).chunks(50).enumerate() {
+            d.on_gossip(at(0), gossip(n as u8, 1), BitTorrent, some.to_vec());
+        }
+        d.on_gossip(at(0), gossip(200, 1), BitTorrent, many(9000, 1));
+        assert!(!d.candidates.contains_key(&many(9000, 1)[0]), "it is full");
+        d.on_announced(at(0), &many(9000, 20));
+        assert!(many(9000, 20).iter().all(|a| d.candidates.contains_key(a)));
+        assert_eq!(d.candidates.len(), CANDIDATES);
+        d.next_dials(at(0), 20, false).iter().for_each(|&(a, _)| d.on_failed(at(0), a));
+        d.on_gossip(at(30), gossip(200, 1), BitTorrent, many(9500, 1));
+        assert!(!d.candidates.contains_key(&many(9500, 1)[0]), "trackers named what failed");
+    }
+
+    #[test]
+    fn whom_the_user_or_a_tracker_named_is_called_before_those_of_gossip() {
+        let mut d = Dialer::default();
+        d.on_gossip(at(0), gossip(1, 1), BitTorrent, many(0, 50));
+        d.on_announced(at(0), &[address(5)]);
+        d.on_given(at(0), address(9), BitTorrent);
+        let first = d.next_dials(at(0), 2, false);
+        assert_eq!(first, [(address(9), BitTorrent), (address(5), BitTorrent)]);
+        first.iter().for_each(|&(a, _)| d.on_failed(at(0), a));
+        d.on_found(at(4), many(30, 1)[0], BitTorrent);
+        let next = d.next_dials(at(5), 3, false).into_iter().map(|(a, _)| a);
+        assert_eq!(next.collect::<Vec<_>>(), [address(9), many(30, 1)[0], address(5)]);
+    }
+
+    #[test]
+    fn our_own_machine_and_network_are_spoken_of_among_ourselves_only() {
+        let check = |told: &str, loopback, private, public| {
+            let told = SocketAddr::new(told.parse().unwrap(), 9091);
+            let may =
+                ["127.0.0.2", "10.0.0.1", "9.9.9.9"].map(|ip| may_tell(told, ip.parse().unwrap()));
+            assert_eq!(may, [loopback, private, public], "{told}");
+            let mapped = ["::1", "::ffff:10.0.0.1", "::ffff:9.9.9.9"];
+            assert_eq!(mapped.map(|ip| may_tell(told, ip.parse().unwrap())), may, "{told}");
+        };
+        for here in ["127.0.0.1", "0.0.0.0", "::1", "::ffff:127.0.0.1"] {
+            check(here, true, false, false);
+        }
+        for near in ["192.168.1.1", "fe80::1", "fd00::1", "::ffff:10.0.0.7"] {
+            check(near, true, true, false);
+        }
+        check("9.9.9.8", true, true, true);
+        check("2001:db8::1", true, true, true);
+    }
+
+    #[test]
+    fn nobody_outside_is_believed_about_our_own_network() {
+        let near: SocketAddr = "192.168.1.1:80".parse().unwrap();
+        let told = [address(22), near, many(1, 1)[0]];
+        let check = |source: SocketAddr, expected: &[SocketAddr]| {
+            let (mut gossip, mut list) = (Dialer::default(), Dialer::default());
+            gossip.on_gossip(at(0), source, BitTorrent, told);
+            list.on_listed(at(0), source, &told.map(|a| (a, BitTorrent)));
+            for mut dialer in [gossip, list] {
+                let mut known: Vec<_> =
+                    dialer.next_dials(at(0), 9, false).into_iter().map(|(a, _)| a).collect();
+                known.sort_unstable();
+                assert_eq!(known, expected, "{source}");
+            }
+        };
+        check(gossip(1, 1), &[told[2]]);
+        check("10.0.0.1:1".parse().unwrap(), &[told[2], near]);
+        check(address(1), &[told[2], address(22), near]);
+        let mut d = Dialer::default();
+        d.on_given(at(0), near, BitTorrent);
+        assert_eq!(d.next_dials(at(0), 9, false), [(near, BitTorrent)], "the user may");
+    }
+
+    #[test]
+    fn nobody_is_called_first_for_a_low_address() {
+        let mut d = Dialer::default();
+        d.on_announced(at(0), &many(0, 1000));
+        let mut called: Vec<_> =
+            d.next_dials(at(0), 20, false).into_iter().map(|(a, _)| a).collect();
+        called.sort_unstable();
+        assert_ne!(called, many(0, 20));
     }
 
     #[test]

@@ -234,6 +234,11 @@ impl Picker {
         self.availability.on_have(piece, have, &mut self.rng);
     }
 
+    /// A peer lost a piece; `have` holds it no more.
+    pub fn on_dont_have(&mut self, piece: PieceIndex, have: &Bitfield) {
+        self.availability.on_dont_have(piece, have, &mut self.rng);
+    }
+
     /// Whether a peer with these pieces has one that we lack.
     pub fn is_interesting(&self, theirs: &Bitfield) -> bool {
         let ours = self.have.as_bytes();

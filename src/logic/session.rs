@@ -38,6 +38,13 @@ const MOST_HANDSHAKES: u32 = 64;
 /// Bitfields in mid-stream that may bring no news.
 const IDLE_BITFIELDS: u32 = 16;
 
+/// Pieces that a peer may take back: each is work for us, and some hundred are plenty.
+const MOST_TAKEN_BACK: u32 = 1024;
+
+/// What the first of them counts for when the peer had everything: a seed is counted in one, and
+/// any other peer piece by piece.
+const SEED_NO_MORE: u32 = 64;
+
 /// Chunks nobody asked for that a peer may send (cancels cross with data) before it is let go.
 const UNASKED: u32 = 64;
 
@@ -71,6 +78,9 @@ pub enum Fault {
     /// The extension handshake may come again, but it does not have to come without end.
     #[error("{MOST_HANDSHAKES} extension handshakes")]
     ManyHandshakes,
+    /// A piece may get lost, but not all the time.
+    #[error("it says too often that it has a piece no more")]
+    ManyTakenBack,
 }
 
 /// A request that waits for its answer.
@@ -133,6 +143,8 @@ pub struct Session {
     handshakes: u32,
     /// Bitfields in mid-stream that brought no news.
     idle_bitfields: u32,
+    /// Pieces that it took back, those that cost much counted more than once.
+    taken_back: u32,
     have: Bitfield,
     /// Pieces spoken of by BITFIELD so far; `None` before its first word.
     spoken: Option<u32>,
@@ -176,6 +188,7 @@ impl Session {
             choked_requests: None,
             handshakes: 0,
             idle_bitfields: 0,
+            taken_back: 0,
             have: Bitfield::new(pieces),
             spoken: None,
             asked: VecDeque::new(),
@@ -257,10 +270,17 @@ impl Session {
         Ok(self.have.set(piece))
     }
 
-    /// DONT_HAVE; true if it is news (BEP 54).
+    /// DONT_HAVE; true if it is news (BEP 54), which it may be only so often.
     pub fn on_dont_have(&mut self, piece: PieceIndex) -> Result<bool, Fault> {
         if piece.0 >= self.have.pieces() {
             return Err(Fault::HaveOutOfRange(piece));
+        }
+        if !self.have.has(piece) {
+            return Ok(false);
+        }
+        self.taken_back += if self.have.is_full() { SEED_NO_MORE } else { 1 };
+        if self.taken_back > MOST_TAKEN_BACK {
+            return Err(Fault::ManyTakenBack);
         }
         Ok(self.have.clear(piece))
     }
@@ -589,6 +609,27 @@ mod tests {
         let fault = Fault::HaveOutOfRange(PieceIndex(3));
         assert_eq!(session(3).on_have(PieceIndex(3)), Err(fault));
         assert_eq!(session(3).on_have(PieceIndex(2)), Ok(true));
+    }
+
+    #[test]
+    fn pieces_may_be_taken_back_only_so_often() {
+        let until_the_fault = |s: &mut Session, pieces: u32| {
+            let mut again = |n: u32| {
+                let piece = PieceIndex(n % pieces);
+                s.on_have(piece).unwrap();
+                s.on_dont_have(piece).err().map(|fault| (n, fault))
+            };
+            (0..9999).find_map(&mut again)
+        };
+        let mut some = session(3);
+        some.on_dont_have(PieceIndex(1)).unwrap();
+        assert_eq!(some.taken_back, 0, "no news costs nothing");
+        let fault = Some((MOST_TAKEN_BACK, Fault::ManyTakenBack));
+        assert_eq!(until_the_fault(&mut some, 3), fault);
+        let fault = Some((MOST_TAKEN_BACK / SEED_NO_MORE, Fault::ManyTakenBack));
+        assert_eq!(until_the_fault(&mut session(1), 1), fault);
+        let fault = Fault::HaveOutOfRange(PieceIndex(3));
+        assert_eq!(session(3).on_dont_have(PieceIndex(3)), Err(fault));
     }
 
     #[test]

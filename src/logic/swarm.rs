@@ -307,10 +307,8 @@ impl Swarm {
                 }
             }
             &Message::DontHave(piece) => {
-                let before = session.have().clone();
                 if session.on_dont_have(piece)? {
-                    self.picker.on_left(&before);
-                    self.picker.on_joined(session.have());
+                    self.picker.on_dont_have(piece, session.have());
                     self.update_interest(now, peer, out);
                 }
             }

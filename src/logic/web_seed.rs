@@ -10,7 +10,7 @@
 
 use crate::clock::Moment;
 use crate::ids::Span;
-use crate::logic::announcer::is_nearby;
+use crate::logic::reach::Reach;
 use crate::metainfo::Metainfo;
 use crate::protocol::url::Url;
 use std::fmt::Write;
@@ -105,11 +105,11 @@ pub fn is_usable(url: &str) -> bool {
     scheme.is_some_and(|s| s.eq_ignore_ascii_case("http") || s.eq_ignore_ascii_case("https"))
 }
 
-/// Whether a web seed's URL cannot make our own machine or network do something: a URL with a query
-/// is how services there are told what to do, and a .torrent may come from anybody. Files are
-/// served there without one.
-pub fn is_harmless(url: &Url) -> bool {
-    !is_nearby(url) || !url.target.contains('?')
+/// Where a web seed's URL may lead: with a query not to our own machine or network, because that is
+/// how services there are told what to do, and a .torrent may come from anybody. Files are served
+/// there without one.
+pub fn reach_of(url: &Url) -> Reach {
+    if url.target.contains('?') { Reach::Outside } else { Reach::Anywhere }
 }
 
 /// What a server answers, before the body.

@@ -103,8 +103,7 @@ impl Coordinator<'_> {
                 let dialled = peers.iter().filter(|peer| peer.native || peer.bittorrent);
                 let said = |native| if native { Dialect::Native } else { Dialect::BitTorrent };
                 let addresses: Vec<_> = dialled.map(|p| (p.addr, said(p.native))).collect();
-                let tracker = tracker.to_string();
-                torrent.peers.lock().dialer.on_listed(now, &tracker, &addresses);
+                torrent.peers.lock().dialer.on_listed(now, tracker, &addresses);
             }
             TrackerEvent::NeedsPublish { tracker, info_hash } => {
                 if let Some(torrent) = self.torrent(info_hash) {
@@ -132,8 +131,7 @@ impl Coordinator<'_> {
             AnnounceEvent::Peers { key, peers, .. } => {
                 let Some(torrent) = self.shared.torrents.lock().get(&key).cloned() else { return };
                 let now = self.shared.clock.now();
-                let mut known = torrent.peers.lock();
-                peers.iter().for_each(|&p| known.dialer.on_found(now, p, Dialect::BitTorrent));
+                torrent.peers.lock().dialer.on_announced(now, &peers);
             }
             AnnounceEvent::Lost { tracker, why } => {
                 log::warn!("{tracker}: {why}");

@@ -66,15 +66,14 @@ pub fn answer_info(shared: &Shared, connection: &Arc<Connection>, index: u32) {
 }
 
 /// Somebody tells who else is there; in a private torrent nobody is asked or believed (BEP 27).
-pub fn on_peers_changed(shared: &Shared, torrent: &Torrent, changed: &PeersChanged) {
-    if torrent.meta.private {
+pub fn on_peers_changed(shared: &Shared, connection: &Connection, changed: &PeersChanged) {
+    let (torrent, source) = (&connection.torrent, connection.who.source);
+    if torrent.meta.private || changed.added.is_empty() {
         return;
     }
-    let now = shared.clock.now();
+    let added = changed.added.iter().map(|&(address, _)| address);
     let mut peers = torrent.peers.lock();
-    for &(address, _) in changed.added.iter().take(MOST_CHANGES * 2) {
-        peers.dialer.on_found(now, address, Dialect::BitTorrent);
-    }
+    peers.dialer.on_gossip(shared.clock.now(), source, Dialect::BitTorrent, added);
 }
 
 /// Tells each BitTorrent peer who came and who went since it was last told.

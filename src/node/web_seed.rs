@@ -13,7 +13,7 @@ use crate::logic::PeerKey;
 use crate::logic::swarm::Action;
 use crate::logic::swarm::web::WebTurn;
 use crate::logic::web_seed::{
-    Answer, Ask, Pace, Trouble, asks_of, is_harmless, is_usable, judge, url_of,
+    Answer, Ask, Pace, Trouble, asks_of, is_usable, judge, reach_of, url_of,
 };
 use crate::node::shared::{Shared, Torrent};
 use crate::node::trackers::http::{Get, Head, HttpError, get};
@@ -138,9 +138,6 @@ impl Source<'_> {
         let url = url_of(self.base, &self.torrent.meta, entry)
             .ok_or_else(|| unusable("the file is not in the torrent".to_owned()))?;
         let url = Url::parse(&url).map_err(|error| unusable(error.to_string()))?;
-        if !is_harmless(&url) {
-            return Err(unusable("a URL with a query on our own network".to_owned()));
-        }
         let question = Get {
             url: &url,
             bind: self.shared.bind,
@@ -150,7 +147,7 @@ impl Source<'_> {
         };
         let mut left = ask.length;
         let mut end = None;
-        let answered = get(&question, &mut |head, bytes| {
+        let answered = get(&question, reach_of(&url), &mut |head, bytes| {
             let useful = bytes.len().min(left as usize);
             let taken = judge(ask, &answer(head))
                 .map_err(End::Trouble)
@@ -194,7 +191,7 @@ fn answer(head: &Head) -> Answer {
 
 fn trouble_of(error: &HttpError) -> Trouble {
     match error {
-        HttpError::Url(_) | HttpError::Scheme(_) | HttpError::NoTls => {
+        HttpError::Url(_) | HttpError::Scheme(_) | HttpError::NoTls | HttpError::Inside(_) => {
             Trouble::Unusable(error.to_string())
         }
         _ => Trouble::Broken(error.to_string()),

@@ -7,6 +7,7 @@
 
 use crate::clock::Moment;
 use crate::ids::{PieceIndex, Span};
+use crate::logic::dialer::may_tell;
 use crate::logic::session::Fault;
 use crate::logic::swarm::Action;
 use crate::node::connection::leave;
@@ -188,14 +189,14 @@ impl<'a> Worker<'a> {
             Message::PeerList(found) => {
                 if connection.asked_for_peers.swap(false, Ordering::AcqRel) {
                     let now = shared.clock.now();
+                    let (source, found) = (connection.who.source, found.iter().copied());
                     let mut peers = connection.torrent.peers.lock();
-                    let found = found.iter();
-                    found.for_each(|&a| peers.dialer.on_found(now, a, Dialect::Native));
+                    peers.dialer.on_gossip(now, source, Dialect::Native, found);
                 }
             }
             &Message::GetInfo(index) => extensions::answer_info(shared, connection, index),
             Message::PeersChanged(changed) => {
-                extensions::on_peers_changed(shared, &connection.torrent, changed);
+                extensions::on_peers_changed(shared, connection, changed);
             }
             Message::Bye => return Err(End::Bye),
             Message::Error(error) => return Err(End::Told(error.message.clone())),
@@ -260,6 +261,8 @@ impl<'a> Worker<'a> {
         }
         let connections = torrent.connections();
         let others = connections.iter().filter(|c| c.key != self.connection.key);
-        others.filter_map(|c| c.listens_at()).take(50).collect()
+        let to = self.connection.who.source.ip();
+        let told = others.filter_map(|c| c.listens_at()).filter(|&address| may_tell(address, to));
+        told.take(50).collect()
     }
 }

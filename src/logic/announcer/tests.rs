@@ -274,3 +274,15 @@ fn what_is_no_tracker_of_ours_is_left_out() {
     let none = Talk::new(&[&["wss://a"], &[]]);
     assert!(!none.announcer.has_trackers() && none.announcer.deadline().is_none());
 }
+
+#[test]
+fn a_strangers_url_on_this_machine_is_announced_to_where_it_is_a_trackers() {
+    let check = |url: &str, expected| {
+        assert_eq!(reach_of(&Url::parse(url).unwrap()), expected, "{url}");
+    };
+    check("http://127.1:9091/rpc?x=/announce", Reach::NotThisMachine);
+    check("https://tracker.example/", Reach::NotThisMachine);
+    check("http://127.0.0.1:6969/announce?k=v", Reach::Anywhere);
+    check("http://tracker.example/announce.php", Reach::Anywhere);
+    check("udp://127.0.0.1:6969", Reach::Anywhere);
+}

@@ -1,10 +1,9 @@
 //! The rules of web seeds.
 
-use super::{
-    Answer, Ask, LONGEST_RUN, Pace, Trouble, asks_of, is_harmless, is_usable, judge, url_of,
-};
+use super::{Answer, Ask, LONGEST_RUN, Pace, Trouble, asks_of, is_usable, judge, reach_of, url_of};
 use crate::clock::Moment;
 use crate::ids::{PieceIndex, Span};
+use crate::logic::reach::Reach;
 use crate::metainfo::Metainfo;
 use crate::metainfo::build::{BuildOptions, build};
 use crate::metainfo::draft::{Draft, DraftFile, Version};
@@ -99,14 +98,11 @@ fn other_schemes_than_http_are_passed_over() {
 #[test]
 fn a_query_is_for_servers_outside_our_own_network() {
     let check = |url: &str, expected| {
-        assert_eq!(is_harmless(&Url::parse(url).unwrap()), expected, "{url}");
+        assert_eq!(reach_of(&Url::parse(url).unwrap()), expected, "{url}");
     };
-    check("http://127.0.0.1:9091/rpc?method=torrent-add", false);
-    check("http://192.168.0.1/reboot?now", false);
-    check("http://[::1]?x", false);
-    check("http://localhost/?x=/big.bin", false);
-    check("http://127.0.0.1:8080/files/big.bin", true);
-    check("https://mirror.example/get?file=big.bin", true);
+    check("http://127.1:9091/rpc?method=torrent-add", Reach::Outside);
+    check("https://mirror.example?file=/big.bin", Reach::Outside);
+    check("http://127.0.0.1:8080/files/big.bin", Reach::Anywhere);
 }
 
 fn answer(status: u16, range: Option<(u64, u64)>, length: Option<u64>) -> Answer {

@@ -15,6 +15,7 @@ mod board;
 use super::ask::{Announced, AskError, Asker};
 use crate::clock::Clock;
 use crate::ids::{InfoHash, InfoHashV1, PeerId};
+use crate::logic::announcer::reach_of;
 use crate::protocol::announce::{Announce, Event};
 use crate::protocol::url::{Scheme, Url};
 use board::{Board, Job, sentence};
@@ -258,7 +259,7 @@ impl Desk {
             let copy = job.clone();
             let spawned = Builder::new().name(format!("announce-{slot}")).spawn(move || {
                 let id = job.ask.tracker_id.clone();
-                let result = asker.announce(&job.ask.url, announce, id, deadline);
+                let result = asker.announce(&job.ask.url, job.reach, announce, id, deadline);
                 // When the node has stopped nobody wants to know.
                 let _ = results.send((slot, job, result));
             });
@@ -365,7 +366,7 @@ pub fn ask_once(
         };
         let (asker, sender, tracker) = (asker.clone(), sender.clone(), url.origin());
         let spawned = Builder::new().name(format!("announce-{n}")).spawn(move || {
-            let answer = asker.announce(&url, announce, None, end);
+            let answer = asker.announce(&url, reach_of(&url), announce, None, end);
             let _ = sender.send((url.origin(), answer)); // perhaps nobody waits any more
         });
         match spawned {

@@ -4,9 +4,11 @@
 //! It blocks until the answer is there or the deadline is over; nothing is asked twice here but
 //! what the way itself repeats.
 
-use super::http::{Get, HttpError, fetch};
+use super::http::{Get, HttpError, fetch_within};
 use super::udp::{UdpClient, UdpError};
 use crate::ids::InfoHashV1;
+use crate::logic::dialer::may_tell;
+use crate::logic::reach::Reach;
 use crate::protocol::announce::{Announce, Figures};
 use crate::protocol::tracker_http::{
     AnnounceQuery, BadAnswer, read_announce_answer, read_retry_in, read_scrape_answer,
@@ -89,10 +91,11 @@ impl Asker {
         Self { bind, udp: UdpClient::new(bind) }
     }
 
-    /// Announces.
+    /// Announces, where `reach` allows it. Peers of which the tracker may not tell are left out.
     pub fn announce(
         &self,
         url: &Url,
+        reach: Reach,
         announce: Announce,
         tracker_id: Option<Vec<u8>>,
         deadline: Instant,
@@ -102,17 +105,19 @@ impl Asker {
             let (interval, peers) = (Some(answer.interval.into()), answer.peers);
             return Ok(Announced { interval, peers, ..Announced::default() });
         }
-        let is_here = url.address().is_some_and(|address| address.is_loopback());
-        if is_here && scrape_url(&url.to_string()).is_none() {
-            return Err(AskError::NoAnnounce);
-        }
         let query = AnnounceQuery { tracker_id, ..AnnounceQuery::new(announce) }.query();
-        let answer = self.body(&url.with_query(&query), deadline, read_announce_answer)?;
+        let url = url.with_query(&query);
+        let answered = self.body(&url, reach, deadline, read_announce_answer);
+        let (answer, tracker) = match answered {
+            Err(AskError::Http(HttpError::Inside(_))) => return Err(AskError::NoAnnounce),
+            answered => answered?,
+        };
+        let peers = answer.peers.iter().map(|peer| peer.addr);
         Ok(Announced {
             interval: Some(answer.interval),
             min_interval: answer.min_interval,
             tracker_id: answer.tracker_id,
-            peers: answer.peers.iter().map(|peer| peer.addr).collect(),
+            peers: peers.filter(|&peer| may_tell(peer, tracker)).collect(),
             warning: answer.warning,
         })
     }
@@ -133,7 +138,7 @@ impl Asker {
         let mut all = Vec::new();
         for some in hashes.chunks(HASHES_A_SCRAPE) {
             let url = url.with_query(&scrape_query(some));
-            let answer = self.body(&url, deadline, read_scrape_answer)?;
+            let (answer, _) = self.body(&url, Reach::Anywhere, deadline, read_scrape_answer)?;
             let figures = |hash: &InfoHashV1| {
                 let known = answer.files.iter().find(|(known, _)| known == hash);
                 known.map_or(Figures::default(), |(_, figures)| *figures)
@@ -144,22 +149,23 @@ impl Asker {
     }
 
     /// Fetches and reads an answer. A refusal counts whatever the status is; anything else only
-    /// with 200.
+    /// with 200. Gives the address of who answered, too.
     fn body<T>(
         &self,
         url: &Url,
+        reach: Reach,
         deadline: Instant,
         read: impl FnOnce(&[u8]) -> Result<T, BadAnswer>,
-    ) -> Result<T, AskError> {
+    ) -> Result<(T, IpAddr), AskError> {
         let get = Get { url, bind: self.bind, range: None, limit: MAX_ANSWER, deadline };
-        let (head, body) = fetch(&get)?;
+        let (head, body, server) = fetch_within(&get, reach)?;
         match read(&body) {
             Err(what @ BadAnswer::Failure(_)) => {
                 Err(AskError::Answer { what, rest: read_retry_in(&body) })
             }
             _ if head.status != 200 => Err(HttpError::Status(head.status).into()),
             Err(what) => Err(AskError::Answer { what, rest: None }),
-            Ok(answer) => Ok(answer),
+            Ok(answer) => Ok((answer, server)),
         }
     }
 }
@@ -178,14 +184,17 @@ pub fn scrape(
 mod tests {
     use super::*;
     use crate::ids::PeerId;
+    use crate::logic::announcer::reach_of;
 
     #[test]
     fn other_services_of_this_machine_are_not_announced_to() {
         let announce = Announce::new(InfoHashV1([1; 20]), PeerId([2; 20]), 6881);
         let deadline = Instant::now() + Duration::from_secs(20);
-        for url in ["http://127.0.0.1:1/transmission/rpc?x=/announce", "https://localhost:1/"] {
-            let url = Url::parse(url).unwrap();
-            let answer = Asker::new(None).announce(&url, announce.clone(), None, deadline);
+        let spellings = ["127.0.0.1", "127.1", "2130706433", "0.0.0.0", "[::ffff:127.0.0.1]"];
+        for host in spellings {
+            let url = Url::parse(&format!("http://{host}:1/rpc?x=/announce")).unwrap();
+            let reach = reach_of(&url);
+            let answer = Asker::new(None).announce(&url, reach, announce.clone(), None, deadline);
             assert!(matches!(answer, Err(AskError::NoAnnounce)), "{url}: {answer:?}");
         }
     }

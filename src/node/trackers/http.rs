@@ -1,13 +1,16 @@
 //! One HTTP GET at a time, over a blocking socket: for announces, scrapes and web seeds.
 //!
 //! ```text
-//! get(&Get { url, bind, range, limit, deadline }, &mut |head, bytes| ..)  ->  Head
+//! get(&Get { url, bind, range, limit, deadline }, Reach::Outside, &mut |head, bytes| ..)  ->  Head
 //! ```
 //! The body goes to the caller in parts as it comes, so that it need not be held in memory; an
 //! answer that is longer than `limit`, later than `deadline` or redirected more than
 //! [`MAX_REDIRECTS`] times is an error. Nothing is asked for compressed, and no connection is kept.
 //! `http` goes over a socket of ours, so that it starts at `bind`; `https` goes through a library
 //! behind the feature `tls` and starts wherever the system likes.
+//!
+//! What a URL says of its host is not what is called: names and odd spellings of addresses lead
+//! anywhere. So a [`Reach`] is held against the addresses themselves, just before the call.
 
 mod body;
 
@@ -16,13 +19,14 @@ mod tls;
 
 use super::host::addresses_of;
 use super::reason;
-use crate::logic::announcer::is_nearby;
+use crate::logic::is_local;
+use crate::logic::reach::Reach;
 use crate::node::socket::socket_to;
 use crate::protocol::url::{BadUrl, Scheme, Url};
 use body::{Body, Inbox};
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::net::{IpAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// How often an answer may lead elsewhere.
@@ -92,6 +96,9 @@ pub enum HttpError {
         /// What the system says.
         source: io::Error,
     },
+    /// A stranger named it.
+    #[error("{0} is on our own machine or network, where such a URL may not lead")]
+    Inside(IpAddr),
     /// The connection failed or broke.
     #[error("{}", reason(.0))]
     Io(#[from] io::Error),
@@ -124,22 +131,35 @@ pub enum HttpError {
     Stopped(String),
 }
 
-/// Fetches. The body of whatever status is not a redirect goes to `sink`.
-pub fn get(ask: &Get<'_>, sink: &mut Sink<'_>) -> Result<Head, HttpError> {
+/// Fetches from where `reach` allows. The body of whatever status is not a redirect goes to `sink`.
+pub fn get(ask: &Get<'_>, reach: Reach, sink: &mut Sink<'_>) -> Result<Head, HttpError> {
+    Ok(follow(ask, reach, sink)?.0)
+}
+
+/// Follows redirects; gives the address of who answered, too.
+fn follow(
+    ask: &Get<'_>,
+    mut reach: Reach,
+    sink: &mut Sink<'_>,
+) -> Result<(Head, IpAddr), HttpError> {
     let mut url = ask.url.clone();
     let mut seen = Vec::new();
     loop {
         let hop = Get { url: &url, ..ask.clone() };
-        let location = match one(&hop, sink)? {
-            Outcome::Done(head) => return Ok(head),
+        let (outcome, server) = match one(&hop, reach, sink) {
+            Err(HttpError::Inside(_)) if !seen.is_empty() => {
+                return Err(HttpError::Redirects("it redirects into our own network"));
+            }
+            answered => answered?,
+        };
+        let location = match outcome {
+            Outcome::Done(head) => return Ok((head, server)),
             Outcome::Elsewhere(location) => location,
         };
+        reach = reach_from(reach, server);
         let next = url.join(&location)?;
         if next.scheme == Scheme::Udp {
             return Err(HttpError::Scheme("a udp URL"));
-        }
-        if leads_inside(&url, &next) {
-            return Err(HttpError::Redirects("it redirects into our own network"));
         }
         seen.push(url);
         if seen.contains(&next) {
@@ -152,20 +172,26 @@ pub fn get(ask: &Get<'_>, sink: &mut Sink<'_>) -> Result<Head, HttpError> {
     }
 }
 
-/// Whether a server elsewhere sends us to an address of our own machine or network, where our
-/// question might do harm. A name is not looked up for this.
-fn leads_inside(from: &Url, to: &Url) -> bool {
-    is_nearby(to) && !is_nearby(from)
+/// A server elsewhere does not send us to our own machine or network, where our question might do
+/// harm.
+fn reach_from(reach: Reach, server: IpAddr) -> Reach {
+    if is_local(server) { reach } else { Reach::Outside }
 }
 
-/// Fetches a body of at most `ask.limit` bytes into memory.
+/// Fetches a body of at most `ask.limit` bytes into memory, from wherever the user's URL leads.
 pub fn fetch(ask: &Get<'_>) -> Result<(Head, Vec<u8>), HttpError> {
+    let (head, body, _) = fetch_within(ask, Reach::Anywhere)?;
+    Ok((head, body))
+}
+
+/// Likewise, from where `reach` allows. Gives the address of who answered, too.
+pub fn fetch_within(ask: &Get<'_>, reach: Reach) -> Result<(Head, Vec<u8>, IpAddr), HttpError> {
     let mut all = Vec::new();
-    let head = get(ask, &mut |_, bytes| {
+    let (head, server) = follow(ask, reach, &mut |_, bytes| {
         all.extend_from_slice(bytes);
         Ok(())
     })?;
-    Ok((head, all))
+    Ok((head, all, server))
 }
 
 enum Outcome {
@@ -173,19 +199,38 @@ enum Outcome {
     Elsewhere(String),
 }
 
-fn one(ask: &Get<'_>, sink: &mut Sink<'_>) -> Result<Outcome, HttpError> {
+/// One question, and the address that it went to.
+fn one(ask: &Get<'_>, reach: Reach, sink: &mut Sink<'_>) -> Result<(Outcome, IpAddr), HttpError> {
     match ask.url.scheme {
-        Scheme::Http => plain(ask, sink),
+        Scheme::Http => {
+            let (stream, server) = connect(ask, reach)?;
+            Ok((plain(ask, stream, sink)?, server))
+        }
         Scheme::Udp => Err(HttpError::Scheme("a udp URL")),
         #[cfg(feature = "tls")]
-        Scheme::Https => tls::one(ask, sink),
+        Scheme::Https => {
+            // The library asks for the addresses itself: none of them may be one too many.
+            let all = addresses(ask)?;
+            if let Some(inside) = all.iter().find(|address| !reach.allows(address.ip())) {
+                return Err(HttpError::Inside(inside.ip()));
+            }
+            let outside = all.iter().find(|address| !is_local(address.ip()));
+            let server = outside.unwrap_or(&all[0]).ip();
+            Ok((tls::one(ask, sink)?, server))
+        }
         #[cfg(not(feature = "tls"))]
         Scheme::Https => Err(HttpError::NoTls),
     }
 }
 
-fn plain(ask: &Get<'_>, sink: &mut Sink<'_>) -> Result<Outcome, HttpError> {
-    let mut stream = connect(ask)?;
+/// The addresses of the host: at least one.
+fn addresses(ask: &Get<'_>) -> Result<Vec<SocketAddr>, HttpError> {
+    let host = &ask.url.host;
+    addresses_of(host, ask.url.port, ask.bind)
+        .map_err(|source| HttpError::Name { host: host.clone(), source })
+}
+
+fn plain(ask: &Get<'_>, mut stream: TcpStream, sink: &mut Sink<'_>) -> Result<Outcome, HttpError> {
     stream.set_write_timeout(Some(left_until(ask.deadline)?))?;
     stream.write_all(question(ask).as_bytes())?;
     let mut inbox = Inbox::new(stream, ask.deadline);
@@ -226,19 +271,20 @@ fn plain(ask: &Get<'_>, sink: &mut Sink<'_>) -> Result<Outcome, HttpError> {
     }
 }
 
-fn connect(ask: &Get<'_>) -> Result<TcpStream, HttpError> {
-    let host = &ask.url.host;
-    let addresses = addresses_of(host, ask.url.port, ask.bind)
-        .map_err(|source| HttpError::Name { host: host.clone(), source })?;
+fn connect(ask: &Get<'_>, reach: Reach) -> Result<(TcpStream, IpAddr), HttpError> {
     let mut failure = HttpError::Late;
-    for address in addresses {
+    for address in addresses(ask)? {
+        if !reach.allows(address.ip()) {
+            failure = HttpError::Inside(address.ip());
+            continue;
+        }
         let patience = left_until(ask.deadline)?.min(CONNECT_TIME);
         let connected = socket_to(address, ask.bind).and_then(|socket| {
             socket.connect_timeout(&address.into(), patience)?;
             Ok(TcpStream::from(socket))
         });
         match connected {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => return Ok((stream, address.ip())),
             Err(error) => failure = error.into(),
         }
     }

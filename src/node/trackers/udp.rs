@@ -8,6 +8,7 @@
 
 use super::host::addresses_of;
 use super::reason;
+use crate::logic::dialer::may_tell;
 use crate::logic::is_local;
 use crate::protocol::announce::{Announce, Family, Figures};
 use crate::protocol::tracker_udp::{Answer, Head, MAX_SCRAPE, Request};
@@ -80,7 +81,8 @@ impl UdpClient {
         Self { bind, idle: Mutex::default() }
     }
 
-    /// Announces, and sends the URL's path and query along.
+    /// Announces, and sends the URL's path and query along. Peers of which the tracker may not
+    /// tell are left out.
     pub fn announce(
         &self,
         url: &Url,
@@ -90,7 +92,10 @@ impl UdpClient {
         let url_data = url.target.clone().into_bytes();
         let request = Request::Announce { announce, url_data };
         match self.ask(url, &request, deadline)? {
-            Answer::Announce { interval, peers, .. } => Ok(Announced { interval, peers }),
+            (Answer::Announce { interval, mut peers, .. }, tracker) => {
+                peers.retain(|&peer| may_tell(peer, tracker.ip()));
+                Ok(Announced { interval, peers })
+            }
             _ => Err(UdpError::Nonsense),
         }
     }
@@ -105,7 +110,7 @@ impl UdpClient {
         let mut all = Vec::new();
         for some in hashes.chunks(MAX_SCRAPE) {
             match self.ask(url, &Request::Scrape(some.to_vec()), deadline)? {
-                Answer::Scrape(figures) if figures.len() >= some.len() => {
+                (Answer::Scrape(figures), _) if figures.len() >= some.len() => {
                     all.extend(figures.into_iter().take(some.len()));
                 }
                 _ => return Err(UdpError::Nonsense),
@@ -114,8 +119,14 @@ impl UdpClient {
         Ok(all)
     }
 
-    /// Asks at the host's addresses in turn; each has its share of the time.
-    fn ask(&self, url: &Url, request: &Request, deadline: Instant) -> Result<Answer, UdpError> {
+    /// Asks at the host's addresses in turn; each has its share of the time. Gives the address that
+    /// answered, too.
+    fn ask(
+        &self,
+        url: &Url,
+        request: &Request,
+        deadline: Instant,
+    ) -> Result<(Answer, SocketAddr), UdpError> {
         let addresses = addresses_of(&url.host, url.port, self.bind)
             .map_err(|source| UdpError::Name { host: url.host.clone(), source })?;
         let mut failure = UdpError::Late;
@@ -124,7 +135,7 @@ impl UdpClient {
             let share = deadline.saturating_duration_since(now) / (addresses.len() - n) as u32;
             match self.ask_at(address, request, now + share) {
                 Err(error @ (UdpError::Io(_) | UdpError::Late)) => failure = error,
-                settled => return settled,
+                settled => return settled.map(|answer| (answer, address)),
             }
         }
         Err(failure)

@@ -8,9 +8,11 @@
 use super::{AnnounceEvent, AnnounceReport};
 use crate::clock::Moment;
 use crate::ids::{InfoHash, InfoHashV1};
-use crate::logic::announcer::{Announcer, Answer, Ask, Params};
+use crate::logic::announcer::{Announcer, Answer, Ask, Params, reach_of};
+use crate::logic::reach::Reach;
 use crate::node::trackers::ask::{Announced, AskError};
 use crate::protocol::announce::Event;
+use crate::protocol::url::Url;
 use std::collections::{HashMap, HashSet, VecDeque};
 
 /// The most characters of a stranger's sentence that are passed on.
@@ -34,6 +36,8 @@ pub struct Job {
     pub ask: Ask,
     /// Which torrent.
     pub hash: InfoHashV1,
+    /// Which addresses the URL may lead to: all, if the user named it.
+    pub reach: Reach,
     /// What it reports.
     pub totals: Totals,
     entry: u64,
@@ -154,7 +158,10 @@ impl Board {
         for entry in &mut self.entries {
             while let Some(ask) = entry.announcer.next_announce(now) {
                 let Entry { id, hash, totals, .. } = *entry;
-                self.waiting.push_back(Job { ask, hash, totals, entry: id });
+                let is_users =
+                    self.always.iter().any(|url| Url::parse(url).as_ref() == Ok(&ask.url));
+                let reach = if is_users { Reach::Anywhere } else { reach_of(&ask.url) };
+                self.waiting.push_back(Job { ask, hash, reach, totals, entry: id });
             }
         }
         let is_free = |job: &Job| job.is_farewell() || !self.busy.contains(&job.ask.url.origin());
@@ -390,6 +397,16 @@ mod tests {
         let mut board = board(&["udp://u:1"]);
         board.on_reports(NOW, &[AnnounceReport { private: true, ..report(1, &["http://a/"]) }]);
         assert_eq!(lines(&jobs(&mut board)), ["1 http://a/ Started"]);
+    }
+
+    #[test]
+    fn only_the_users_own_urls_lead_anywhere() {
+        let mut board = board(&["http://u/rpc"]);
+        board.on_reports(NOW, &[report(1, &["http://a/rpc"])]);
+        let reaches: Vec<_> =
+            jobs(&mut board).iter().map(|job| (job.ask.url.host.clone(), job.reach)).collect();
+        let expected = [("a", Reach::NotThisMachine), ("u", Reach::Anywhere)];
+        assert_eq!(reaches, expected.map(|(host, reach)| (host.to_owned(), reach)));
     }
 
     #[test]

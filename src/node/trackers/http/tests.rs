@@ -222,16 +222,35 @@ fn redirects_are_followed_five_times_and_never_in_a_circle() {
 
 #[test]
 fn nobody_outside_sends_us_to_our_own_network() {
-    let check = |from: &str, to: &str, expected: bool| {
-        let (from, to) = (Url::parse(from).unwrap(), Url::parse(to).unwrap());
-        assert_eq!(leads_inside(&from, &to), expected, "{from} -> {to}");
+    let check = |reach, server: &str, expected| {
+        assert_eq!(reach_from(reach, server.parse().unwrap()), expected, "{server}");
     };
-    check("http://tracker.example/", "http://127.0.0.1:9091/rpc", true);
-    check("http://tracker.example/", "http://localhost/", true);
-    check("https://1.1.1.1/", "http://192.168.0.1/", true);
-    check("http://tracker.example/", "https://other.example/", false);
-    check("http://127.0.0.1:1/", "http://10.0.0.1/", false);
-    check("http://127.0.0.1:1/", "http://tracker.example/", false);
+    check(Reach::Anywhere, "1.1.1.1", Reach::Outside);
+    check(Reach::NotThisMachine, "2001:db8::1", Reach::Outside);
+    check(Reach::Anywhere, "127.0.0.1", Reach::Anywhere);
+    check(Reach::NotThisMachine, "192.168.0.1", Reach::NotThisMachine);
+}
+
+#[test]
+fn what_is_called_counts_and_not_how_it_is_written() {
+    let spellings =
+        ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0.0.0.0", "localhost", "[::1]"];
+    let check = |scheme: &str, host: &str| {
+        let url = Url::parse(&format!("{scheme}://{host}:1/rpc")).unwrap();
+        for reach in [Reach::NotThisMachine, Reach::Outside] {
+            let answer = fetch_within(&ask(&url), reach);
+            assert!(matches!(answer, Err(HttpError::Inside(_))), "{url}: {answer:?}");
+        }
+    };
+    for host in spellings.into_iter().chain(["[::ffff:127.0.0.1]"]) {
+        check("http", host);
+        #[cfg(feature = "tls")]
+        check("https", host);
+    }
+    let (port, server) = serve(vec![redirect("/there"), b"HTTP/1.1 200 OK\r\n\r\nabc".to_vec()]);
+    let (_, body, from) = fetch_within(&ask(&url(port, "/announce")), Reach::Anywhere).unwrap();
+    assert_eq!((&body[..], from), (&b"abc"[..], IpAddr::from([127, 0, 0, 1])));
+    server.join().unwrap();
 }
 
 #[test]
@@ -246,7 +265,8 @@ fn nobody_there_is_said_in_two_words() {
 #[test]
 fn the_sink_may_have_enough() {
     let (port, server) = serve(vec![b"HTTP/1.1 200 OK\r\n\r\nabc".to_vec()]);
-    let error = get(&ask(&url(port, "/")), &mut |_, _| Err("enough".into())).unwrap_err();
+    let error =
+        get(&ask(&url(port, "/")), Reach::Anywhere, &mut |_, _| Err("enough".into())).unwrap_err();
     assert_eq!(error.to_string(), "enough");
     server.join().unwrap();
 }
