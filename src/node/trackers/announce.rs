@@ -44,6 +44,9 @@ const REFRESH: Duration = Duration::from_secs(5);
 /// How long [`ask_once`] waits for other trackers once one brought peers.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// The most peers that [`ask_once`] collects.
+const MAX_FOUND: usize = 1000;
+
 /// Who announces.
 #[derive(Debug, Clone)]
 pub struct AnnounceIdentity {
@@ -332,7 +335,7 @@ fn deadline_of(url: &Url, end: Option<Instant>) -> Instant {
 /// What [`ask_once`] found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FoundPeers {
-    /// Peers, each once.
+    /// Peers, each once; at most 1000.
     pub peers: Vec<SocketAddr>,
     /// Trackers by scheme, host and port, and why they did not answer.
     pub failures: Vec<(String, String)>,
@@ -349,7 +352,7 @@ pub fn ask_once(
 ) -> FoundPeers {
     let mut end = Instant::now() + time;
     let mut found = FoundPeers::default();
-    let mut unanswered = Vec::new();
+    let (mut seen, mut unanswered) = (HashSet::new(), Vec::new());
     let (sender, answers) = bounded(AT_ONCE_IN_A_HURRY); // one for each thread
     let asker = Arc::new(Asker::new(me.bind));
     let urls = tiers.iter().flatten().filter_map(|url| Url::parse(url).ok());
@@ -381,9 +384,9 @@ pub fn ask_once(
         }
         match answer {
             Ok(announced) => {
-                let new = announced.peers.into_iter();
-                let new: Vec<_> = new.filter(|peer| !found.peers.contains(peer)).collect();
-                found.peers.extend(new);
+                let new = announced.peers.into_iter().filter(|&peer| seen.insert(peer));
+                let room = MAX_FOUND - found.peers.len();
+                found.peers.extend(new.take(room));
                 if !found.peers.is_empty() {
                     end = end.min(Instant::now() + GRACE);
                 }

@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 /// The most bytes of an answer; a thousand peers with their names take a tenth of it.
 const MAX_ANSWER: u64 = 2 << 20;
 
+/// Peers of one answer that are believed: more than anybody asks for.
+const MAX_PEERS: usize = 200;
+
 /// How many torrents are asked for in one scrape by HTTP: a query of 72 bytes each.
 const HASHES_A_SCRAPE: usize = 50;
 
@@ -70,7 +73,7 @@ pub struct Announced {
     pub min_interval: Option<i64>,
     /// To be sent back.
     pub tracker_id: Option<Vec<u8>>,
-    /// Peers to dial.
+    /// Peers to dial; at most 200.
     pub peers: Vec<SocketAddr>,
     /// A sentence for people.
     pub warning: Option<String>,
@@ -99,7 +102,8 @@ impl Asker {
     ) -> Result<Announced, AskError> {
         if url.scheme == Scheme::Udp {
             let answer = self.udp.announce(url, announce, deadline)?;
-            let (interval, peers) = (Some(answer.interval.into()), answer.peers);
+            let interval = Some(answer.interval.into());
+            let peers = answer.peers.into_iter().take(MAX_PEERS).collect();
             return Ok(Announced { interval, peers, ..Announced::default() });
         }
         let is_here = url.address().is_some_and(|address| address.is_loopback());
@@ -112,7 +116,7 @@ impl Asker {
             interval: Some(answer.interval),
             min_interval: answer.min_interval,
             tracker_id: answer.tracker_id,
-            peers: answer.peers.iter().map(|peer| peer.addr).collect(),
+            peers: answer.peers.iter().map(|peer| peer.addr).take(MAX_PEERS).collect(),
             warning: answer.warning,
         })
     }

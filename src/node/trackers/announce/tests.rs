@@ -10,12 +10,16 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// An HTTP tracker on the loopback that gives one peer, and ends with the test's process. What it
 /// is asked comes over the channel.
 fn tracker() -> (String, Receiver<AnnounceQuery>) {
+    tracker_of(vec!["10.0.0.1:1".parse().unwrap()])
+}
+
+/// One that gives these.
+fn tracker_of(peers: Vec<SocketAddr>) -> (String, Receiver<AnnounceQuery>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/announce?k=v", listener.local_addr().unwrap());
     let (sender, heard) = bounded(99);
-    let answer = || {
-        let addr = "10.0.0.1:1".parse().unwrap();
-        let peers = vec![HttpPeer { addr, id: None }];
+    let answer = move || {
+        let peers = peers.iter().map(|&addr| HttpPeer { addr, id: None }).collect();
         AnnounceAnswer { interval: 1800, peers, ..AnnounceAnswer::default() }
     };
     let play = move || {
@@ -166,4 +170,18 @@ fn without_trackers_nobody_is_waited_for() {
     let began = Instant::now();
     assert_eq!(ask_once(&me(), &[InfoHashV1([1; 20])], &[], PATIENCE), FoundPeers::default());
     assert!(began.elapsed() < PATIENCE / 2);
+}
+
+#[test]
+fn of_one_answer_200_peers_are_taken_and_of_all_together_1000() {
+    let peers = |net: u8| -> Vec<SocketAddr> {
+        (0..=255).map(|host| SocketAddr::from(([10, 0, net, host], 1))).collect()
+    };
+    let ask = |nets: &[u8]| {
+        let urls: Vec<String> = nets.iter().map(|&net| tracker_of(peers(net)).0).collect();
+        ask_once(&me(), &[InfoHashV1([1; 20])], &[urls], PATIENCE).peers
+    };
+    assert_eq!(ask(&[1]), peers(1)[..200]);
+    assert_eq!(ask(&[1, 1]).len(), 200, "each once");
+    assert_eq!(ask(&[1, 2, 3, 4, 5, 6]).len(), 1000);
 }
