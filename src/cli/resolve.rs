@@ -8,12 +8,12 @@ use super::units;
 use super::what::What;
 use crate::ids::InfoHash;
 use crate::metainfo::Metainfo;
-use crate::node::metadata::{self, NoMetadata, Wanted};
+use crate::node::metadata::{self, Given, NoMetadata, Wanted};
 use crate::node::trackers::announce::ask_once;
 use crate::node::trackers::{TrackerError, calls};
 use crate::protocol::Dialect;
 use crate::protocol::tracker_native::{Candidate, PeerEntry};
-use crossbeam_channel::{RecvTimeoutError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,6 +29,9 @@ const METADATA_PEERS: u16 = 8;
 
 /// How long BitTorrent trackers have to name peers.
 const ANNOUNCED: Duration = Duration::from_secs(8);
+
+/// How long other peers have to give the piece layers of a hybrid, once one has given it without.
+const LAYERS: Duration = Duration::from_secs(2);
 
 /// Peers that are asked for metainfo at the same time.
 const AT_ONCE: usize = 4;
@@ -188,9 +191,9 @@ fn ask_one(
     Ok(from_peers(context, peers, wanted, patience))
 }
 
-/// The metainfo from the first peer that gives it, four being asked at a time; after `patience`
-/// nobody is asked any more. Who lied is remembered, and neither asked
-/// again nor called for the content.
+/// The metainfo from the first peer that gives all of it, four being asked at a time; after
+/// `patience` nobody is asked any more. Who lied is remembered, and neither asked again nor called
+/// for the content.
 fn from_peers(
     context: &Context,
     mut peers: Vec<(SocketAddr, Dialect)>,
@@ -209,7 +212,7 @@ fn from_peers(
             while let Some((peer, dialect)) = next() {
                 let fetched = match (dialect, wanted.v2) {
                     (Dialect::Native, Some(hash)) => {
-                        metadata::fetch(peer, bind, peer_id, hash, patience)
+                        metadata::fetch(peer, bind, peer_id, hash, patience).map(Given::Whole)
                     }
                     _ => metadata::fetch_in_bittorrent(peer, bind, peer_id, &wanted, patience),
                 };
@@ -223,21 +226,44 @@ fn from_peers(
         }
     }
     drop(answers);
-    while let Ok((peer, fetched)) = heard.recv() {
-        match fetched {
-            Ok(meta) => return Some(meta),
-            Err(error) => {
-                log::info!("{peer}: no metainfo: {error}");
-                if NoMetadata::is_a_lie(&error) {
-                    context.liars.lock().insert(peer);
-                }
-            }
+    let judge = |peer: SocketAddr, error: &NoMetadata| {
+        log::info!("{peer}: no metainfo: {error}");
+        if error.is_a_lie() {
+            context.liars.lock().insert(peer);
         }
-        if context.is_stopping() {
+    };
+    best(&heard, LAYERS, judge, || context.is_stopping())
+}
+
+/// The first metainfo that is whole. A hybrid without its piece layers is taken only when nobody
+/// else has answered `grace` later, or all have.
+fn best(
+    heard: &Receiver<(SocketAddr, Result<Given, NoMetadata>)>,
+    grace: Duration,
+    judge: impl Fn(SocketAddr, &NoMetadata),
+    is_stopping: impl Fn() -> bool,
+) -> Option<Metainfo> {
+    let mut as_v1: Option<(Metainfo, Instant)> = None;
+    loop {
+        let next = match &as_v1 {
+            Some((_, end)) => heard.recv_deadline(*end).ok(),
+            None => heard.recv().ok(),
+        };
+        let Some((peer, fetched)) = next else { break };
+        match fetched {
+            Ok(Given::Whole(meta)) => return Some(meta),
+            Ok(Given::AsV1(meta)) => {
+                as_v1.get_or_insert_with(|| (meta, Instant::now() + grace));
+            }
+            Err(error) => judge(peer, &error),
+        }
+        if is_stopping() {
             return None;
         }
     }
-    None
+    let (meta, _) = as_v1?;
+    log::info!("nobody gave the piece layers of {}: it is taken as v1", meta.name);
+    Some(meta)
 }
 
 /// What is wanted when only a hash is known.
@@ -274,3 +300,6 @@ fn look_up(
         format!("{name} is the name of {} contents: say which one{each}", fits.len()),
     ))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@
 //!
 //! In BitTorrent `info` comes in parts of 16 KiB (BEP 9) and is hashed before it is parsed; what
 //! has v2 hashes then needs its piece layers, each proved against its file's root (BEP 52). A
-//! hybrid whose layers the peer does not have is taken as the v1 torrent that it also is.
+//! hybrid whose layers the peer does not have is the v1 torrent that it also is.
 
 use crate::ids::{InfoHashV1, InfoHashV2, PeerId};
 use crate::metainfo::hash_proof::{LayerAssembler, WrongHashes};
@@ -123,6 +123,16 @@ impl Wanted {
     }
 }
 
+/// What a BitTorrent peer has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Given {
+    /// All of the metainfo.
+    Whole(Metainfo),
+    /// A hybrid without its piece layers, as the v1 torrent that it also is: another peer may have
+    /// more.
+    AsV1(Metainfo),
+}
+
 /// Asks one BitTorrent peer for the metainfo of a hash, as [`fetch`] does natively.
 pub fn fetch_in_bittorrent(
     address: SocketAddr,
@@ -130,11 +140,11 @@ pub fn fetch_in_bittorrent(
     peer_id: PeerId,
     wanted: &Wanted,
     deadline: Instant,
-) -> Result<Metainfo, NoMetadata> {
+) -> Result<Given, NoMetadata> {
     let mut source = Source::call(address, bind, peer_id, wanted, deadline)?;
     let metainfo = Metainfo::from_info(&source.info(wanted)?)?;
     if metainfo.layers_complete() {
-        return Ok(metainfo);
+        return Ok(Given::Whole(metainfo));
     }
     let (v1, v2) = (metainfo.info_hash_v1, metainfo.info_hash_v2);
     let mut layers = source.layers(metainfo.clone());
@@ -148,10 +158,10 @@ pub fn fetch_in_bittorrent(
     }
     match layers {
         Err(error) if v1.is_some() && !error.is_a_lie() => {
-            log::info!("{address}: has no piece layers: {} is taken as v1", metainfo.name);
-            Ok(metainfo.as_v1()?)
+            log::info!("{address}: has no piece layers of {}", metainfo.name);
+            Ok(Given::AsV1(metainfo.as_v1()?))
         }
-        other => other,
+        other => other.map(Given::Whole),
     }
 }
 
