@@ -283,7 +283,7 @@ impl Desk {
             downloaded: job.totals.downloaded,
             left: job.totals.left,
             event,
-            numwant: Some(if event == Event::Stopped { 0 } else { self.me.numwant }),
+            numwant: Some(numwant_of(&self.me, event)),
             key: self.me.key,
             ..Announce::new(job.hash, self.me.peer_id, self.me.port)
         }
@@ -332,6 +332,11 @@ fn deadline_of(url: &Url, end: Option<Instant>) -> Instant {
     end.map_or(usual, |end| end.min(usual))
 }
 
+/// Whoever leaves needs no peers.
+fn numwant_of(me: &AnnounceIdentity, event: Event) -> u32 {
+    if event == Event::Stopped { 0 } else { me.numwant }
+}
+
 /// What [`ask_once`] found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FoundPeers {
@@ -343,11 +348,13 @@ pub struct FoundPeers {
 
 /// Asks all trackers of all tiers at the same time for peers of a torrent that is not known yet,
 /// and waits for at most `time`: one second more when one has brought peers. The first 32
-/// questions are asked, a question being a tracker and a hash.
+/// questions are asked, a question being a tracker and a hash. `event` is what they are told;
+/// with [`Event::Stopped`] no peers are asked for.
 pub fn ask_once(
     me: &AnnounceIdentity,
     hashes: &[InfoHashV1],
     tiers: &[Vec<String>],
+    event: Event,
     time: Duration,
 ) -> FoundPeers {
     let mut end = Instant::now() + time;
@@ -362,8 +369,8 @@ pub fn ask_once(
     }
     for (n, (url, hash)) in all.into_iter().take(AT_ONCE_IN_A_HURRY).enumerate() {
         let announce = Announce {
-            event: Event::Started,
-            numwant: Some(me.numwant),
+            event,
+            numwant: Some(numwant_of(me, event)),
             key: me.key,
             ..Announce::new(hash, me.peer_id, me.port)
         };

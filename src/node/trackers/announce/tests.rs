@@ -146,7 +146,13 @@ fn all_trackers_of_a_magnet_are_asked_at_once() {
     drop(listener);
     let tiers = [vec![mute, dead.clone()], vec![good, "nonsense".into()]];
     let began = Instant::now();
-    let found = ask_once(&me(), &[InfoHashV1([1; 20]), InfoHashV1([2; 20])], &tiers, PATIENCE);
+    let found = ask_once(
+        &me(),
+        &[InfoHashV1([1; 20]), InfoHashV1([2; 20])],
+        &tiers,
+        Event::Started,
+        PATIENCE,
+    );
     assert!(began.elapsed() < PATIENCE / 2, "one second more when one has brought peers");
     assert_eq!(found.peers, ["10.0.0.1:1".parse().unwrap()]);
     let refused = (dead.strip_suffix("/announce").unwrap().into(), "connection refused".into());
@@ -160,7 +166,8 @@ fn all_trackers_of_a_magnet_are_asked_at_once() {
 fn who_does_not_answer_in_time_is_named() {
     let (mute, _socket) = silent();
     let tiers = [vec![mute.clone()]];
-    let found = ask_once(&me(), &[InfoHashV1([1; 20])], &tiers, Duration::from_millis(50));
+    let found =
+        ask_once(&me(), &[InfoHashV1([1; 20])], &tiers, Event::Started, Duration::from_millis(50));
     let origin = mute.strip_suffix("/announce").unwrap().to_string();
     assert_eq!(found.failures, [(origin, "no answer in time".to_string())]);
 }
@@ -168,7 +175,10 @@ fn who_does_not_answer_in_time_is_named() {
 #[test]
 fn without_trackers_nobody_is_waited_for() {
     let began = Instant::now();
-    assert_eq!(ask_once(&me(), &[InfoHashV1([1; 20])], &[], PATIENCE), FoundPeers::default());
+    assert_eq!(
+        ask_once(&me(), &[InfoHashV1([1; 20])], &[], Event::Started, PATIENCE),
+        FoundPeers::default()
+    );
     assert!(began.elapsed() < PATIENCE / 2);
 }
 
@@ -179,7 +189,7 @@ fn of_one_answer_200_peers_are_taken_and_of_all_together_1000() {
     };
     let ask = |nets: &[u8]| {
         let urls: Vec<String> = nets.iter().map(|&net| tracker_of(peers(net)).0).collect();
-        ask_once(&me(), &[InfoHashV1([1; 20])], &[urls], PATIENCE).peers
+        ask_once(&me(), &[InfoHashV1([1; 20])], &[urls], Event::Started, PATIENCE).peers
     };
     assert_eq!(ask(&[1]), peers(1)[..200]);
     assert_eq!(ask(&[1, 1]).len(), 200, "each once");
