@@ -126,6 +126,13 @@ pub enum PieceHash {
 }
 
 impl Metainfo {
+    /// Whether only its own trackers may know of it: it is private (BEP 27) and names some. A
+    /// private torrent that names none has no other way to peers than the user's trackers.
+    pub fn keeps_to_its_trackers(&self) -> bool {
+        let named = self.trackers.iter().flatten().chain(&self.native_trackers);
+        self.private && named.count() > 0
+    }
+
     /// Where the pieces lie: by files when there are v2 hashes, otherwise over the run of all
     /// entries, pads included.
     pub fn geometry(&self) -> Geometry {

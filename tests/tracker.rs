@@ -118,6 +118,7 @@ fn long_torrent(name: &str, length: usize) -> (InfoHashV2, Vec<u8>) {
 fn report(hash: InfoHashV2, name: &str, seeding: bool) -> TorrentReport {
     TorrentReport {
         trackers: Vec::new(),
+        private: false,
         info_hash: hash,
         name: name.into(),
         size: 40_000,
@@ -517,6 +518,20 @@ fn several_trackers_are_kept_informed_and_a_dead_one_delays_nobody() {
     assert_eq!(error, format!("no tracker answered at {dead} {words}"));
     peer.heartbeat.stop(Duration::from_secs(10));
     assert_eq!((counts(&one, hash), counts(&two, hash)), (None, None));
+}
+
+#[test]
+fn a_private_torrent_is_told_to_the_tracker_that_it_names_and_no_other() {
+    let (ours, named) = (Running::any(), Running::any());
+    let ((public, _), (private, _)) = (torrent("a", 1), torrent("b", 2));
+    let trackers = vec![named.addr];
+    let secret = TorrentReport { private: true, trackers, ..report(private, "b", true) };
+    let peer = Peer::start(&[ours.addr], 1001, vec![secret, report(public, "a", true)]);
+    wait_until("each tracker knows one", || {
+        counts(&ours, public) == Some((1, 0)) && counts(&named, private) == Some((1, 0))
+    });
+    assert_eq!((counts(&ours, private), counts(&named, public)), (None, None));
+    peer.heartbeat.stop(Duration::from_secs(10));
 }
 
 #[test]

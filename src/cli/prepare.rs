@@ -337,6 +337,24 @@ fn sought<'a>(context: &Context, what: &'a What, wanted: Option<Wanted>) -> Soug
     Sought { what, wanted, trackers, tiers, peers: Vec::new() }
 }
 
+/// What is looked for with the trackers that a torrent names, and with those of the command line
+/// unless it keeps to its own (BEP 27).
+fn sought_for<'a>(
+    context: &Context,
+    what: &'a What,
+    wanted: Wanted,
+    meta: &Metainfo,
+) -> Sought<'a> {
+    let mut sought = sought(context, what, Some(wanted));
+    if meta.keeps_to_its_trackers() {
+        sought.trackers.clear();
+        sought.tiers.clear();
+    }
+    sought.trackers.extend(looked_up(&meta.native_trackers));
+    sought.tiers.extend(meta.trackers.iter().cloned());
+    sought
+}
+
 fn from_hash(
     context: &Context,
     what: &What,
@@ -378,7 +396,7 @@ fn from_magnet(
         .map_err(|error| CliError::new(Exit::BadTorrent, format!("bad magnet link: {error}")))?;
     let wanted = Wanted { v1: magnet.info_hash_v1, v2: magnet.info_hash_v2 };
     let mut sought = sought(context, what, Some(wanted));
-    sought.trackers = with_trackers(context, &magnet.native_trackers);
+    sought.trackers.extend(looked_up(&magnet.native_trackers));
     let named = magnet.trackers.iter().map(|url| vec![url.clone()]);
     sought.tiers.extend(named.clone());
     sought.peers = magnet.peers.iter().filter_map(|peer| peer.parse().ok()).collect();
@@ -409,9 +427,7 @@ fn whole_torrent(
     log::info!("{}: it has no piece layers: asking for them", file.display());
     let what = What::Torrent(file.to_owned());
     let hashes = Wanted { v1: meta.info_hash_v1, v2: meta.info_hash_v2 };
-    let mut sought = sought(context, &what, Some(hashes));
-    sought.trackers = with_trackers(context, &meta.native_trackers);
-    sought.tiers.extend(meta.trackers.iter().cloned());
+    let sought = sought_for(context, &what, hashes, &meta);
     let mut found = ask(context, &sought, say).map_err(|error| match error.exit {
         Exit::Stopped => error,
         _ => no_layers(file, &format!("nobody was found who has them ({})", error.message)),
@@ -419,13 +435,6 @@ fn whole_torrent(
     (found.trackers, found.native_trackers) = (meta.trackers, meta.native_trackers);
     found.web_seeds = meta.web_seeds;
     Ok(found)
-}
-
-/// The trackers that were given, and those that a torrent or a magnet names.
-fn with_trackers(context: &Context, named: &[String]) -> Vec<SocketAddr> {
-    let mut all = context.trackers.clone();
-    all.extend(looked_up(named));
-    all
 }
 
 /// The addresses of `host:port` texts, as far as there are any.
@@ -638,6 +647,30 @@ mod tests {
         let leech = outcome(&context, &Item::Leech(What::Torrent(torrent)));
         expect_error(leech, Exit::BadTorrent, &["x.torrent", "piece layers", "nobody"]);
         assert!(!scratch.0.join("out").exists());
+    }
+
+    #[test]
+    fn a_private_torrent_without_its_layers_is_asked_for_at_its_own_trackers_only() {
+        let scratch = Scratch::new("private");
+        let mut context = context(&scratch, Vec::new());
+        let (ours, own) = ("192.0.2.1:1".parse().unwrap(), "192.0.2.2:2".parse().unwrap());
+        context.trackers = vec![ours];
+        context.config.announce_urls = vec!["udp://192.0.2.1:1".into()];
+        let mut meta = metainfo(&scratch.file("g.bin"), Version::Hybrid);
+        meta.private = true;
+        let what = What::Torrent("x.torrent".into());
+        let mut check = |trackers: &[SocketAddr], tiers: &[&str]| {
+            let hashes = Wanted { v1: meta.info_hash_v1, v2: meta.info_hash_v2 };
+            let sought = sought_for(&context, &what, hashes, &meta);
+            assert_eq!(
+                (&*sought.trackers, &*sought.tiers.concat().join(" ")),
+                (trackers, &*tiers.join(" "))
+            );
+            meta.native_trackers = vec!["192.0.2.2:2".into()];
+            meta.trackers = vec![vec!["http://192.0.2.2:2/announce".into()]];
+        };
+        check(&[ours], &["udp://192.0.2.1:1"]);
+        check(&[own], &["http://192.0.2.2:2/announce"]);
     }
 
     #[test]

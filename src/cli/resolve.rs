@@ -7,14 +7,18 @@ use super::progress::State;
 use super::units;
 use super::what::What;
 use crate::ids::InfoHash;
+use crate::logic::announcer::is_nearby;
 use crate::metainfo::Metainfo;
-use crate::node::metadata::{self, NoMetadata, Wanted};
-use crate::node::trackers::announce::ask_once;
+use crate::node::metadata::{self, Given, NoMetadata, Wanted};
+use crate::node::trackers::announce::{FoundPeers, ask_once};
 use crate::node::trackers::{TrackerError, calls};
 use crate::protocol::Dialect;
+use crate::protocol::announce::Event;
 use crate::protocol::tracker_native::{Candidate, PeerEntry};
-use crossbeam_channel::{RecvTimeoutError, bounded};
+use crate::protocol::url::Url;
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use parking_lot::Mutex;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::Builder;
@@ -29,6 +33,18 @@ const METADATA_PEERS: u16 = 8;
 
 /// How long BitTorrent trackers have to name peers.
 const ANNOUNCED: Duration = Duration::from_secs(8);
+
+/// How long BitTorrent trackers are left alone between two questions.
+const AGAIN: Duration = Duration::from_secs(15);
+
+/// The same when all of them are nearby, where nobody is harmed.
+const AGAIN_NEARBY: Duration = Duration::from_secs(5);
+
+/// How long BitTorrent trackers have to hear that we search no more.
+pub(super) const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long other peers have to give the piece layers of a hybrid, once one has given it without.
+const LAYERS: Duration = Duration::from_secs(2);
 
 /// Peers that are asked for metainfo at the same time.
 const AT_ONCE: usize = 4;
@@ -47,10 +63,73 @@ pub(super) struct Sought<'a> {
     pub peers: Vec<SocketAddr>,
 }
 
-/// Asks trackers and peers, every two seconds, until one knows it or the time is up.
+/// Asks trackers and peers, every two seconds, until one knows it or the time is up. BitTorrent
+/// trackers are asked less often, and hear it when nothing comes of it.
 pub(super) fn ask(
     context: &Context,
     sought: &Sought,
+    say: &dyn Fn(State),
+) -> Result<Metainfo, CliError> {
+    let mut announced = Announced::default();
+    let result = search(context, sought, &mut announced, say);
+    let farewells = announced.farewells(&sought.tiers);
+    if let (Err(_), Some(wanted), false) = (&result, sought.wanted, farewells.is_empty()) {
+        let hashes = wanted.short();
+        ask_once(&context.identity, &hashes, &farewells, Event::Stopped, FAREWELL);
+    }
+    result
+}
+
+/// What BitTorrent trackers said in one search.
+#[derive(Debug, Default)]
+struct Announced {
+    /// When they were asked last.
+    last: Option<Instant>,
+    /// What they said then; peers are kept while no others are named.
+    found: FoundPeers,
+    /// Trackers that count us, by scheme, host and port.
+    counting: BTreeSet<String>,
+}
+
+impl Announced {
+    fn is_due(&self, now: Instant, tiers: &[Vec<String>]) -> bool {
+        let again = if urls(tiers).all(|url| is_nearby(&url)) { AGAIN_NEARBY } else { AGAIN };
+        self.last.is_none_or(|last| now.saturating_duration_since(last) >= again)
+    }
+
+    /// `started` until somebody has heard it.
+    fn event(&self) -> Event {
+        if self.counting.is_empty() { Event::Started } else { Event::None }
+    }
+
+    /// The trackers were asked about so many hashes each.
+    fn on_found(&mut self, now: Instant, tiers: &[Vec<String>], hashes: usize, found: FoundPeers) {
+        self.last = Some(now);
+        self.found.failures = found.failures;
+        if !found.peers.is_empty() {
+            self.found.peers = found.peers;
+        }
+        let failures =
+            |origin: &String| self.found.failures.iter().filter(|(who, _)| who == origin).count();
+        let heard = urls(tiers).map(|url| url.origin()).filter(|who| failures(who) < hashes);
+        self.counting.extend(heard);
+    }
+
+    /// The URLs of the trackers that count us.
+    fn farewells(&self, tiers: &[Vec<String>]) -> Vec<Vec<String>> {
+        let counts = |url: &Url| self.counting.contains(&url.origin());
+        urls(tiers).filter(counts).map(|url| vec![url.to_string()]).collect()
+    }
+}
+
+fn urls(tiers: &[Vec<String>]) -> impl Iterator<Item = Url> {
+    tiers.iter().flatten().filter_map(|url| Url::parse(url).ok())
+}
+
+fn search(
+    context: &Context,
+    sought: &Sought,
+    announced: &mut Announced,
     say: &dyn Fn(State),
 ) -> Result<Metainfo, CliError> {
     let what = sought.what;
@@ -72,7 +151,7 @@ pub(super) fn ask(
             }
         }
         if let Some(wanted) = sought.wanted {
-            let (peers, unanswered) = named_peers(context, sought, &wanted, deadline);
+            let (peers, unanswered) = named_peers(context, sought, (&wanted, announced), deadline);
             if let Some(meta) = from_peers(context, peers, wanted, patience) {
                 return Ok(meta);
             }
@@ -96,7 +175,7 @@ pub(super) fn ask(
 fn named_peers(
     context: &Context,
     sought: &Sought,
-    wanted: &Wanted,
+    (wanted, announced): (&Wanted, &mut Announced),
     deadline: Instant,
 ) -> (Vec<(SocketAddr, Dialect)>, Vec<CliError>) {
     let mut peers: Vec<_> = sought.peers.iter().map(|&peer| (peer, Dialect::BitTorrent)).collect();
@@ -106,13 +185,19 @@ fn named_peers(
     }
     let mut unanswered = Vec::new();
     if !sought.tiers.is_empty() {
-        let time = deadline.saturating_duration_since(Instant::now()).min(ANNOUNCED);
-        let time = time.max(Duration::from_secs(1));
-        let found = ask_once(&context.identity, &wanted.short(), &sought.tiers, time);
+        let now = Instant::now();
+        if announced.is_due(now, &sought.tiers) {
+            let time = deadline.saturating_duration_since(now).min(ANNOUNCED);
+            let (time, hashes) = (time.max(Duration::from_secs(1)), wanted.short());
+            let (me, event) = (&context.identity, announced.event());
+            let found = ask_once(me, &hashes, &sought.tiers, event, time);
+            announced.on_found(now, &sought.tiers, hashes.len(), found);
+        }
+        let found = &announced.found;
         peers.extend(found.peers.iter().map(|&peer| (peer, Dialect::BitTorrent)));
-        let failures = found.failures.into_iter();
         unanswered.extend(
-            failures.map(|(who, why)| CliError::new(Exit::NoAnswer, format!("{who}: {why}"))),
+            (found.failures.iter())
+                .map(|(who, why)| CliError::new(Exit::NoAnswer, format!("{who}: {why}"))),
         );
         if found.peers.is_empty() {
             let label = Item::Leech(sought.what.clone()).label();
@@ -188,9 +273,9 @@ fn ask_one(
     Ok(from_peers(context, peers, wanted, patience))
 }
 
-/// The metainfo from the first peer that gives it, four being asked at a time; after `patience`
-/// nobody is asked any more. Who lied is remembered, and neither asked
-/// again nor called for the content.
+/// The metainfo from the first peer that gives all of it, four being asked at a time; after
+/// `patience` nobody is asked any more. Who lied is remembered, and neither asked again nor called
+/// for the content.
 fn from_peers(
     context: &Context,
     mut peers: Vec<(SocketAddr, Dialect)>,
@@ -209,7 +294,7 @@ fn from_peers(
             while let Some((peer, dialect)) = next() {
                 let fetched = match (dialect, wanted.v2) {
                     (Dialect::Native, Some(hash)) => {
-                        metadata::fetch(peer, bind, peer_id, hash, patience)
+                        metadata::fetch(peer, bind, peer_id, hash, patience).map(Given::Whole)
                     }
                     _ => metadata::fetch_in_bittorrent(peer, bind, peer_id, &wanted, patience),
                 };
@@ -223,21 +308,44 @@ fn from_peers(
         }
     }
     drop(answers);
-    while let Ok((peer, fetched)) = heard.recv() {
-        match fetched {
-            Ok(meta) => return Some(meta),
-            Err(error) => {
-                log::info!("{peer}: no metainfo: {error}");
-                if NoMetadata::is_a_lie(&error) {
-                    context.liars.lock().insert(peer);
-                }
-            }
+    let judge = |peer: SocketAddr, error: &NoMetadata| {
+        log::info!("{peer}: no metainfo: {error}");
+        if error.is_a_lie() {
+            context.liars.lock().insert(peer);
         }
-        if context.is_stopping() {
+    };
+    best(&heard, LAYERS, judge, || context.is_stopping())
+}
+
+/// The first metainfo that is whole. A hybrid without its piece layers is taken only when nobody
+/// else has answered `grace` later, or all have.
+fn best(
+    heard: &Receiver<(SocketAddr, Result<Given, NoMetadata>)>,
+    grace: Duration,
+    judge: impl Fn(SocketAddr, &NoMetadata),
+    is_stopping: impl Fn() -> bool,
+) -> Option<Metainfo> {
+    let mut as_v1: Option<(Metainfo, Instant)> = None;
+    loop {
+        let next = match &as_v1 {
+            Some((_, end)) => heard.recv_deadline(*end).ok(),
+            None => heard.recv().ok(),
+        };
+        let Some((peer, fetched)) = next else { break };
+        match fetched {
+            Ok(Given::Whole(meta)) => return Some(meta),
+            Ok(Given::AsV1(meta)) => {
+                as_v1.get_or_insert_with(|| (meta, Instant::now() + grace));
+            }
+            Err(error) => judge(peer, &error),
+        }
+        if is_stopping() {
             return None;
         }
     }
-    None
+    let (meta, _) = as_v1?;
+    log::info!("nobody gave the piece layers of {}: it is taken as v1", meta.name);
+    Some(meta)
 }
 
 /// What is wanted when only a hash is known.
@@ -274,3 +382,6 @@ fn look_up(
         format!("{name} is the name of {} contents: say which one{each}", fits.len()),
     ))
 }
+
+#[cfg(test)]
+mod tests;

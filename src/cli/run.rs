@@ -9,6 +9,7 @@ use super::exit::{CliError, Exit};
 use super::json::{Event, Events};
 use super::prepare::{Context, Item, News, Prepared, prepare, tracker_address};
 use super::progress::{Finished, Progress, State, TorrentLine, done_line};
+use super::resolve::FAREWELL;
 use super::{logging, signals, units};
 use crate::clock::Moment;
 use crate::config::{PeerConfig, PortChoice};
@@ -22,7 +23,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often the state of things is looked at: `progress` comes at least ten times a second.
 const TICK: Duration = Duration::from_millis(80);
@@ -73,7 +74,7 @@ pub fn run(args: &NodeArgs, env: &Env) -> Result<(), CliError> {
     let told_to_stop = program.work(&news, &signals);
     program.context.stop.store(true, Ordering::Release);
     drop(stop);
-    program.end(told_to_stop)
+    program.end(told_to_stop, &news)
 }
 
 fn options(config: &PeerConfig, trackers: Vec<SocketAddr>) -> NodeOptions {
@@ -495,11 +496,16 @@ impl Program<'_> {
         }
     }
 
-    fn end(mut self, told_to_stop: bool) -> Result<(), CliError> {
+    fn end(mut self, told_to_stop: bool, news: &Receiver<Numbered>) -> Result<(), CliError> {
         self.look();
+        let farewells = Instant::now() + FAREWELL;
+        let looks = |job: &Job| matches!(job.stage, Stage::Preparing(State::Looking { .. }));
+        let is_searching = self.jobs.iter().any(looks);
         let unfinished = self.jobs.iter().any(Job::is_unfinished);
         self.progress.finish();
         self.node.stop();
+        // Threads that search tell their trackers that they do so no more; then the channel ends.
+        while is_searching && news.recv_deadline(farewells).is_ok() {}
         match self.failure {
             Some(error) => Err(error),
             None if told_to_stop && unfinished => Err(CliError::new(

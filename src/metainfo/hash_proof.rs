@@ -14,6 +14,7 @@
 //! A file no longer than a piece has no piece layer. Nothing here does I/O.
 
 use super::layers::has_layer;
+use super::merkle::Rows;
 use super::{FileEntry, FileKind, merkle};
 use crate::geometry::BLOCK_LEN;
 use crate::ids::Sha256Hash;
@@ -229,10 +230,7 @@ impl Tree {
         range: &HashRange,
         layer: &[Sha256Hash],
     ) -> Option<Vec<Sha256Hash>> {
-        (self.needs(range) == Ok(Needs::Layer)).then_some(())?;
-        let (index, count) = (range.index as usize, range.count as usize);
-        let uncles = || self.uncles_of_pieces(layer, index, count);
-        answer(range, layer, self.piece_filler(), index, uncles)
+        (self.needs(range) == Ok(Needs::Layer)).then(|| self.answer(range, &[], layer, None))?
     }
 
     /// Answers a request that [`Needs::Leaves`] of a piece: `leaves` are these, as many as the
@@ -244,7 +242,27 @@ impl Tree {
         leaves: &[Sha256Hash],
         layer: &[Sha256Hash],
     ) -> Option<Vec<Sha256Hash>> {
-        let Ok(Needs::Leaves(piece)) = self.needs(range) else { return None };
+        matches!(self.needs(range), Ok(Needs::Leaves(_)))
+            .then(|| self.answer(range, leaves, layer, None))?
+    }
+
+    /// Answers a request from whatever it needs. With the layer's rows at hand, as [`Self::rows`]
+    /// makes them, the layer is not hashed.
+    pub fn answer(
+        &self,
+        range: &HashRange,
+        leaves: &[Sha256Hash],
+        layer: &[Sha256Hash],
+        rows: Option<&Rows>,
+    ) -> Option<Vec<Sha256Hash>> {
+        let piece = match self.needs(range).ok()? {
+            Needs::Layer => {
+                let (index, count) = (range.index as usize, range.count as usize);
+                let uncles = || self.uncles_of_pieces(layer, rows, index, count);
+                return answer(range, layer, self.piece_filler(), index, uncles);
+            }
+            Needs::Leaves(piece) => piece,
+        };
         let left = merkle::leaves_of(self.length) - (u64::from(piece) << self.piece_layer);
         if leaves.len() as u64 != left.min(self.leaves_per_piece()) {
             return None;
@@ -256,7 +274,7 @@ impl Tree {
         let uncles = || {
             let mut uncles = merkle::proof(&row, filler, width as u64, index, count)?;
             if uncles.len() < uncles_in(range) as usize {
-                uncles.extend(self.uncles_of_pieces(layer, piece as usize, 1)?);
+                uncles.extend(self.uncles_of_pieces(layer, rows, piece as usize, 1)?);
             }
             Some(uncles)
         };
@@ -268,14 +286,38 @@ impl Tree {
         merkle::zero_root(1 << self.piece_layer)
     }
 
+    /// Whether the proof that a request asks for has uncles from the piece layer or above: without
+    /// its rows the whole layer is hashed for it.
+    pub fn needs_rows(&self, range: &HashRange) -> bool {
+        match self.needs(range) {
+            Ok(Needs::Layer) => uncles_in(range) > 0,
+            Ok(Needs::Leaves(_)) => {
+                let rows_in_piece = self.height().min(self.piece_layer) - range.base;
+                uncles_in(range) > rows_in_piece.saturating_sub(range.count.ilog2())
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// The rows above the piece layer; `None` when `layer` is not whole.
+    pub fn rows(&self, layer: &[Sha256Hash]) -> Option<Rows> {
+        let width = self.pieces().next_power_of_two();
+        (layer.len() as u64 == self.pieces())
+            .then(|| Rows::above(layer, self.piece_filler(), width))
+    }
+
     /// The uncles of some pieces, up to the root.
     fn uncles_of_pieces(
         &self,
         layer: &[Sha256Hash],
+        rows: Option<&Rows>,
         index: usize,
         count: usize,
     ) -> Option<Vec<Sha256Hash>> {
         (layer.len() as u64 == self.pieces()).then_some(())?;
+        if let Some(rows) = rows {
+            return rows.proof(layer, index, count);
+        }
         let width = self.pieces().next_power_of_two();
         merkle::proof(layer, self.piece_filler(), width, index, count)
     }

@@ -74,23 +74,59 @@ pub fn proof(
     index: usize,
     count: usize,
 ) -> Option<Vec<Sha256Hash>> {
-    debug_assert!(width.is_power_of_two() && nodes.len() as u64 <= width, "a tree this wide");
-    if !count.is_power_of_two() || !index.is_multiple_of(count) || index >= nodes.len() {
-        return None;
-    }
-    let (mut level, mut filler, mut at) = (nodes.to_vec(), filler, index);
-    let mut inside = count;
-    let mut uncles = Vec::new();
-    for _ in 0..width.trailing_zeros() {
-        if inside == 1 {
-            uncles.push(level.get(at ^ 1).copied().unwrap_or(filler));
+    can_be_proved(nodes, index, count)
+        .then(|| Rows::above(nodes, filler, width).proof(nodes, index, count))
+        .flatten()
+}
+
+/// Whether these are an aligned run of a row, and something of it lies there.
+fn can_be_proved(nodes: &[Sha256Hash], index: usize, count: usize) -> bool {
+    count.is_power_of_two() && index.is_multiple_of(count) && index < nodes.len()
+}
+
+/// The rows above a row of nodes, below the root: whoever keeps them proves without hashing. They
+/// take as much memory as the row itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows {
+    /// The lowest first.
+    rows: Vec<Vec<Sha256Hash>>,
+    /// What stands behind the end of each row, that of the nodes themselves first.
+    fillers: Vec<Sha256Hash>,
+}
+
+impl Rows {
+    /// Hashes them; the row is padded with `filler` to `width`, as for [`proof`].
+    pub fn above(nodes: &[Sha256Hash], mut filler: Sha256Hash, width: u64) -> Self {
+        debug_assert!(width.is_power_of_two() && nodes.len() as u64 <= width, "a tree this wide");
+        let (mut rows, mut fillers) = (Vec::<Vec<_>>::new(), Vec::new());
+        for level in 0..width.trailing_zeros() {
+            if level > 0 {
+                let row = parents(rows.last().map_or(nodes, |row| row), filler);
+                filler = parent(&filler, &filler);
+                rows.push(row);
+            }
+            fillers.push(filler);
         }
-        level = parents(&level, filler);
-        filler = parent(&filler, &filler);
-        at /= 2;
-        inside = (inside / 2).max(1);
+        Self { rows, fillers }
     }
-    Some(uncles)
+
+    /// What [`proof`] gives for the nodes that these rows were made of.
+    pub fn proof(
+        &self,
+        nodes: &[Sha256Hash],
+        index: usize,
+        count: usize,
+    ) -> Option<Vec<Sha256Hash>> {
+        if !can_be_proved(nodes, index, count) {
+            return None;
+        }
+        let rows = std::iter::once(nodes).chain(self.rows.iter().map(|row| &row[..]));
+        let padded = rows.zip(&self.fillers).enumerate();
+        let uncle = |(level, (row, filler)): (usize, (&[Sha256Hash], &Sha256Hash))| {
+            row.get((index >> level) ^ 1).copied().unwrap_or(*filler)
+        };
+        Some(padded.skip(count.trailing_zeros() as usize).map(uncle).collect())
+    }
 }
 
 /// The node that `nodes`, a power of two of them starting at `index` of their row, lead to with
@@ -208,6 +244,8 @@ mod tests {
             for run in [1, 2, 4].into_iter().filter(|&n| n <= width) {
                 for index in (0..row.len()).step_by(run) {
                     let uncles = proof(&row, ZERO_LEAF, width as u64, index, run).unwrap();
+                    let kept = Rows::above(&row, ZERO_LEAF, width as u64);
+                    assert_eq!(kept.proof(&row, index, run).as_ref(), Some(&uncles));
                     let mut asked = padded[index..index + run].to_vec();
                     assert_eq!(climb(&asked, index, &uncles), Some(root), "{count} {index} {run}");
                     if width > run {

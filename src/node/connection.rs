@@ -268,6 +268,9 @@ pub fn leave(shared: &Shared, connection: &Arc<Connection>) {
 }
 
 fn make_room(shared: &Shared, peers: &Peers, new: &Connection) -> Result<(), Refused> {
+    if peers.connections.values().any(|old| is_its_other_family(&old.who, &new.who)) {
+        return Err(Refused::Duplicate);
+    }
     let same = |c: &&Arc<Connection>| {
         c.who.peer_id == new.who.peer_id && c.who.address.ip() == new.who.address.ip()
     };
@@ -291,6 +294,13 @@ fn make_room(shared: &Shared, peers: &Peers, new: &Connection) -> Result<(), Ref
         return Err(Refused::Full);
     }
     Ok(())
+}
+
+/// Whether we dialled one peer over IPv4 and over IPv6. Of callers the id alone proves nothing:
+/// somebody else may have taken it.
+fn is_its_other_family(old: &Who, new: &Who) -> bool {
+    let families = old.address.is_ipv4() != new.address.is_ipv4();
+    old.dialled && new.dialled && old.peer_id == new.peer_id && families
 }
 
 /// The first word after the opening: everything, nothing, or a bitfield in parts. It is put into
@@ -337,4 +347,27 @@ fn allow_fast(shared: &Shared, connection: &Arc<Connection>) {
     let hash = torrent.info_hash.short();
     let set = fast_set::allowed_fast(fast_set::SET_SIZE, pieces, hash, ip);
     shared.decide(torrent, |swarm, _, out| swarm.allow_fast(connection.key, &set, out));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::PeerId;
+
+    fn who(id: u8, address: &str, dialled: bool) -> Who {
+        let address = address.parse().unwrap();
+        Who { peer_id: PeerId([id; 20]), address, listens: true, dialled, source: address }
+    }
+
+    #[test]
+    fn a_peer_that_we_dial_over_both_families_is_one_peer() {
+        let old = who(1, "203.0.113.7:1", true);
+        assert!(is_its_other_family(&old, &who(1, "[2001:db8::7]:1", true)));
+        assert!(is_its_other_family(&who(1, "[2001:db8::7]:1", true), &old));
+        assert!(!is_its_other_family(&old, &who(2, "[2001:db8::7]:1", true)), "another id");
+        assert!(!is_its_other_family(&old, &who(1, "203.0.113.8:1", true)), "the same family");
+        assert!(!is_its_other_family(&old, &who(1, "[2001:db8::7]:1", false)), "it called");
+        let caller = who(1, "203.0.113.7:1", false);
+        assert!(!is_its_other_family(&caller, &who(1, "[2001:db8::7]:1", true)), "it called");
+    }
 }

@@ -12,6 +12,7 @@ use crate::node::opening::Refused;
 use crate::node::shared::{Shared, Torrent};
 use crate::node::trackers::TrackerEvent;
 use crate::node::trackers::announce::AnnounceEvent;
+use crate::node::tracking::may_have;
 use crate::node::{Event, extensions, worker};
 use crate::protocol::Dialect;
 use crate::protocol::message::Message;
@@ -106,7 +107,8 @@ impl Coordinator<'_> {
                 torrent.peers.lock().dialer.on_listed(now, tracker, &addresses);
             }
             TrackerEvent::NeedsPublish { tracker, info_hash } => {
-                if let Some(torrent) = self.torrent(info_hash) {
+                let torrent = self.torrent(info_hash);
+                if let Some(torrent) = torrent.filter(|torrent| may_have(torrent, tracker)) {
                     // When many are due the tracker will ask again.
                     let _ = self.wires.publish.try_send((tracker, torrent));
                 }

@@ -1,6 +1,7 @@
 //! What BitTorrent peers can do beyond BEP 3: the extension protocol (BEP 10) and what goes by it,
 //! `info` for those who hold only its hash (BEP 9) and peer exchange (BEP 11).
 
+use crate::logic::dialer::may_tell;
 use crate::node::shared::{Connection, Peers, Shared, Torrent};
 use crate::protocol::Dialect;
 use crate::protocol::bittorrent::OURS;

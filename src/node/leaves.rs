@@ -1,12 +1,14 @@
 //! Leaf hashes of a piece: asked after it failed, proved against its root, given to who asks.
 //!
-//! To answer GET_HASHES a whole piece is read and hashed, so a torrent keeps the last few answers
-//! and makes only so many new ones a second ([`LeafCache`]); beyond that there is no answer.
+//! To answer GET_HASHES a whole piece is read and hashed, or the tree above a long piece layer is
+//! built, so a torrent keeps the last few of both and makes only so many new ones a second
+//! ([`LeafCache`]); beyond that there is no answer.
 
 use crate::clock::Moment;
 
 use crate::ids::{PieceIndex, Sha256Hash};
 use crate::metainfo::hash_proof::{Needs, Tree, check_answer_under};
+use crate::metainfo::merkle::Rows;
 use crate::metainfo::{FileEntry, Metainfo, PieceHash};
 use crate::node::shared::{Connection, Shared, Torrent};
 use crate::protocol::message::{HashRange, MAX_HASHES, Message};
@@ -17,7 +19,13 @@ use std::time::Duration;
 /// Pieces whose leaves are kept: those who judge one piece ask for it at about the same time.
 const KEPT: usize = 4;
 
-/// Pieces of a torrent that are hashed for others in [`WINDOW`] at most.
+/// Files whose rows above the piece layer are kept: whoever fetches layers goes file by file.
+const KEPT_ROWS: usize = 2;
+
+/// The longest piece layer that is hashed for each request anew.
+const SHORT_LAYER: usize = 1024;
+
+/// Pieces of a torrent, and long piece layers, that are hashed for others in [`WINDOW`] at most.
 const HASHED: u32 = 8;
 
 /// Over how long pieces that are hashed for others are counted.
@@ -28,7 +36,9 @@ const WINDOW: Duration = Duration::from_secs(1);
 pub struct LeafCache {
     /// The newest last.
     recent: VecDeque<(PieceIndex, Vec<Sha256Hash>)>,
-    /// When counting began, and the pieces hashed since.
+    /// The rows above the long piece layers that were asked for, by the file's root; the newest last.
+    rows: VecDeque<(Sha256Hash, Arc<Rows>)>,
+    /// When counting began, and what was hashed since.
     since: Moment,
     hashed: u32,
 }
@@ -44,19 +54,46 @@ impl LeafCache {
         if let Some(known) = self.recent.iter().position(|(other, _)| *other == piece) {
             return Ok(Some(&self.recent[known].1));
         }
-        if now.since(self.since) >= WINDOW {
-            (self.since, self.hashed) = (now, 0);
-        }
-        if self.hashed >= HASHED {
+        if !self.may_hash(now) {
             return Ok(None);
         }
-        self.hashed += 1; // whether it can be read or not
         let leaves = hash()?;
         if self.recent.len() >= KEPT {
             self.recent.pop_front();
         }
         self.recent.push_back((piece, leaves));
         Ok(self.recent.back().map(|(_, leaves)| &leaves[..]))
+    }
+
+    /// The rows above a file's piece layer: known, or made by `hash` if that may be done now.
+    fn rows(
+        &mut self,
+        now: Moment,
+        root: Sha256Hash,
+        hash: impl FnOnce() -> Option<Rows>,
+    ) -> Option<Arc<Rows>> {
+        if let Some((_, known)) = self.rows.iter().find(|(other, _)| *other == root) {
+            return Some(known.clone());
+        }
+        if !self.may_hash(now) {
+            return None;
+        }
+        let rows = Arc::new(hash()?);
+        if self.rows.len() >= KEPT_ROWS {
+            self.rows.pop_front();
+        }
+        self.rows.push_back((root, rows.clone()));
+        Some(rows)
+    }
+
+    /// Counts something that is to be hashed, whether it can be read or not.
+    fn may_hash(&mut self, now: Moment) -> bool {
+        if now.since(self.since) >= WINDOW {
+            (self.since, self.hashed) = (now, 0);
+        }
+        let may = self.hashed < HASHED;
+        self.hashed += u32::from(may);
+        may
     }
 }
 
@@ -121,18 +158,32 @@ fn hashes_of(
     if range.count > MAX_HASHES {
         return None;
     }
-    if tree.needs(&range).ok()? == Needs::Layer {
-        return tree.answer_from_layer(&range, &file.layer);
-    }
-    let piece = {
-        let picker = torrent.picker.lock();
-        pieces_of(meta, range).find(|&piece| picker.have().has(piece))?
+    let piece = match tree.needs(&range).ok()? {
+        Needs::Layer => None,
+        Needs::Leaves(_) => {
+            let picker = torrent.picker.lock();
+            Some(pieces_of(meta, range).find(|&piece| picker.have().has(piece))?)
+        }
     };
-    let mut cache = torrent.leaves.lock();
-    match cache.leaves(shared.clock.now(), piece, || torrent.storage.leaf_hashes(piece)) {
-        Ok(Some(leaves)) => tree.answer_from_leaves(&range, leaves, &file.layer),
+    let too_many = || log::debug!("{}: asks for too many hashes", connection.who.address);
+    let (mut cache, now) = (torrent.leaves.lock(), shared.clock.now());
+    let rows = if file.layer.len() > SHORT_LAYER && tree.needs_rows(&range) {
+        let rows = cache.rows(now, range.root, || tree.rows(&file.layer));
+        if rows.is_none() {
+            too_many();
+        }
+        Some(rows?)
+    } else {
+        None
+    };
+    let Some(piece) = piece else {
+        drop(cache); // a short layer may be hashed by several at once
+        return tree.answer(&range, &[], &file.layer, rows.as_deref());
+    };
+    match cache.leaves(now, piece, || torrent.storage.leaf_hashes(piece)) {
+        Ok(Some(leaves)) => tree.answer(&range, leaves, &file.layer, rows.as_deref()),
         Ok(None) => {
-            log::debug!("{}: asks for too many leaf hashes", connection.who.address);
+            too_many();
             None
         }
         Err(error) => {
@@ -212,6 +263,36 @@ mod tests {
         assert_eq!(ask(&mut cache, at(999), 8), None);
         assert_eq!(ask(&mut cache, at(999), 7), Some(false));
         assert_eq!(ask(&mut cache, at(1500), 8), Some(true));
+    }
+
+    /// Asks for a file's rows; whether they were made anew, or `None` without an answer.
+    fn ask_rows(cache: &mut LeafCache, now: Moment, root: u8) -> Option<bool> {
+        let mut is_new = false;
+        let hash = || {
+            is_new = true;
+            Some(Rows::above(&[[root; 32]; 2], [0; 32], 2))
+        };
+        cache.rows(now, [root; 32], hash)?;
+        Some(is_new)
+    }
+
+    #[test]
+    fn the_rows_of_a_layer_are_made_once_and_count_with_the_pieces() {
+        let mut cache = LeafCache::default();
+        assert_eq!(ask_rows(&mut cache, at(0), 1), Some(true));
+        for _ in 0..100 {
+            assert_eq!(ask_rows(&mut cache, at(0), 1), Some(false));
+        }
+        for root in 2..5 {
+            assert_eq!(ask_rows(&mut cache, at(0), root), Some(true));
+        }
+        for piece in 0..4 {
+            assert_eq!(ask(&mut cache, at(0), piece), Some(true));
+        }
+        assert_eq!(ask_rows(&mut cache, at(999), 1), None, "two others took its place");
+        assert_eq!(ask_rows(&mut cache, at(999), 4), Some(false));
+        assert_eq!(ask(&mut cache, at(999), 9), None);
+        assert_eq!(ask_rows(&mut cache, at(1000), 1), Some(true));
     }
 
     #[test]

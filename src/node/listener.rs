@@ -37,7 +37,7 @@ pub fn run(shared: &Arc<Shared>, listener: &TcpListener) {
             return;
         }
         let taken = match accepted {
-            Ok((stream, from)) => take(shared, &pending, stream, from),
+            Ok((stream, from)) => take(shared, &pending, stream, canonical(from)),
             Err(error) => Err(error),
         };
         match taken {
@@ -52,6 +52,15 @@ pub fn run(shared: &Arc<Shared>, listener: &TcpListener) {
     }
 }
 
+/// Whoever calls over IPv4 has an IPv4 address, also when the socket hears both families and calls
+/// it `::ffff:a.b.c.d` (RFC 4291, 2.5.5.2).
+fn canonical(from: SocketAddr) -> SocketAddr {
+    match from.ip().to_canonical() {
+        IpAddr::V4(ip) => SocketAddr::new(ip.into(), from.port()),
+        IpAddr::V6(_) => from,
+    }
+}
+
 /// Gives a connection its thread.
 fn take(
     shared: &Arc<Shared>,
@@ -59,7 +68,7 @@ fn take(
     stream: TcpStream,
     from: SocketAddr,
 ) -> io::Result<()> {
-    let ip = from.ip().to_canonical();
+    let ip = from.ip();
     let Some((number, oldest)) = pending.lock().enter(ip, stream.try_clone()?) else {
         log::debug!("{from}: dropped: {HANDSHAKES_PER_IP} handshakes of {ip} are pending");
         return Ok(());
@@ -133,6 +142,18 @@ mod tests {
 
     fn stranger(number: u8) -> IpAddr {
         IpAddr::from([203, 0, 113, number])
+    }
+
+    #[test]
+    fn a_caller_over_ipv4_is_called_so_by_a_socket_for_both_families() {
+        let check = |from: &str, expected: &str| {
+            assert_eq!(canonical(from.parse().unwrap()), expected.parse().unwrap(), "{from}");
+        };
+        check("[::ffff:203.0.113.7]:4000", "203.0.113.7:4000");
+        check("203.0.113.7:4000", "203.0.113.7:4000");
+        check("[2001:db8::7]:4000", "[2001:db8::7]:4000");
+        check("[fe80::7%3]:4000", "[fe80::7%3]:4000");
+        check("[::1]:4000", "[::1]:4000");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //!
 //! In BitTorrent `info` comes in parts of 16 KiB (BEP 9) and is hashed before it is parsed; what
 //! has v2 hashes then needs its piece layers, each proved against its file's root (BEP 52). A
-//! hybrid whose layers the peer does not have is taken as the v1 torrent that it also is.
+//! hybrid whose layers the peer does not have is the v1 torrent that it also is.
 
 use crate::ids::{InfoHashV1, InfoHashV2, PeerId};
 use crate::metainfo::hash_proof::{LayerAssembler, WrongHashes};
@@ -22,7 +22,9 @@ use crate::protocol::message::{
 use crate::protocol::speech::Speech;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::time::Instant;
 
 /// Parts, or ranges of hashes, that are asked for at once.
@@ -121,6 +123,16 @@ impl Wanted {
     }
 }
 
+/// What a BitTorrent peer has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Given {
+    /// All of the metainfo.
+    Whole(Metainfo),
+    /// A hybrid without its piece layers, as the v1 torrent that it also is: another peer may have
+    /// more.
+    AsV1(Metainfo),
+}
+
 /// Asks one BitTorrent peer for the metainfo of a hash, as [`fetch`] does natively.
 pub fn fetch_in_bittorrent(
     address: SocketAddr,
@@ -128,11 +140,11 @@ pub fn fetch_in_bittorrent(
     peer_id: PeerId,
     wanted: &Wanted,
     deadline: Instant,
-) -> Result<Metainfo, NoMetadata> {
+) -> Result<Given, NoMetadata> {
     let mut source = Source::call(address, bind, peer_id, wanted, deadline)?;
     let metainfo = Metainfo::from_info(&source.info(wanted)?)?;
     if metainfo.layers_complete() {
-        return Ok(metainfo);
+        return Ok(Given::Whole(metainfo));
     }
     let (v1, v2) = (metainfo.info_hash_v1, metainfo.info_hash_v2);
     let mut layers = source.layers(metainfo.clone());
@@ -146,10 +158,10 @@ pub fn fetch_in_bittorrent(
     }
     match layers {
         Err(error) if v1.is_some() && !error.is_a_lie() => {
-            log::info!("{address}: has no piece layers: {} is taken as v1", metainfo.name);
-            Ok(metainfo.as_v1()?)
+            log::info!("{address}: has no piece layers of {}", metainfo.name);
+            Ok(Given::AsV1(metainfo.as_v1()?))
         }
-        other => other,
+        other => other.map(Given::Whole),
     }
 }
 
@@ -223,27 +235,21 @@ impl Source {
         if length == 0 || length > LONGEST {
             return Err(NoMetadata::Length(length));
         }
-        let mut info = Vec::new(); // it grows with what comes, not with what is promised
-        let parts = length.div_ceil(INFO_PART as u32);
-        let mut asked = 0;
-        for index in 0..parts {
-            while asked < parts.min(index + PARTS_AT_ONCE) {
+        let (mut parts, mut asked) = (Parts::new(length), 0);
+        while !parts.is_whole() {
+            while asked < parts.window().end {
                 self.ask(&Message::GetInfo(asked))?;
                 asked += 1;
             }
-            let due = (length - index * INFO_PART as u32).min(INFO_PART as u32);
-            let came = self.hear(|message| match message {
-                Message::Info { index: at, data, .. } if *at == index => {
-                    info.extend_from_slice(data);
-                    Some(Ok(data.len() as u32))
+            self.hear(|message| match message {
+                Message::Info { index, data, .. } => parts.take(*index, data),
+                Message::InfoReject(index) if parts.window().contains(index) => {
+                    Some(Err(NoMetadata::NotOffered))
                 }
-                Message::InfoReject(at) if *at == index => Some(Err(NoMetadata::NotOffered)),
                 _ => None,
             })??;
-            if came != due {
-                return Err(NoMetadata::Crumb(came, due));
-            }
         }
+        let info = parts.bytes;
         if wanted.is_info(&info) { Ok(info) } else { Err(MetainfoError::WrongInfoHash.into()) }
     }
 
@@ -254,22 +260,75 @@ impl Source {
         }
         let mut assembler = LayerAssembler::new(&metainfo);
         let missing: Vec<HashRange> = assembler.missing().collect();
-        let mut asked = 0;
-        for (nth, &range) in missing.iter().enumerate() {
-            while asked < missing.len().min(nth + PARTS_AT_ONCE as usize) {
-                self.ask(&Message::GetHashes(missing[asked]))?;
-                asked += 1;
+        let (mut missing, mut asked) = (missing.into_iter(), Vec::new());
+        loop {
+            while asked.len() < PARTS_AT_ONCE as usize {
+                let Some(range) = missing.next() else { break };
+                self.ask(&Message::GetHashes(range))?;
+                asked.push(range);
             }
-            let hashes = self.hear(|message| match message {
-                Message::Hashes(of, hashes) if *of == range => {
-                    Some(Ok(hashes.as_chunks::<32>().0.to_vec()))
+            if asked.is_empty() {
+                break;
+            }
+            let (range, hashes) = self.hear(|message| match message {
+                Message::Hashes(of, hashes) if asked.contains(of) => {
+                    Some(Ok((*of, hashes.as_chunks::<32>().0.to_vec())))
                 }
-                Message::HashReject(of) if *of == range => Some(Err(NoMetadata::NotOffered)),
+                Message::HashReject(of) if asked.contains(of) => Some(Err(NoMetadata::NotOffered)),
                 _ => None,
             })??;
+            asked.retain(|other| *other != range);
             assembler.on_hashes(&range, &hashes).map_err(NoMetadata::Hashes)?;
         }
         Ok(assembler.attach(metainfo)?)
+    }
+}
+
+/// The parts of `info` that came, put in order. Of those in the window each may come first.
+#[derive(Debug)]
+struct Parts {
+    length: u32,
+    /// It grows with what comes, not with what is promised.
+    bytes: Vec<u8>,
+    /// The part that goes on where `bytes` ends.
+    next: u32,
+    /// What came before its turn.
+    early: BTreeMap<u32, Vec<u8>>,
+}
+
+impl Parts {
+    fn new(length: u32) -> Self {
+        Self { length, bytes: Vec::new(), next: 0, early: BTreeMap::new() }
+    }
+
+    fn count(&self) -> u32 {
+        self.length.div_ceil(INFO_PART as u32)
+    }
+
+    fn is_whole(&self) -> bool {
+        self.next == self.count()
+    }
+
+    /// The parts that may be asked for now.
+    fn window(&self) -> Range<u32> {
+        self.next..self.count().min(self.next + PARTS_AT_ONCE)
+    }
+
+    /// Takes a part, whose length must be right. `None` if it was not to come, or came before.
+    fn take(&mut self, index: u32, data: &[u8]) -> Option<Result<(), NoMetadata>> {
+        if !self.window().contains(&index) || self.early.contains_key(&index) {
+            return None;
+        }
+        let due = (self.length - index * INFO_PART as u32).min(INFO_PART as u32);
+        if data.len() as u32 != due {
+            return Some(Err(NoMetadata::Crumb(data.len() as u32, due)));
+        }
+        self.early.insert(index, data.to_vec());
+        while let Some(data) = self.early.remove(&self.next) {
+            self.bytes.extend_from_slice(&data);
+            self.next += 1;
+        }
+        Some(Ok(()))
     }
 }
 
@@ -349,5 +408,33 @@ mod tests {
     fn after_the_deadline_nothing_is_asked() {
         let given_up = fetch_from(3, b"d1e", Instant::now());
         assert!(matches!(given_up, NoMetadata::Late), "{given_up}");
+    }
+    #[test]
+    fn parts_of_info_may_come_in_any_order_within_the_window() {
+        let info: Vec<u8> = (0..6 * INFO_PART + 5).map(|n| (n / INFO_PART) as u8).collect();
+        let part = |n: u32| info.chunks(INFO_PART).nth(n as usize).unwrap();
+        let mut parts = Parts::new(info.len() as u32);
+        for (n, window) in [(3, 0..4), (1, 0..4), (0, 2..6), (5, 2..6), (4, 2..6), (2, 6..7)] {
+            assert!(matches!(parts.take(n, part(n)), Some(Ok(()))), "{n}");
+            assert_eq!(parts.window(), window, "after {n}");
+        }
+        assert!(!parts.is_whole());
+        assert!(matches!(parts.take(6, part(6)), Some(Ok(()))));
+        assert!(parts.is_whole() && parts.bytes == info);
+    }
+
+    #[test]
+    fn parts_of_info_that_are_not_to_come_are_passed_over_and_crumbs_are_not() {
+        let part = [1; INFO_PART];
+        let mut parts = Parts::new(5 * INFO_PART as u32 + 1);
+        assert!(parts.take(4, &part).is_none(), "beyond the window");
+        assert!(parts.take(2, &part).is_some() && parts.take(2, &[2; INFO_PART]).is_none());
+        let crumb = parts.take(1, &part[1..]);
+        assert!(matches!(crumb, Some(Err(NoMetadata::Crumb(16383, 16384)))), "{crumb:?}");
+        (0..2).for_each(|n| assert!(parts.take(n, &part).is_some()));
+        assert!(parts.take(0, &part).is_none(), "it came before");
+        assert!(parts.take(6, &part).is_none() && parts.take(u32::MAX, &part).is_none());
+        let long = parts.take(5, &part);
+        assert!(matches!(long, Some(Err(NoMetadata::Crumb(16384, 1)))), "{long:?}");
     }
 }

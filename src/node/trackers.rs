@@ -65,8 +65,17 @@ pub struct TorrentReport {
     pub wants_peers: bool,
     /// Whether we have everything.
     pub seeding: bool,
-    /// Trackers that the torrent itself names; those of the node are told of it in any case.
+    /// Trackers that the torrent itself names.
     pub trackers: Vec<SocketAddr>,
+    /// Whether only these may know of it (BEP 27); of others the node's own are told too.
+    pub private: bool,
+}
+
+impl TorrentReport {
+    /// Whether a tracker is told of it; `is_ours` says that it is one of the node's.
+    fn is_for(&self, tracker: SocketAddr, is_ours: bool) -> bool {
+        is_ours && !self.private || self.trackers.contains(&tracker)
+    }
 }
 
 /// What a tracker brought.
@@ -166,5 +175,36 @@ fn reason(error: &io::Error) -> String {
         io::ErrorKind::NetworkUnreachable => "network unreachable".into(),
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "no answer in time".into(),
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_torrent_is_told_to_the_trackers_that_it_names_and_to_no_others() {
+        let (own, other) = ("192.0.2.1:1".parse().unwrap(), "192.0.2.2:1".parse().unwrap());
+        let report = |private| TorrentReport {
+            info_hash: InfoHashV2([1; 32]),
+            name: String::new(),
+            size: 0,
+            pieces: 0,
+            left: 0,
+            uploaded: 0,
+            downloaded: 0,
+            down_rate: 0,
+            up_rate: 0,
+            have: Bitfield::new(0),
+            wants_peers: false,
+            seeding: true,
+            trackers: vec![own],
+            private,
+        };
+        for is_ours in [false, true] {
+            assert!(report(true).is_for(own, is_ours) && report(false).is_for(own, is_ours));
+            assert!(!report(true).is_for(other, is_ours), "{is_ours}");
+            assert_eq!(report(false).is_for(other, is_ours), is_ours);
+        }
     }
 }

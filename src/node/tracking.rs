@@ -1,5 +1,6 @@
 //! What trackers are told of our torrents, in either dialect.
 
+use crate::metainfo::Metainfo;
 use crate::node::NodeOptions;
 use crate::node::shared::{Shared, Torrent};
 use crate::node::trackers::announce::{
@@ -27,10 +28,11 @@ pub(super) fn start_heartbeat(
         clock: shared.clock,
     };
     let source = shared.clone();
-    Heartbeat::start(config, Box::new(move || reports(&source)), events)
+    let ours = options.trackers.clone();
+    Heartbeat::start(config, Box::new(move || reports(&source, &ours)), events)
 }
 
-fn reports(shared: &Shared) -> Vec<TorrentReport> {
+fn reports(shared: &Shared, ours: &[SocketAddr]) -> Vec<TorrentReport> {
     let now = shared.clock.now();
     let torrents: Vec<Arc<Torrent>> = shared.torrents.lock().all();
     let report = |torrent: &Arc<Torrent>| {
@@ -53,10 +55,26 @@ fn reports(shared: &Shared) -> Vec<TorrentReport> {
             // Whoever gets nothing asks often, however many peers stall it.
             wants_peers: !picker.is_complete() && down_rate == 0,
             seeding: picker.is_complete(),
-            trackers: torrent.trackers.clone(),
+            trackers: named(&torrent.meta, &torrent.trackers, ours),
+            private: torrent.meta.keeps_to_its_trackers(),
         })
     };
     torrents.iter().filter_map(report).collect()
+}
+
+/// The native trackers that a torrent names: those it calls so, and those of ours that are at the
+/// address of one of its URLs.
+fn named(meta: &Metainfo, native: &[SocketAddr], ours: &[SocketAddr]) -> Vec<SocketAddr> {
+    let urls = meta.trackers.iter().flatten().filter_map(|url| Url::parse(url).ok());
+    let at = urls.filter_map(|url| Some(SocketAddr::new(url.address()?, url.port)));
+    let at = at.filter(|address| ours.contains(address) && !native.contains(address));
+    native.iter().copied().chain(at).collect()
+}
+
+/// Whether a native tracker may have the torrent (BEP 27).
+pub(super) fn may_have(torrent: &Torrent, tracker: SocketAddr) -> bool {
+    !torrent.meta.keeps_to_its_trackers()
+        || named(&torrent.meta, &torrent.trackers, &[tracker]).contains(&tracker)
 }
 
 /// The `announce` thread: gives trackers the torrents they lack.
@@ -108,7 +126,7 @@ fn announces(shared: &Shared, native: &[SocketAddr]) -> Vec<AnnounceReport> {
             downloaded: picker.fetched(),
             complete: picker.is_complete(),
             wants_peers: !picker.is_complete() && picker.down_rate(now) == 0,
-            private: torrent.meta.private,
+            private: torrent.meta.keeps_to_its_trackers(),
         }
     };
     torrents.iter().map(report).collect()
@@ -129,4 +147,57 @@ fn announced_to(torrent: &Torrent, native: &[SocketAddr]) -> Vec<Vec<String>> {
     };
     let others = |tier: &Vec<String>| tier.iter().filter(|url| !is_native(url)).cloned().collect();
     tiers.iter().map(others).filter(|tier: &Vec<String>| !tier.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metainfo::build::{BuildOptions, build};
+    use crate::metainfo::draft::{Draft, DraftFile, Version};
+
+    fn torrent(private: bool, urls: &[&str], native: &[&str]) -> Metainfo {
+        let draft = Draft {
+            name: "x".into(),
+            version: Version::V2,
+            piece_length: 32768,
+            single_file: true,
+            files: vec![DraftFile {
+                path: vec!["x".into()],
+                length: 5,
+                root: Some([1; 32]),
+                layer: Vec::new(),
+            }],
+            v1_pieces: Vec::new(),
+        };
+        let options = BuildOptions {
+            private,
+            trackers: urls.iter().map(|url| vec![(*url).into()]).collect(),
+            native_trackers: native.iter().map(|&name| name.into()).collect(),
+            ..BuildOptions::default()
+        };
+        build(&draft, &options).unwrap()
+    }
+
+    #[test]
+    fn a_private_torrent_that_names_trackers_keeps_to_them() {
+        let check = |private, urls: &[&str], native: &[&str], expected| {
+            let meta = torrent(private, urls, native);
+            assert_eq!(meta.keeps_to_its_trackers(), expected, "{private} {urls:?} {native:?}");
+        };
+        check(true, &["http://t:1/announce"], &[], true);
+        check(true, &[], &["t:1"], true);
+        check(true, &[], &[], false);
+        check(false, &["http://t:1/announce"], &["t:1"], false);
+    }
+
+    #[test]
+    fn a_torrent_names_the_native_tracker_at_the_address_of_its_url() {
+        let urls = ["http://192.0.2.1:6969/announce", "udp://t.example:6969", "no url"];
+        let meta = torrent(true, &urls, &["192.0.2.9:1"]);
+        let at = |text: &str| -> SocketAddr { text.parse().unwrap() };
+        let native = [at("192.0.2.9:1")];
+        let ours = [at("192.0.2.1:6969"), at("192.0.2.2:6969"), at("192.0.2.9:1")];
+        assert_eq!(named(&meta, &native, &ours), [native[0], ours[0]]);
+        assert_eq!(named(&meta, &native, &[]), native);
+    }
 }

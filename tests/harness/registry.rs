@@ -41,6 +41,7 @@ impl Claimant {
         };
         let report = |claim: &Claim| TorrentReport {
             trackers: Vec::new(),
+            private: false,
             info_hash: claim.info_hash,
             name: claim.name.clone(),
             size: claim.size,

@@ -240,6 +240,39 @@ fn the_leaves_of_a_piece_are_asked_for_whole_and_end_at_its_own_hash() {
 }
 
 #[test]
+fn the_layer_is_needed_only_for_proofs_that_leave_the_piece_and_its_rows_answer_alike() {
+    let all = leaves(19);
+    let file = file(&all, 4);
+    let tree = tree(&file, 4);
+    let rows = tree.rows(&file.layer).unwrap();
+    // Layers: leaves 0, pairs 1, pieces 2, then 3 and 4 below the root, which is layer 5.
+    let cases = [
+        (range(&tree, 2, 0, 2, 0), false),
+        (range(&tree, 2, 0, 2, 1), true),
+        (range(&tree, 2, 4, 1, 2), true),
+        (range(&tree, 0, 4, 4, 1), false),
+        (range(&tree, 0, 4, 4, 2), true),
+        (range(&tree, 0, 4, 2, 1), false),
+        (range(&tree, 0, 4, 2, 4), true),
+        (range(&tree, 1, 2, 2, 3), true),
+    ];
+    for (range, expected) in cases {
+        let leaves = match tree.needs(&range).unwrap() {
+            Needs::Layer => &[],
+            Needs::Leaves(piece) => all.chunks(4).nth(piece as usize).unwrap(),
+        };
+        assert_eq!(tree.needs_rows(&range), expected, "{range:?}");
+        let answered = tree.answer(&range, leaves, &file.layer, Some(&rows));
+        assert_eq!(answered, Some(answer(&tree, &file, &all, &range)), "{range:?}");
+        // Without the layer there is an answer if and only if it is not needed.
+        if let Ok(Needs::Leaves(_)) = tree.needs(&range) {
+            assert_eq!(tree.answer(&range, leaves, &[], None).is_none(), expected, "{range:?}");
+        }
+    }
+    assert_eq!(tree.rows(&file.layer[1..]), None);
+}
+
+#[test]
 fn nothing_is_answered_from_a_part_of_what_is_needed() {
     let all = leaves(9);
     let file = file(&all, 2);

@@ -45,6 +45,9 @@ const REFRESH: Duration = Duration::from_secs(5);
 /// How long [`ask_once`] waits for other trackers once one brought peers.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// The most peers that [`ask_once`] collects.
+const MAX_FOUND: usize = 1000;
+
 /// Who announces.
 #[derive(Debug, Clone)]
 pub struct AnnounceIdentity {
@@ -91,7 +94,8 @@ pub struct AnnounceReport {
     pub complete: bool,
     /// Whether to ask for peers as often as the trackers allow.
     pub wants_peers: bool,
-    /// Whether only its own trackers may know of it (BEP 27).
+    /// Whether only its own trackers may know of it (BEP 27): it is private and names some, be it
+    /// only native ones.
     pub private: bool,
 }
 
@@ -280,7 +284,7 @@ impl Desk {
             downloaded: job.totals.downloaded,
             left: job.totals.left,
             event,
-            numwant: Some(if event == Event::Stopped { 0 } else { self.me.numwant }),
+            numwant: Some(numwant_of(&self.me, event)),
             key: self.me.key,
             ..Announce::new(job.hash, self.me.peer_id, self.me.port)
         }
@@ -329,10 +333,15 @@ fn deadline_of(url: &Url, end: Option<Instant>) -> Instant {
     end.map_or(usual, |end| end.min(usual))
 }
 
+/// Whoever leaves needs no peers.
+fn numwant_of(me: &AnnounceIdentity, event: Event) -> u32 {
+    if event == Event::Stopped { 0 } else { me.numwant }
+}
+
 /// What [`ask_once`] found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FoundPeers {
-    /// Peers, each once.
+    /// Peers, each once; at most 1000.
     pub peers: Vec<SocketAddr>,
     /// Trackers by scheme, host and port, and why they did not answer.
     pub failures: Vec<(String, String)>,
@@ -340,16 +349,18 @@ pub struct FoundPeers {
 
 /// Asks all trackers of all tiers at the same time for peers of a torrent that is not known yet,
 /// and waits for at most `time`: one second more when one has brought peers. The first 32
-/// questions are asked, a question being a tracker and a hash.
+/// questions are asked, a question being a tracker and a hash. `event` is what they are told;
+/// with [`Event::Stopped`] no peers are asked for.
 pub fn ask_once(
     me: &AnnounceIdentity,
     hashes: &[InfoHashV1],
     tiers: &[Vec<String>],
+    event: Event,
     time: Duration,
 ) -> FoundPeers {
     let mut end = Instant::now() + time;
     let mut found = FoundPeers::default();
-    let mut unanswered = Vec::new();
+    let (mut seen, mut unanswered) = (HashSet::new(), Vec::new());
     let (sender, answers) = bounded(AT_ONCE_IN_A_HURRY); // one for each thread
     let asker = Arc::new(Asker::new(me.bind));
     let urls = tiers.iter().flatten().filter_map(|url| Url::parse(url).ok());
@@ -359,8 +370,8 @@ pub fn ask_once(
     }
     for (n, (url, hash)) in all.into_iter().take(AT_ONCE_IN_A_HURRY).enumerate() {
         let announce = Announce {
-            event: Event::Started,
-            numwant: Some(me.numwant),
+            event,
+            numwant: Some(numwant_of(me, event)),
             key: me.key,
             ..Announce::new(hash, me.peer_id, me.port)
         };
@@ -381,9 +392,9 @@ pub fn ask_once(
         }
         match answer {
             Ok(announced) => {
-                let new = announced.peers.into_iter();
-                let new: Vec<_> = new.filter(|peer| !found.peers.contains(peer)).collect();
-                found.peers.extend(new);
+                let new = announced.peers.into_iter().filter(|&peer| seen.insert(peer));
+                let room = MAX_FOUND - found.peers.len();
+                found.peers.extend(new.take(room));
                 if !found.peers.is_empty() {
                     end = end.min(Instant::now() + GRACE);
                 }

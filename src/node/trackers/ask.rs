@@ -21,6 +21,9 @@ use std::time::{Duration, Instant};
 /// The most bytes of an answer; a thousand peers with their names take a tenth of it.
 const MAX_ANSWER: u64 = 2 << 20;
 
+/// Peers of one answer that are believed: more than anybody asks for.
+const MAX_PEERS: usize = 200;
+
 /// How many torrents are asked for in one scrape by HTTP: a query of 72 bytes each.
 const HASHES_A_SCRAPE: usize = 50;
 
@@ -72,7 +75,7 @@ pub struct Announced {
     pub min_interval: Option<i64>,
     /// To be sent back.
     pub tracker_id: Option<Vec<u8>>,
-    /// Peers to dial.
+    /// Peers to dial; at most 200.
     pub peers: Vec<SocketAddr>,
     /// A sentence for people.
     pub warning: Option<String>,
@@ -102,7 +105,8 @@ impl Asker {
     ) -> Result<Announced, AskError> {
         if url.scheme == Scheme::Udp {
             let answer = self.udp.announce(url, announce, deadline)?;
-            let (interval, peers) = (Some(answer.interval.into()), answer.peers);
+            let interval = Some(answer.interval.into());
+            let peers = answer.peers.into_iter().take(MAX_PEERS).collect();
             return Ok(Announced { interval, peers, ..Announced::default() });
         }
         let query = AnnounceQuery { tracker_id, ..AnnounceQuery::new(announce) }.query();
@@ -117,7 +121,7 @@ impl Asker {
             interval: Some(answer.interval),
             min_interval: answer.min_interval,
             tracker_id: answer.tracker_id,
-            peers: peers.filter(|&peer| may_tell(peer, tracker)).collect(),
+            peers: peers.filter(|&peer| may_tell(peer, tracker)).take(MAX_PEERS).collect(),
             warning: answer.warning,
         })
     }

@@ -122,7 +122,7 @@ const MAX_NAMED: usize = 32;
 /// One tracker and the way to it.
 struct Line {
     link: Link,
-    /// It is told of every torrent, else only of those that name it.
+    /// It is told of every torrent that is not private, else only of those that name it.
     is_ours: bool,
     socket: Option<Watched<UdpSocket>>,
 }
@@ -208,13 +208,9 @@ impl Heart {
             let reports = (self.source)();
             self.add_named(&reports);
             for line in &mut self.lines {
-                if line.is_ours {
-                    line.link.on_reports(now, &reports);
-                } else {
-                    let tracker = line.link.tracker();
-                    let named = reports.iter().filter(|report| report.trackers.contains(&tracker));
-                    line.link.on_reports(now, &named.cloned().collect::<Vec<_>>());
-                }
+                let (tracker, is_ours) = (line.link.tracker(), line.is_ours);
+                let told = reports.iter().filter(|report| report.is_for(tracker, is_ours));
+                line.link.on_reports(now, &told.cloned().collect::<Vec<_>>());
             }
         }
     }

@@ -191,7 +191,7 @@ impl Board {
         let has_own = report.tiers.iter().any(|tier| !tier.is_empty());
         let mut groups: Vec<_> = has_own.then(|| report.tiers.clone()).into_iter().collect();
         // A private torrent has no peers but those of its own trackers (BEP 27).
-        if !(report.private && has_own) {
+        if !report.private {
             let is_new = |url: &&String| !report.tiers.iter().flatten().any(|own| own == *url);
             let more = self.always.iter().filter(is_new);
             groups.extend(more.map(|url| vec![vec![url.clone()]]));
@@ -397,6 +397,10 @@ mod tests {
         let mut board = board(&["udp://u:1"]);
         board.on_reports(NOW, &[AnnounceReport { private: true, ..report(1, &["http://a/"]) }]);
         assert_eq!(lines(&jobs(&mut board)), ["1 http://a/ Started"]);
+        // All its trackers hear of it natively.
+        let mut board = Board::new(vec!["udp://u:1".into()], 1.0);
+        board.on_reports(NOW, &[AnnounceReport { private: true, ..report(1, &[]) }]);
+        assert!(jobs(&mut board).is_empty());
     }
 
     #[test]

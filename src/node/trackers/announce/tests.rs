@@ -10,12 +10,16 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// An HTTP tracker on the loopback that gives one peer, and ends with the test's process. What it
 /// is asked comes over the channel.
 fn tracker() -> (String, Receiver<AnnounceQuery>) {
+    tracker_of(vec!["10.0.0.1:1".parse().unwrap()])
+}
+
+/// One that gives these.
+fn tracker_of(peers: Vec<SocketAddr>) -> (String, Receiver<AnnounceQuery>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/announce?k=v", listener.local_addr().unwrap());
     let (sender, heard) = bounded(99);
-    let answer = || {
-        let addr = "10.0.0.1:1".parse().unwrap();
-        let peers = vec![HttpPeer { addr, id: None }];
+    let answer = move || {
+        let peers = peers.iter().map(|&addr| HttpPeer { addr, id: None }).collect();
         AnnounceAnswer { interval: 1800, peers, ..AnnounceAnswer::default() }
     };
     let play = move || {
@@ -142,7 +146,13 @@ fn all_trackers_of_a_magnet_are_asked_at_once() {
     drop(listener);
     let tiers = [vec![mute, dead.clone()], vec![good, "nonsense".into()]];
     let began = Instant::now();
-    let found = ask_once(&me(), &[InfoHashV1([1; 20]), InfoHashV1([2; 20])], &tiers, PATIENCE);
+    let found = ask_once(
+        &me(),
+        &[InfoHashV1([1; 20]), InfoHashV1([2; 20])],
+        &tiers,
+        Event::Started,
+        PATIENCE,
+    );
     assert!(began.elapsed() < PATIENCE / 2, "one second more when one has brought peers");
     assert_eq!(found.peers, ["10.0.0.1:1".parse().unwrap()]);
     let refused = (dead.strip_suffix("/announce").unwrap().into(), "connection refused".into());
@@ -156,7 +166,8 @@ fn all_trackers_of_a_magnet_are_asked_at_once() {
 fn who_does_not_answer_in_time_is_named() {
     let (mute, _socket) = silent();
     let tiers = [vec![mute.clone()]];
-    let found = ask_once(&me(), &[InfoHashV1([1; 20])], &tiers, Duration::from_millis(50));
+    let found =
+        ask_once(&me(), &[InfoHashV1([1; 20])], &tiers, Event::Started, Duration::from_millis(50));
     let origin = mute.strip_suffix("/announce").unwrap().to_string();
     assert_eq!(found.failures, [(origin, "no answer in time".to_string())]);
 }
@@ -164,6 +175,23 @@ fn who_does_not_answer_in_time_is_named() {
 #[test]
 fn without_trackers_nobody_is_waited_for() {
     let began = Instant::now();
-    assert_eq!(ask_once(&me(), &[InfoHashV1([1; 20])], &[], PATIENCE), FoundPeers::default());
+    assert_eq!(
+        ask_once(&me(), &[InfoHashV1([1; 20])], &[], Event::Started, PATIENCE),
+        FoundPeers::default()
+    );
     assert!(began.elapsed() < PATIENCE / 2);
+}
+
+#[test]
+fn of_one_answer_200_peers_are_taken_and_of_all_together_1000() {
+    let peers = |net: u8| -> Vec<SocketAddr> {
+        (0..=255).map(|host| SocketAddr::from(([10, 0, net, host], 1))).collect()
+    };
+    let ask = |nets: &[u8]| {
+        let urls: Vec<String> = nets.iter().map(|&net| tracker_of(peers(net)).0).collect();
+        ask_once(&me(), &[InfoHashV1([1; 20])], &[urls], Event::Started, PATIENCE).peers
+    };
+    assert_eq!(ask(&[1]), peers(1)[..200]);
+    assert_eq!(ask(&[1, 1]).len(), 200, "each once");
+    assert_eq!(ask(&[1, 2, 3, 4, 5, 6]).len(), 1000);
 }

@@ -22,6 +22,7 @@ fn report(n: u8) -> TorrentReport {
         have: Bitfield::new(10),
         wants_peers: false,
         trackers: Vec::new(),
+        private: false,
         seeding: false,
     }
 }
