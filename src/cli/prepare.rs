@@ -62,7 +62,12 @@ impl Item {
             }
             Self::Leech(What::Name { name, .. }) => name.clone(),
             Self::Leech(What::Torrent(path)) => path.display().to_string(),
-            Self::Leech(What::Url(text) | What::Magnet(text)) => text.clone(),
+            Self::Leech(What::Magnet(link)) => {
+                let name = link.parse::<Magnet>().ok().and_then(|magnet| magnet.name);
+                let printable = |name: String| name.chars().filter(|c| !c.is_control()).collect();
+                name.map_or_else(|| link.clone(), printable)
+            }
+            Self::Leech(What::Url(text)) => text.clone(),
             Self::Leech(What::HashV2(hash)) => hash.to_string(),
             Self::Leech(What::HashV1(hash)) => hash.to_string(),
         }

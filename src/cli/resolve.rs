@@ -137,9 +137,11 @@ fn search(
     let deadline = start + context.config.timeout;
     let patience = start + context.config.timeout.max(ONE_ANSWER);
     let label = || Item::Leech(what.clone()).label();
+    // Our trackers know nothing by its v1 hash.
+    let only_v1 = sought.wanted.is_some_and(|wanted| wanted.v2.is_none());
     loop {
         let mut troubles = Vec::new();
-        for &tracker in &sought.trackers {
+        for &tracker in sought.trackers.iter().filter(|_| !only_v1) {
             match ask_one(context, sought, tracker, patience) {
                 Ok(Some(meta)) => return Ok(meta),
                 Ok(None) => troubles.push(CliError::new(
@@ -216,7 +218,7 @@ fn last_word(mut troubles: Vec<CliError>, what: &What) -> CliError {
         None => CliError::new(
             Exit::NotFound,
             format!(
-                "{}: no tracker and no peer to ask: give --tracker or --peer",
+                "{}: no tracker and no peer to ask: give --tracker URL or --peer",
                 Item::Leech(what.clone()).label()
             ),
         ),

@@ -311,7 +311,7 @@ pub fn reach_of(url: &Url) -> Reach {
 }
 
 /// Whether a tracker is on a loopback or private address, as far as its URL says so.
-fn is_nearby(url: &Url) -> bool {
+pub fn is_nearby(url: &Url) -> bool {
     url.address().is_some_and(is_local)
 }
 

@@ -94,8 +94,10 @@ pub fn tell_peers(shared: &Shared, torrent: &Torrent) {
         }
         let mut told = connection.told.lock();
         let own = connection.listens_at();
-        let is_news =
-            |&&(address, _): &&(SocketAddr, u8)| !told.contains(&address) && Some(address) != own;
+        let to = connection.who.source.ip();
+        let is_news = |&&(address, _): &&(SocketAddr, u8)| {
+            !told.contains(&address) && Some(address) != own && may_tell(address, to)
+        };
         let added: Vec<_> = here.iter().filter(is_news).take(MOST_CHANGES).copied().collect();
         let is_gone = |address: &&SocketAddr| !here.iter().any(|(other, _)| other == *address);
         let dropped: Vec<_> = told.iter().filter(is_gone).take(MOST_CHANGES).copied().collect();
