@@ -159,7 +159,7 @@ struct Agreed {
 /// that cannot be told.
 ///
 /// A public key looks random, and this says no to few of them: those that open like a dialect gone
-/// wrong (one in 30,000), those that begin with [`TELLING`] letters, as HTTP and people do (one in
+/// wrong (one in 30,000), those that begin with eight letters, as HTTP and people do (one in
 /// 2,000), and those that begin with one byte over and over.
 pub fn may_open(prefix: &[u8]) -> Option<bool> {
     if prefix.starts_with(&PEER_MAGIC[..2]) || prefix.starts_with(&PROTOCOL[..2]) {

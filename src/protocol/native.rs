@@ -255,7 +255,10 @@ impl<'a> Message<'a> {
             kind::GET_HASHES => Self::GetHashes(frame.decode::<HashesHeader>()?.into()),
             kind::HASHES => {
                 let range = HashRange::from(frame.decode::<HashesHeader>()?);
-                if u64::from(range.count) * 32 != length {
+                // Uncles follow where a proof was asked for.
+                let base = u64::from(range.count) * 32;
+                let uncles = length.checked_sub(base).ok_or(wrong_body.clone())?;
+                if !uncles.is_multiple_of(32) || (range.proof == 0 && uncles > 0) {
                     return Err(wrong_body);
                 }
                 Self::Hashes(range, frame.body)
@@ -422,6 +425,7 @@ mod tests {
             Message::Metainfo { offset: 9, total: 100, info: 50, data: &[1, 2, 3] },
             Message::GetHashes(range),
             Message::Hashes(range, &hashes),
+            Message::Hashes(HashRange { count: 1, proof: 2, ..range }, &hashes),
             Message::Bitfield { first: 8, bits: &[0xf0] },
             Message::Have(PieceIndex(2)),
             Message::HaveAll,
