@@ -43,7 +43,7 @@ class Run:
     def __init__(self, options, chosen):
         self.options, self.chosen, self.tools = options, chosen, Tools(options)
         self.root = Path(tempfile.mkdtemp(prefix="swarmlet-interop-"))
-        self.counts = {"PASS": 0, "FAIL": 0, "absent": 0}
+        self.counts = {"PASS": 0, "AGAIN": 0, "FAIL": 0, "absent": 0}
         self.absent, self.failed, self.printing = set(), [], threading.Lock()
         self.stages, self.stopping = [], False
 
@@ -57,7 +57,8 @@ class Run:
         if self.absent:
             print(f"NOT INSTALLED: {', '.join(sorted(self.absent))}: their cells prove nothing")
             print(f"{self.counts['absent']} cells ABSENT")
-        print(", ".join(f"{count} {word}" for word, count in self.counts.items()))
+        counts = {word: n for word, n in self.counts.items() if n or word != "AGAIN"}
+        print(", ".join(f"{count} {word}" for word, count in counts.items()))
         wrong = self.counts["FAIL"] + (self.counts["absent"] if self.options.require_all else 0)
         return 1 if wrong else 0
 
@@ -69,6 +70,14 @@ class Run:
             self.absent.update(lacks)
             self.tell("absent", 0.0, cell, f"needs {', '.join(lacks)}")
             return
+        for nth in range(self.options.again + 1):
+            # Each try has a folder and addresses of its own.
+            failed = "FAIL" if nth == self.options.again else "AGAIN"
+            if self.play(number + nth * len(self.chosen), cell, failed):
+                return
+
+    def play(self, number, cell, failed):
+        """Plays a cell once; true if that was the end of it. `failed` is what a failure is called."""
         begun = time.monotonic()
         stage = Stage(self.root, number, self.options.limit)
         self.stages.append(stage)
@@ -76,13 +85,14 @@ class Run:
         try:
             why = cell.play(self.tools, self.content, stage) or ""
         except CellFailed as error:
-            word, why, tails = "FAIL", str(error), stage.tails()
+            word, why, tails = failed, str(error), stage.tails()
         except Exception as error:  # a cell must never take the others with it
-            word, why = "FAIL", f"{type(error).__name__}: {error}"
+            word, why = failed, f"{type(error).__name__}: {error}"
             tails = "    " + traceback.format_exc().replace("\n", "\n    ") + stage.tails()
         stage.close(self.options.keep)
         if not self.stopping:
             self.tell(word, time.monotonic() - begun, cell, why, tails)
+        return word == "PASS" or self.stopping
 
     def tell(self, word, secs, cell, why, tails=""):
         with self.printing:
@@ -116,6 +126,8 @@ def arguments():
     parser.add_argument("--require-all", action="store_true", help="absent clients are failures")
     parser.add_argument("--limit", type=float, default=60, metavar="SECS",
                         help="for each cell (60)")
+    parser.add_argument("--again", type=int, default=0, metavar="N",
+                        help="play a cell that failed up to N times more, and say so (0)")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="cells at once (2)")
     parser.add_argument("--self-test", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--binaries", default="target/release", help=argparse.SUPPRESS)
