@@ -198,11 +198,11 @@ impl Outbox {
             return Next::Frame(Frame::Control { bytes, sent: 0 });
         }
         if !queue.data.is_empty() {
-            let waiting: u64 = queue.data.iter().map(|request| u64::from(request.length)).sum();
-            let (due, most) = *queue.due.get_or_insert_with(|| {
-                let length = u64::from(longest.clamp(BLOCK_LEN, MAX_CHUNK)).min(waiting) as u32;
+            let (due, most) = queue.due.unwrap_or_else(|| {
+                let length = queue.chunk_lengths(longest.clamp(BLOCK_LEN, MAX_CHUNK)).sum();
                 (now + reserve(length), length)
             });
+            queue.due = Some((due, most));
             if due > now {
                 queue.held = true;
                 return Next::Later(due);
@@ -232,21 +232,30 @@ impl Queue {
         Self { speech, control, data, scheduled: true, held: false, due: None, ending: false }
     }
 
-    /// The next chunks, at most `most` bytes in all, but one in any case. A native request is cut
-    /// into frames; BitTorrent answers each with one message.
-    fn take_chunks(&mut self, most: u32) -> Vec<(Vec<u8>, Span)> {
-        let (mut chunks, mut taken) = (Vec::new(), 0);
-        while let Some(request) = self.data.front_mut() {
+    /// How long the next chunks are, at most `most` bytes in all, but one in any case. A native
+    /// request is cut into frames; BitTorrent answers each with one message, several at a time.
+    fn chunk_lengths(&self, most: u32) -> impl Iterator<Item = u32> + '_ {
+        let mut taken = 0;
+        self.data.iter().enumerate().map_while(move |(nth, request)| {
             let room = most.saturating_sub(taken);
             let length = match self.speech {
+                Speech::Native if nth > 0 => return None,
                 Speech::Native if request.length > room => {
                     request.length.min((room / BLOCK_LEN).max(1) * BLOCK_LEN)
                 }
+                Speech::BitTorrent(_) if nth > 0 && request.length > room => return None,
                 Speech::Native | Speech::BitTorrent(_) => request.length,
             };
-            if !chunks.is_empty() && (length > room || matches!(self.speech, Speech::Native)) {
-                break;
-            }
+            taken += length;
+            Some(length)
+        })
+    }
+
+    /// The next chunks, taken out.
+    fn take_chunks(&mut self, most: u32) -> Vec<(Vec<u8>, Span)> {
+        let lengths: Vec<u32> = self.chunk_lengths(most).collect();
+        let take = |length: u32| {
+            let request = self.data.front_mut().expect("each length is of a request");
             let span = Span { length, ..*request };
             request.offset += length;
             request.length -= length;
@@ -255,10 +264,9 @@ impl Queue {
             }
             let mut head = Vec::with_capacity(48);
             self.speech.put_chunk_head(span, &mut head);
-            chunks.push((head, span));
-            taken += length;
-        }
-        chunks
+            (head, span)
+        };
+        lengths.into_iter().map(take).collect()
     }
 
     fn put(&mut self, message: &Message) {
@@ -386,6 +394,22 @@ mod tests {
         assert!(matches!(outbox.next(1, now, again), Next::Frame(Frame::Control { .. })));
         assert!(matches!(outbox.next(1, now, again), Next::Later(at) if at == due));
         assert!(matches!(outbox.next(1, due, again), Next::Frame(Frame::Chunks { .. })));
+    }
+
+    #[test]
+    fn the_limit_is_asked_for_what_is_sent_and_no_more() {
+        let outbox = opened();
+        for n in 0..8 {
+            let _ = outbox.upload(span(n * 16384, 16384));
+        }
+        let mut reserved = 0;
+        let reserve = |length| {
+            reserved = length;
+            Duration::ZERO
+        };
+        let sent = outbox.next(100_000, Instant::now(), reserve);
+        let Next::Frame(Frame::Chunks { chunks, .. }) = sent else { panic!("{sent:?}") };
+        assert_eq!((reserved, &chunks[..]), (16384, &[(chunks[0].0.clone(), span(0, 16384))][..]));
     }
 
     #[test]
