@@ -200,7 +200,7 @@ impl Metainfo {
 
     /// The entry a piece starts in, and how far behind the entry's start: in pieces (v2) or
     /// bytes (v1).
-    fn place_of(&self, piece: PieceIndex) -> Option<(&FileEntry, u64)> {
+    pub fn place_of(&self, piece: PieceIndex) -> Option<(&FileEntry, u64)> {
         let piece_length = u64::from(self.piece_length);
         let is_v2 = self.info_hash_v2.is_some();
         let at = if is_v2 { u64::from(piece.0) } else { u64::from(piece.0) * piece_length };

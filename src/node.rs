@@ -132,6 +132,25 @@ pub struct NodeOptions {
     pub time_scale: f64,
 }
 
+impl NodeOptions {
+    /// A node of its own on 127.0.0.1, on any free port, without trackers and without limits.
+    pub fn on_loopback() -> Self {
+        Self {
+            bind: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            ports: vec![0],
+            trackers: Vec::new(),
+            announce_urls: Vec::new(),
+            max_peers: 50,
+            max_per_ip: 0,
+            upload_slots: 4,
+            up_limit: None,
+            down_limit: None,
+            picker: Policy::Rarest,
+            time_scale: 1.0,
+        }
+    }
+}
+
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
@@ -528,20 +547,7 @@ mod tests {
     }
 
     fn node() -> Node {
-        Node::start(NodeOptions {
-            bind: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            ports: vec![0],
-            trackers: Vec::new(),
-            announce_urls: Vec::new(),
-            max_peers: 50,
-            max_per_ip: 0,
-            upload_slots: 4,
-            up_limit: None,
-            down_limit: None,
-            picker: Policy::Rarest,
-            time_scale: 1.0,
-        })
-        .unwrap()
+        Node::start(NodeOptions::on_loopback()).unwrap()
     }
 
     fn metainfo(path: &Path) -> Metainfo {

@@ -2,13 +2,12 @@
 //! the downloader stops.
 
 use std::io::Read;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use swarmlet::bitfield::Bitfield;
-use swarmlet::logic::picker::Policy;
 use swarmlet::metainfo::Metainfo;
 use swarmlet::metainfo::build::{BuildOptions, build};
 use swarmlet::metainfo::draft::Version;
@@ -52,19 +51,8 @@ fn node() -> Node {
 
 /// A node that sends and receives at most so many bytes per second.
 fn limited(up_limit: Option<u64>, down_limit: Option<u64>) -> Node {
-    let options = NodeOptions {
-        bind: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-        ports: vec![0],
-        trackers: Vec::new(),
-        announce_urls: Vec::new(),
-        max_peers: 50,
-        max_per_ip: 0,
-        upload_slots: 8,
-        up_limit,
-        down_limit,
-        picker: Policy::Rarest,
-        time_scale: 1.0,
-    };
+    let options =
+        NodeOptions { upload_slots: 8, up_limit, down_limit, ..NodeOptions::on_loopback() };
     Node::start(options).unwrap()
 }
 

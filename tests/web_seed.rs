@@ -3,14 +3,13 @@
 use parking_lot::Mutex;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 use swarmlet::bitfield::Bitfield;
-use swarmlet::logic::picker::Policy;
 use swarmlet::metainfo::Metainfo;
 use swarmlet::metainfo::build::{BuildOptions, build};
 use swarmlet::metainfo::draft::Version;
@@ -157,19 +156,7 @@ fn unescaped(path: &str) -> String {
 }
 
 fn node() -> Node {
-    let options = NodeOptions {
-        bind: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-        ports: vec![0],
-        trackers: Vec::new(),
-        announce_urls: Vec::new(),
-        max_peers: 50,
-        max_per_ip: 0,
-        upload_slots: 8,
-        up_limit: None,
-        down_limit: None,
-        picker: Policy::Rarest,
-        time_scale: 1.0,
-    };
+    let options = NodeOptions { upload_slots: 8, ..NodeOptions::on_loopback() };
     Node::start(options).unwrap()
 }
 

@@ -521,7 +521,7 @@ impl From<ShowError> for CliError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::node::{Node, NodeOptions};
     use std::cell::RefCell;
@@ -571,14 +571,19 @@ mod tests {
 
     /// Without trackers, and with a timeout of nothing.
     fn context(scratch: &Scratch, peers: Vec<SocketAddr>) -> Context {
+        context_of(PeerConfig {
+            download_dir: scratch.0.join("out"),
+            piece_length: Some(65536),
+            timeout: Duration::ZERO,
+            peers,
+            ..PeerConfig::default()
+        })
+    }
+
+    /// Settings without trackers, in a program that does not stop.
+    pub fn context_of(config: PeerConfig) -> Context {
         Context {
-            config: PeerConfig {
-                download_dir: scratch.0.join("out"),
-                piece_length: Some(65536),
-                timeout: Duration::ZERO,
-                peers,
-                ..PeerConfig::default()
-            },
+            config,
             trackers: Vec::new(),
             bind: None,
             peer_id: PeerId([1; 20]),
@@ -684,20 +689,7 @@ mod tests {
         let path = scratch.file("g.bin");
         let torrent = scratch.torrent(&path, Version::Hybrid, false);
         let meta = metainfo(&path, Version::Hybrid);
-        let node = Node::start(NodeOptions {
-            bind: Some(Ipv4Addr::LOCALHOST.into()),
-            ports: vec![0],
-            trackers: Vec::new(),
-            announce_urls: Vec::new(),
-            max_peers: 50,
-            max_per_ip: 0,
-            upload_slots: 4,
-            up_limit: None,
-            down_limit: None,
-            picker: PeerConfig::default().picker,
-            time_scale: 1.0,
-        })
-        .unwrap();
+        let node = Node::start(NodeOptions::on_loopback()).unwrap();
         let plan = StoragePlan::of(&meta, scratch.0.clone()).unwrap();
         let have = Bitfield::full(meta.geometry().pieces());
         let storage = Storage::open_existing(plan).unwrap();

@@ -5,11 +5,10 @@
 //! ([`LeafCache`]); beyond that there is no answer.
 
 use crate::clock::Moment;
-
 use crate::ids::{PieceIndex, Sha256Hash};
 use crate::metainfo::hash_proof::{Needs, Tree, check_answer_under};
 use crate::metainfo::merkle::Rows;
-use crate::metainfo::{FileEntry, Metainfo, PieceHash};
+use crate::metainfo::{Metainfo, PieceHash};
 use crate::node::shared::{Connection, Shared, Torrent};
 use crate::protocol::message::{HashRange, MAX_HASHES, Message};
 use std::collections::VecDeque;
@@ -101,36 +100,20 @@ impl LeafCache {
 /// leaf, or when they do not fit one message.
 pub fn range_of(torrent: &Torrent, piece: PieceIndex) -> Option<HashRange> {
     let meta = &torrent.meta;
-    let place = places(meta).find(|place| piece.0 < place.first + place.pieces)?;
-    let tree = Tree::of(place.file, meta.piece_length)?;
-    tree.leaves_request(piece.0 - place.first).filter(|range| range.count <= MAX_HASHES)
+    meta.info_hash_v2?; // else a place is counted in bytes
+    let (file, in_file) = meta.place_of(piece)?;
+    let tree = Tree::of(file, meta.piece_length)?;
+    tree.leaves_request(in_file as u32).filter(|range| range.count <= MAX_HASHES)
 }
 
 /// The pieces whose leaves, or parts of them, a range names: one in each file with that root. Such
 /// files are copies of one another.
 fn pieces_of(meta: &Metainfo, range: HashRange) -> impl Iterator<Item = PieceIndex> + '_ {
-    places(meta).filter_map(move |place| {
-        match Tree::of(place.file, meta.piece_length)?.needs(&range).ok()? {
-            Needs::Leaves(in_file) => Some(PieceIndex(place.first + in_file)),
+    meta.files.iter().enumerate().filter_map(move |(entry, file)| {
+        match Tree::of(file, meta.piece_length)?.needs(&range).ok()? {
+            Needs::Leaves(in_file) => Some(PieceIndex(meta.pieces_of(entry).start + in_file)),
             Needs::Layer => None,
         }
-    })
-}
-
-/// A file, its first piece, and how many pieces it has.
-struct Place<'a> {
-    file: &'a FileEntry,
-    first: u32,
-    pieces: u32,
-}
-
-/// The files in their order, with their pieces.
-fn places(meta: &Metainfo) -> impl Iterator<Item = Place<'_>> {
-    let piece_length = u64::from(meta.piece_length);
-    meta.data_files().scan(0, move |next, file| {
-        let (first, pieces) = (*next, file.length.div_ceil(piece_length) as u32);
-        *next += pieces;
-        Some(Place { file, first, pieces })
     })
 }
 

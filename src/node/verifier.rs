@@ -72,12 +72,12 @@ fn on_right(
         log::info!("complete: {}", path.display());
     }
     shared.tell(Event::Piece { torrent: torrent.clone(), piece });
-    let complete = shared.decide(torrent, |swarm, now, out| {
+    let (complete, failed_before) = shared.decide(torrent, |swarm, now, out| {
         swarm.on_verified(now, piece, out);
-        swarm.is_complete()
+        (swarm.is_complete(), swarm.wants_leaves(piece))
     });
-    if torrent.picker.lock().wants_leaves(piece) {
-        // It failed before, and nobody could say whose blocks were wrong: now it can be seen.
+    if failed_before {
+        // Nobody could say then whose blocks were wrong: now it can be seen.
         let leaves = torrent.storage.leaf_hashes(piece)?;
         shared.decide(torrent, |swarm, now, out| swarm.on_leaves(now, piece, &leaves, out));
     }

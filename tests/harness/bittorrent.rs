@@ -4,10 +4,10 @@
 //! message. As a server ([`InfoLiar`]) it offers the `info` of a torrent and lies about it. Reads
 //! have a deadline; nothing here panics because a program hangs up.
 
-use super::{SOON, until};
+use super::{SOON, read_more, until};
 use parking_lot::Mutex;
 use sha1::{Digest, Sha1};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -206,14 +206,7 @@ impl BtPeer {
     }
 
     fn read_more(&mut self) -> io::Result<()> {
-        let mut block = vec![0; 64 * 1024];
-        match self.stream.read(&mut block)? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            count => {
-                self.pending.extend_from_slice(&block[..count]);
-                Ok(())
-            }
-        }
+        read_more(&mut self.stream, &mut self.pending)
     }
 }
 

@@ -5,9 +5,10 @@
 //! test says what it sends and what it expects to read. Reads have a deadline; nothing here
 //! panics because a program hangs up.
 
+use super::read_more;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -206,14 +207,7 @@ struct Frames {
 
 impl Frames {
     fn read_more(&mut self) -> io::Result<()> {
-        let mut block = vec![0; 64 * 1024];
-        match self.stream.read(&mut block)? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            count => {
-                self.pending.extend_from_slice(&block[..count]);
-                Ok(())
-            }
-        }
+        read_more(&mut self.stream, &mut self.pending)
     }
 
     fn magic(&mut self) -> io::Result<()> {

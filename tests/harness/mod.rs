@@ -28,6 +28,8 @@ pub mod relay;
 pub mod scratch;
 
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::io::{self, Read};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// How long anything may take that ought to be quick.
@@ -62,6 +64,18 @@ pub fn until<T>(what: &str, within: Duration, mut ask: impl FnMut() -> Option<T>
         }
         assert!(Instant::now() < end, "{what}: not within {within:?}");
         pass(Duration::from_millis(20));
+    }
+}
+
+/// Appends what a stream has for us; its end is an error.
+fn read_more(stream: &mut TcpStream, pending: &mut Vec<u8>) -> io::Result<()> {
+    let mut block = vec![0; 64 * 1024];
+    match stream.read(&mut block)? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        count => {
+            pending.extend_from_slice(&block[..count]);
+            Ok(())
+        }
     }
 }
 

@@ -144,16 +144,14 @@ impl NodeArgs {
             }
         }
         let named = self.named_trackers();
-        let (mut near, mut far) = (trackers.clone(), announce_urls.clone());
         if self.tracker.is_empty() && named.is_empty() {
-            trackers.clone_from(&default.trackers);
-            near.clone_from(&default.trackers);
+            trackers = default.trackers;
         }
-        far.extend(named);
+        let urls = [&announce_urls[..], &named].concat();
         let limit = |given: Option<RateLimit>| given.and_then(|RateLimit(limit)| limit);
         let count = |given: Option<Count>, usual| given.map_or(usual, |Count(n)| n);
         Ok(PeerConfig {
-            bind: self.bind.unwrap_or_else(|| default_bind(&near, &far)),
+            bind: self.bind.unwrap_or_else(|| default_bind(&trackers, &urls)),
             trackers,
             announce_urls,
             port: match self.port {

@@ -1,16 +1,14 @@
 //! Searches: whose metainfo is taken, and what BitTorrent trackers hear of them.
 
 use super::*;
+use crate::cli::prepare::tests::context_of;
 use crate::config::PeerConfig;
-use crate::ids::{InfoHashV1, PeerId};
+use crate::ids::InfoHashV1;
 use crate::metainfo::build::{BuildOptions, build};
 use crate::metainfo::draft::{Draft, DraftFile, Version};
-use crate::node::trackers::announce::AnnounceIdentity;
 use crate::protocol::tracker_http::AnnounceQuery;
-use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::sync::atomic::AtomicBool;
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -120,27 +118,11 @@ fn tracker() -> (String, Receiver<Event>) {
 #[test]
 fn a_search_that_finds_nothing_is_started_once_and_stopped() {
     let (url, told) = tracker();
-    let context = Context {
-        config: PeerConfig {
-            timeout: Duration::from_millis(100),
-            retry_interval: Duration::from_millis(5),
-            ..PeerConfig::default()
-        },
-        trackers: Vec::new(),
-        bind: None,
-        peer_id: PeerId([1; 20]),
-        identity: AnnounceIdentity {
-            bind: None,
-            port: 1,
-            peer_id: PeerId([1; 20]),
-            key: 1,
-            numwant: 1,
-        },
-        stop: AtomicBool::new(false),
-        stopped: crossbeam_channel::never(),
-        contents: Mutex::new(HashMap::new()),
-        liars: Mutex::new(HashSet::new()),
-    };
+    let context = context_of(PeerConfig {
+        timeout: Duration::from_millis(100),
+        retry_interval: Duration::from_millis(5),
+        ..PeerConfig::default()
+    });
     let hash = InfoHashV1([7; 20]);
     let what = What::HashV1(hash);
     let sought = Sought {
