@@ -7,7 +7,8 @@
 //! A web seed has a [`PeerKey`] but no session: it is told nothing, counts for no rarity and gets
 //! no upload slot. Its blocks are claimed, written and judged like any other's.
 
-use super::{Action, Swarm, in_requests};
+use super::asking::in_requests;
+use super::{Action, Swarm};
 use crate::clock::Moment;
 use crate::ids::{PieceIndex, Span};
 use crate::logic::PeerKey;

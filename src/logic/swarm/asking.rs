@@ -1,0 +1,190 @@
+//! What is asked of whom, and what comes of it.
+
+use super::{Action, Swarm};
+use crate::clock::Moment;
+use crate::geometry::BLOCK_LEN;
+use crate::ids::Span;
+use crate::logic::PeerKey;
+use crate::logic::session::{Fault, Session};
+use crate::logic::swarm::Parting;
+use crate::logic::swarm::action::MISSES;
+use crate::protocol::Dialect;
+use crate::protocol::message::Message;
+use std::cmp::Reverse;
+use std::time::Duration;
+
+/// How long a request may stay unanswered before others are asked.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Swarm {
+    /// A chunk arrived: which parts of it may be stored? Empty means none.
+    pub fn claim(
+        &mut self,
+        now: Moment,
+        peer: PeerKey,
+        chunk: Span,
+        out: &mut Vec<Action>,
+    ) -> Result<Vec<Span>, Fault> {
+        self.down.add(now, chunk.length.into());
+        let Some(session) = self.sessions.get_mut(&peer) else { return Ok(Vec::new()) };
+        if !session.on_chunk(now, chunk)? {
+            return Ok(Vec::new());
+        }
+        let claim = self.picker.claim(peer, chunk);
+        for (other, span) in claim.cancel {
+            let Some(session) = self.sessions.get_mut(&other) else { continue };
+            for part in in_requests(session.dialect, span) {
+                if session.on_cancelled(part) {
+                    out.push(Action::Say(other, Message::Cancel(part)));
+                }
+            }
+        }
+        let bytes: u64 = claim.granted.iter().map(|span| u64::from(span.length)).sum();
+        if let Some(session) = self.sessions.get_mut(&peer).filter(|_| bytes > 0) {
+            session.on_granted(now, bytes);
+        }
+        Ok(claim.granted)
+    }
+
+    /// What was granted is stored; the peer is asked for more.
+    pub fn on_written(
+        &mut self,
+        now: Moment,
+        peer: PeerKey,
+        granted: &[Span],
+        out: &mut Vec<Action>,
+    ) {
+        let whole: Vec<_> =
+            granted.iter().filter_map(|&span| self.picker.on_written(peer, span)).collect();
+        if whole.is_empty() && !granted.is_empty() {
+            self.on_ready(now, peer);
+        }
+        out.extend(whole.into_iter().map(Action::Verify));
+        self.fill(now, peer, out);
+    }
+
+    /// The worker of a peer has handed its pieces to the verifier and reads on: only from now on
+    /// does the peer's time run.
+    pub fn on_ready(&mut self, now: Moment, peer: PeerKey) {
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            session.on_ready(now);
+        }
+    }
+
+    /// What was granted could not be stored: the torrent asks for nothing more.
+    pub fn on_not_written(&mut self, granted: &[Span]) {
+        granted.iter().for_each(|&span| self.picker.on_not_written(span));
+        self.stop_requesting();
+    }
+
+    /// Time passed: requests that nobody answered are asked of others, and a peer with nothing to
+    /// do is asked once more (it may have refused, or the end game may have begun since).
+    pub fn on_tick(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let mut again = false;
+        let mut snubbed = Vec::new();
+        for (&peer, session) in &mut self.sessions {
+            session.on_tick();
+            for span in session.next_missed(now, REQUEST_TIMEOUT) {
+                self.picker.on_void(peer, span);
+                again = true;
+            }
+            again |= session.is_idle() && session.am_interested;
+            if session.misses >= MISSES {
+                snubbed.push(peer);
+            }
+        }
+        for peer in snubbed {
+            out.push(Action::Disconnect(peer, Parting::Snubbed));
+            self.on_left(now, peer, out);
+        }
+        if again {
+            self.fill_all(now, out);
+        }
+    }
+
+    /// When [`Swarm::on_tick`] will have something to do.
+    pub fn deadline(&self) -> Option<Moment> {
+        self.sessions.values().filter_map(|s| s.deadline(REQUEST_TIMEOUT)).min()
+    }
+
+    /// What a peer owes us is wanted again.
+    pub(super) fn hand_back(&mut self, peer: PeerKey) {
+        let owed = self.sessions.get_mut(&peer).map(Session::void_all).unwrap_or_default();
+        for span in owed {
+            self.picker.on_void(peer, span);
+        }
+    }
+
+    pub(super) fn fill_all(&mut self, now: Moment, out: &mut Vec<Action>) {
+        self.by_merit(now).into_iter().for_each(|peer| self.fill(now, peer, out));
+    }
+
+    /// Others first, so that a request which its peer refused is not asked of it again at once.
+    pub(super) fn fill_others(&mut self, now: Moment, refused: PeerKey, out: &mut Vec<Action>) {
+        let others = self.by_merit(now).into_iter().filter(|&peer| peer != refused);
+        others.for_each(|peer| self.fill(now, peer, out));
+    }
+
+    /// Who is asked first: whoever missed no deadline, then whoever gives most, so that what one
+    /// stalled peer owed does not go to the next one.
+    pub(super) fn by_merit(&self, now: Moment) -> Vec<PeerKey> {
+        let mut peers: Vec<_> = self
+            .sessions
+            .iter()
+            .map(|(&peer, session)| (session.misses, Reverse(session.gives.per_second(now)), peer))
+            .collect();
+        peers.sort_unstable();
+        peers.into_iter().map(|(_, _, peer)| peer).collect()
+    }
+
+    /// Asks a peer for as much as its pipeline takes.
+    pub(super) fn fill(&mut self, now: Moment, peer: PeerKey, out: &mut Vec<Action>) {
+        let mut allowed = self.allowed();
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        let may = !self.stopped && session.may_be_asked();
+        let fast = (may && session.peer_choking).then(|| session.allowed_now());
+        while !self.stopped && session.may_be_asked() {
+            let longest = session.pipeline.longest_request().min(allowed);
+            let room = session.pipeline.room().min(allowed);
+            let busy = session.pipeline.in_flight() > 0;
+            if room == 0 || (busy && room < longest / 2) {
+                return;
+            }
+            // Under a limit of our own a second copy would only take room from the first.
+            let idle = session.is_idle() && self.params.down_limit.is_none();
+            let most = room.min(longest).min(session.most_at_once());
+            let theirs = fast.as_ref().unwrap_or(session.have());
+            let Some((span, why)) = self.picker.next_span(peer, theirs, most, idle) else {
+                return;
+            };
+            let _ = why;
+            allowed = allowed.saturating_sub(span.length.into());
+            for part in in_requests(session.dialect, span) {
+                session.on_asked(now, part);
+                out.push(Action::Say(peer, Message::Get(part)));
+            }
+        }
+    }
+
+    /// How many more bytes may be asked of all peers together under the download limit: what it
+    /// lets through in two seconds, and always a block.
+    pub(super) fn allowed(&self) -> u64 {
+        let Some(limit) = self.params.down_limit else { return u64::MAX };
+        let in_flight: u64 = self.sessions.values().map(|s| s.pipeline.in_flight()).sum();
+        (limit * 2).max(BLOCK_LEN.into()).saturating_sub(in_flight)
+    }
+}
+
+/// A span as the dialect asks for it: whole, or in blocks of 16 KiB.
+pub(super) fn in_requests(dialect: Dialect, span: Span) -> impl Iterator<Item = Span> {
+    let step = match dialect {
+        Dialect::Native => span.length.max(1),
+        Dialect::BitTorrent => BLOCK_LEN,
+    };
+    let starts = (0..span.length).step_by(step as usize);
+    starts.map(move |from| Span {
+        offset: span.offset + from,
+        length: step.min(span.length - from),
+        ..span
+    })
+}

@@ -1,0 +1,98 @@
+//! What becomes of a piece whose blocks are all here.
+
+use super::{Action, Parting, Swarm};
+use crate::clock::Moment;
+use crate::ids::{PieceIndex, Sha256Hash};
+use crate::logic::PeerKey;
+use crate::logic::ban::Verdict;
+use crate::protocol::message::{HashRange, Message};
+
+impl Swarm {
+    /// A piece matched its hash.
+    pub fn on_verified(&mut self, now: Moment, piece: PieceIndex, out: &mut Vec<Action>) {
+        for writer in self.picker.on_verified(piece).into_iter().flatten() {
+            self.sources.extend(self.addresses.get(&writer));
+            self.web.on_verified(writer);
+        }
+        for (&peer, session) in &self.sessions {
+            if !session.have().has(piece) {
+                out.push(Action::Say(peer, Message::Have(piece)));
+            }
+        }
+        let peers: Vec<PeerKey> = self.sessions.keys().copied().collect();
+        for &peer in &peers {
+            self.update_interest(now, peer, out);
+        }
+        if self.is_complete() {
+            out.push(Action::Complete);
+            peers.iter().for_each(|&peer| self.part_if_both_seed(peer, out));
+        }
+    }
+
+    /// A piece did not match its hash; `found` are the leaf hashes of what is stored.
+    pub fn on_failed(
+        &mut self,
+        now: Moment,
+        piece: PieceIndex,
+        found: Vec<Sha256Hash>,
+        leaves: Option<HashRange>,
+        out: &mut Vec<Action>,
+    ) {
+        let writers = self.picker.on_failed(piece);
+        match self.court.on_failed(piece, writers, found) {
+            Verdict::Guilty(peer) => self.ban(now, peer, piece, out),
+            Verdict::NeedLeaves => {
+                let holders = self.sessions.values().filter(|s| s.have().has(piece));
+                let asked = holders.filter_map(|s| leaves.map(|range| (s.peer, range)));
+                out.extend(asked.map(|(peer, r)| Action::Say(peer, Message::GetHashes(r))));
+            }
+            Verdict::Nobody => {}
+        }
+        self.fill_all(now, out);
+    }
+
+    /// Whether the leaf hashes of this piece are waited for.
+    pub fn wants_leaves(&self, piece: PieceIndex) -> bool {
+        self.court.is_open(piece)
+    }
+
+    /// Leaf hashes that were proved against the piece's root.
+    pub fn on_leaves(
+        &mut self,
+        now: Moment,
+        piece: PieceIndex,
+        proven: &[Sha256Hash],
+        out: &mut Vec<Action>,
+    ) {
+        for peer in self.court.on_leaves(piece, proven) {
+            self.ban(now, peer, piece, out);
+        }
+    }
+
+    pub(super) fn ban(
+        &mut self,
+        now: Moment,
+        peer: PeerKey,
+        piece: PieceIndex,
+        out: &mut Vec<Action>,
+    ) {
+        if self.web.on_banned(peer, piece) {
+            return;
+        }
+        let Some(&address) = self.addresses.get(&peer) else { return };
+        out.push(Action::Ban(address, piece));
+        // It may have come back under another number since.
+        let there = self.sessions.values().filter(|s| s.address == address || s.peer == peer);
+        for peer in there.map(|s| s.peer).collect::<Vec<_>>() {
+            out.push(Action::Disconnect(peer, Parting::Banned));
+            self.on_left(now, peer, out);
+        }
+    }
+
+    pub(super) fn part_if_both_seed(&self, peer: PeerKey, out: &mut Vec<Action>) {
+        let both = self.sessions.get(&peer).is_some_and(|s| s.have().is_full());
+        if both && self.is_complete() && self.have().pieces() > 0 {
+            out.push(Action::Disconnect(peer, Parting::BothSeed));
+        }
+    }
+}
