@@ -86,6 +86,10 @@ pub struct PeerConfig {
     /// Which piece is asked for next (`--picker`). Default: the rarest.
     pub picker: Policy,
 
+    /// Whether the only seeder of a torrent shows its pieces one by one, so that it uploads hardly
+    /// more than one copy before there is a second (`--super-seeding`, BEP 16). Default: yes.
+    pub super_seeding: bool,
+
     /// Most connections from one address (`--max-per-ip`); loopback and private addresses are
     /// exempt. Default: 8. Zero: no limit.
     pub max_per_ip: usize,
@@ -114,6 +118,7 @@ impl Default for PeerConfig {
             io: IoMode::default(),
             time_scale: 1.0,
             picker: Policy::default(),
+            super_seeding: true,
             max_per_ip: 8,
             peers: Vec::new(),
         }

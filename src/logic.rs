@@ -16,6 +16,9 @@ pub mod picker;
 /// How much to have asked of one peer.
 pub mod pipeline;
 
+/// Which pieces the only seeder shows to whom.
+pub mod super_seed;
+
 /// How fast something flows.
 pub mod rate;
 

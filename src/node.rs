@@ -128,6 +128,8 @@ pub struct NodeOptions {
     pub down_limit: Option<u64>,
     /// How pieces are chosen.
     pub picker: Policy,
+    /// Whether the only seeder shows its pieces one by one.
+    pub super_seeding: bool,
     /// Strategy timers run so many times faster.
     pub time_scale: f64,
 }
@@ -146,6 +148,7 @@ impl NodeOptions {
             up_limit: None,
             down_limit: None,
             picker: Policy::Rarest,
+            super_seeding: true,
             time_scale: 1.0,
         }
     }
@@ -332,6 +335,8 @@ impl Node {
             policy: self.options.picker,
             upload_slots: self.options.upload_slots,
             rate_window: clock.scaled(RATE_WINDOW),
+            super_seeding: self.options.super_seeding,
+            trace: false,
             down_limit: self.options.down_limit,
             seed: fastrand::u64(..),
         };

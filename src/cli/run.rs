@@ -93,6 +93,7 @@ fn options(config: &PeerConfig, trackers: Vec<SocketAddr>) -> NodeOptions {
         up_limit: config.up_limit,
         down_limit: config.down_limit,
         picker: config.picker,
+        super_seeding: config.super_seeding,
         time_scale: config.time_scale,
     }
 }

@@ -1,14 +1,11 @@
 //! Which block to ask for next: rarest first, a begun piece before a new one.
 //!
-//! ```text
-//! a block:   wanted --asked--> asked --claimed--> claimed --written--> written
-//!               ^---- void, lost, choked, late ----'                       |
-//!               '-------------------- piece failed its hash ---------------'
-//! ```
 //! The order of choice (Cohen 2003, section 2.4) is: a piece already begun (strict priority), a
-//! random piece when we have none at all, then the rarest. Nothing is asked twice, except in the
-//! end game: when every missing block has been asked of someone, a peer with nothing left to do
-//! is asked for what others still owe, at most two copies of a block in flight.
+//! random piece while we have none at all, then the rarest; pieces of files that the user wants
+//! first come before others, and those of files that are not wanted are not fetched at all.
+//! Nothing is asked twice, except in the end game: when every missing block has been asked of
+//! someone, a peer with nothing left to do is asked for what others still owe, at most two copies
+//! of a block in flight.
 //!
 //! Blocks survive choke, disconnect and a change of peer. A block is *claimed* before its bytes
 //! are stored, by one frame only; what is not wanted any more is not granted and never stored.
@@ -17,16 +14,22 @@ use crate::bitfield::Bitfield;
 use crate::geometry::Geometry;
 use crate::ids::{PieceIndex, Span};
 use crate::logic::PeerKey;
-use crate::logic::availability::Availability;
-use std::fmt;
+use crate::logic::availability::{Availability, Rank};
+use open::{Block, BlockState, OpenPiece};
+use std::collections::HashMap;
+use std::ops::Range;
 use std::str::FromStr;
 
+/// Copies of what another peer owes.
+mod copies;
+/// A piece that is being fetched.
+mod open;
 /// Runs of whole pieces, for web seeds.
 mod run;
+/// Why a span was picked.
+mod why;
 
-/// The most blocks of one end game request: a frame. It is taken from the end of what another
-/// peer owes, whose request is then cut short by a CANCEL of exactly that end.
-const END_GAME_BLOCKS: usize = 8;
+pub use why::Why;
 
 /// How a new piece is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,7 +39,7 @@ pub enum Policy {
     Rarest,
     /// Any piece.
     Random,
-    /// In order, for a viewer who reads along.
+    /// In order, for somebody who watches or listens meanwhile; the ends of each file first.
     Sequential,
 }
 
@@ -52,111 +55,29 @@ impl FromStr for Policy {
     }
 }
 
-/// Why a span was picked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
-    /// The piece was begun before.
-    Begun,
-    /// Our first piece: any will do, so that we soon have something to trade.
-    RandomFirst,
-    /// So many peers have it, and of those it lacks fewer than any other.
-    Rarest(u32),
-    /// The policy is to pick at random.
-    Random,
-    /// The policy is to pick in order.
-    NextInOrder,
-    /// Everything is asked for; this peer is idle and another still owes it.
-    EndGame,
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Begun => f.write_str("strict priority: the piece is begun"),
-            Self::RandomFirst => f.write_str("random first piece"),
-            Self::Rarest(n) => write!(f, "rarest: availability {n}"),
-            Self::Random => f.write_str("random"),
-            Self::NextInOrder => f.write_str("sequential"),
-            Self::EndGame => f.write_str("end game"),
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum BlockState {
+/// How much the user wants a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Priority {
+    /// Not at all.
+    Skip,
+    /// After the others.
+    Low,
+    /// As usual.
     #[default]
-    Wanted,
-    Asked,
-    Claimed,
-    Written,
+    Normal,
+    /// Before the others.
+    High,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Block {
-    state: BlockState,
-    /// Who owes it to us; two in the end game.
-    asked: [Option<PeerKey>; 2],
-    /// Who sent what is stored.
-    writer: Option<PeerKey>,
-}
-
-impl Block {
-    fn is_asked_of(&self, peer: PeerKey) -> bool {
-        self.asked.contains(&Some(peer))
-    }
-
-    fn ask(&mut self, peer: PeerKey) {
-        if let Some(free) = self.asked.iter_mut().find(|slot| slot.is_none()) {
-            *free = Some(peer);
-            self.state = BlockState::Asked;
-        }
-    }
-
-    /// The peer does not owe it any more; true if the block is wanted again.
-    fn forget(&mut self, peer: PeerKey) -> bool {
-        for slot in &mut self.asked {
-            if *slot == Some(peer) {
-                *slot = None;
-            }
-        }
-        let wanted = self.state == BlockState::Asked && self.asked == [None, None];
-        if wanted {
-            self.state = BlockState::Wanted;
-        }
-        wanted
-    }
-}
-
-/// A piece of which something was asked and that is not verified yet.
-#[derive(Debug, Clone)]
-struct OpenPiece {
-    piece: PieceIndex,
-    blocks: Vec<Block>,
-    wanted: u32,
-    written: u32,
-    /// Several peers wrote it and it failed: from now on one peer at a time is asked, so that the
-    /// next failure has one writer.
-    alone: bool,
-}
-
-impl OpenPiece {
-    /// Whether a peer may be asked for its blocks.
-    fn is_open_to(&self, peer: PeerKey) -> bool {
-        let owed_by_others = |block: &Block| block.asked.iter().flatten().any(|&p| p != peer);
-        let in_use = |block: &Block| block.state == BlockState::Claimed || owed_by_others(block);
-        !self.alone || !self.blocks.iter().any(in_use)
-    }
-
-    /// What others wrote of a piece that one peer is to write alone is wanted again.
-    fn leave_to(&mut self, peer: PeerKey) {
-        for block in self.blocks.iter_mut().filter(|_| self.alone) {
-            if block.state == BlockState::Written && block.writer != Some(peer) {
-                *block = Block::default();
-                self.written -= 1;
-                self.wanted += 1;
-            }
-        }
-    }
+/// What a peer may be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// What nobody was asked for.
+    Fresh,
+    /// That, or in the end game what another owes: the peer owes us nothing.
+    Idle,
+    /// Only what another owes: the peer is late.
+    Copy,
 }
 
 /// What the arrival of a frame leads to.
@@ -189,19 +110,44 @@ pub struct Picker {
     geometry: Geometry,
     policy: Policy,
     have: Bitfield,
-    /// Pieces in `open`.
-    begun: Bitfield,
+    /// Pieces of files that are wanted.
+    selected: Bitfield,
+    /// How many of them are not verified.
+    lacking: u32,
+    /// How urgent each piece is once it is listed; empty while all are as usual.
+    ranks: Vec<Rank>,
+    /// Pieces that are being fetched, in the order in which they were begun.
     open: Vec<OpenPiece>,
+    /// What each peer was asked for last: it goes on there.
+    at_work: HashMap<PeerKey, PieceIndex>,
+    /// Who has what; it lists the pieces that are wanted, not here and not open.
     availability: Availability,
+    /// No listed piece is before this one.
+    first: u32,
     rng: fastrand::Rng,
 }
 
 impl Picker {
     /// A picker for a torrent of which `have` is already there and verified.
     pub fn new(geometry: Geometry, have: Bitfield, policy: Policy, mut rng: fastrand::Rng) -> Self {
-        let begun = Bitfield::new(geometry.pieces());
-        let availability = Availability::new(geometry.pieces(), &mut rng);
-        Self { geometry, policy, have, begun, open: Vec::new(), availability, rng }
+        let pieces = geometry.pieces();
+        let mut availability = Availability::new(pieces);
+        for piece in have.missing() {
+            availability.list(piece, Rank::Normal, &mut rng);
+        }
+        Self {
+            geometry,
+            policy,
+            lacking: pieces - have.count(),
+            have,
+            selected: Bitfield::full(pieces),
+            ranks: Vec::new(),
+            open: Vec::new(),
+            at_work: HashMap::new(),
+            availability,
+            first: 0,
+            rng,
+        }
     }
 
     /// The verified pieces.
@@ -219,6 +165,55 @@ impl Picker {
         self.availability.of(piece)
     }
 
+    /// How many connected peers have everything.
+    pub fn full_peers(&self) -> u32 {
+        self.availability.full_peers()
+    }
+
+    /// Whether a piece is wanted and not verified.
+    pub fn lacks(&self, piece: PieceIndex) -> bool {
+        self.selected.has(piece) && !self.have.has(piece)
+    }
+
+    /// Whether all that is wanted is verified.
+    pub fn is_satisfied(&self) -> bool {
+        self.lacking == 0
+    }
+
+    /// How much each file is wanted, with the pieces it touches. A piece of several files is wanted
+    /// as much as the one that is wanted most. Under [`Policy::Sequential`] the first and the last
+    /// piece of each file come before everything.
+    pub fn set_priorities(&mut self, files: &[(Range<u32>, Priority)]) {
+        let pieces = self.geometry.pieces();
+        let mut wanted = vec![Priority::Skip; pieces as usize];
+        let mut edges = Bitfield::new(pieces);
+        for (range, priority) in files.iter().filter(|(_, priority)| *priority > Priority::Skip) {
+            for piece in range.start..range.end.min(pieces) {
+                wanted[piece as usize] = wanted[piece as usize].max(*priority);
+            }
+            let ends = [range.start, range.end.saturating_sub(1)];
+            ends.into_iter().for_each(|piece| _ = edges.set(PieceIndex(piece)));
+        }
+        let in_order = self.policy == Policy::Sequential;
+        let rank = |piece: PieceIndex| match wanted[piece.at()] {
+            _ if in_order && edges.has(piece) => Rank::Edge,
+            Priority::High => Rank::High,
+            Priority::Low => Rank::Low,
+            Priority::Normal | Priority::Skip => Rank::Normal,
+        };
+        self.ranks = (0..pieces).map(PieceIndex).map(rank).collect();
+        self.selected = Bitfield::new(pieces);
+        self.lacking = 0;
+        for piece in (0..pieces).map(PieceIndex) {
+            self.availability.unlist(piece);
+            if wanted[piece.at()] > Priority::Skip {
+                self.selected.set(piece);
+                self.lacking += u32::from(!self.have.has(piece));
+                self.list(piece);
+            }
+        }
+    }
+
     /// A peer came with these pieces.
     pub fn on_joined(&mut self, have: &Bitfield) {
         self.availability.on_joined(have, &mut self.rng);
@@ -227,6 +222,11 @@ impl Picker {
     /// A peer with these pieces left; what it owed is handed back with [`Picker::on_void`].
     pub fn on_left(&mut self, have: &Bitfield) {
         self.availability.on_left(have, &mut self.rng);
+    }
+
+    /// A peer is gone for good.
+    pub fn on_gone(&mut self, peer: PeerKey) {
+        self.at_work.remove(&peer);
     }
 
     /// A peer got one more piece; `have` already holds it.
@@ -239,22 +239,25 @@ impl Picker {
         self.availability.on_dont_have(piece, have, &mut self.rng);
     }
 
-    /// Whether a peer with these pieces has one that we lack.
-    pub fn is_interesting(&self, theirs: &Bitfield) -> bool {
-        let ours = self.have.as_bytes();
-        theirs.as_bytes().iter().zip(ours).any(|(theirs, ours)| theirs & !ours != 0)
+    /// How many pieces a peer has that we lack.
+    pub fn lacking_of(&self, theirs: &Bitfield) -> u32 {
+        let ours = self.have.as_bytes().iter().zip(self.selected.as_bytes());
+        let lacking = theirs.as_bytes().iter().zip(ours);
+        lacking.map(|(theirs, (ours, wanted))| (theirs & !ours & wanted).count_ones()).sum()
     }
 
     /// The next bytes to ask of `peer`, at most `most`; they count as asked from now on.
-    /// An `idle` peer owes us nothing and may join the end game.
     pub fn next_span(
         &mut self,
         peer: PeerKey,
         theirs: &Bitfield,
         most: u64,
-        idle: bool,
+        ask: Ask,
     ) -> Option<(Span, Why)> {
         let blocks = (most / u64::from(crate::geometry::BLOCK_LEN)).max(1) as u32;
+        if ask == Ask::Copy {
+            return self.copy(peer, theirs, blocks).map(|span| (span, Why::Probe));
+        }
         if let Some(at) = self.begun_piece(peer, theirs) {
             return Some((self.ask(at, peer, blocks), Why::Begun));
         }
@@ -262,11 +265,10 @@ impl Picker {
             let at = self.begin(piece);
             return Some((self.ask(at, peer, blocks), why));
         }
-        if idle {
-            self.end_game(peer, theirs, blocks).map(|span| (span, Why::EndGame))
-        } else {
-            None
+        if ask == Ask::Idle && self.is_end_game() {
+            return self.copy(peer, theirs, blocks).map(|span| (span, Why::EndGame));
         }
+        None
     }
 
     /// `peer` will not send this: choked, rejected, late or gone. True if anything is wanted again.
@@ -278,6 +280,9 @@ impl Picker {
             back += u32::from(block.forget(peer));
         }
         open.wanted += back;
+        if back > 0 && self.at_work.get(&peer) == Some(&span.piece) {
+            self.at_work.remove(&peer);
+        }
         back > 0
     }
 
@@ -341,14 +346,17 @@ impl Picker {
 
     /// The piece matched its hash: it is ours. Gives who wrote its blocks.
     pub fn on_verified(&mut self, piece: PieceIndex) -> Writers {
+        self.lacking -= u32::from(self.lacks(piece));
         self.have.set(piece);
-        self.close(piece)
+        self.availability.unlist(piece);
+        self.close(piece).map(writers_of).unwrap_or_default()
     }
 
     /// The piece did not match its hash: all of it is wanted again. Gives who wrote its blocks.
     pub fn on_failed(&mut self, piece: PieceIndex) -> Writers {
-        let was_alone = self.open_mut(piece).is_some_and(|open| open.alone);
-        let writers = self.close(piece);
+        let closed = self.close(piece);
+        let was_alone = closed.as_ref().is_some_and(|open| open.alone);
+        let writers = closed.map(writers_of).unwrap_or_default();
         let first = writers.iter().flatten().next();
         let several = writers.iter().flatten().any(|writer| Some(writer) != first);
         let at = self.begin(piece);
@@ -366,64 +374,48 @@ impl Picker {
         }
     }
 
-    /// A begun piece that the peer has and that has blocks nobody was asked for: first one that
+    /// A begun piece that the peer has and that has blocks nobody was asked for: first the one that
     /// this peer works on already, else the one begun first.
     fn begun_piece(&self, peer: PeerKey, theirs: &Bitfield) -> Option<usize> {
-        let open = || {
-            let pieces = self.open.iter().enumerate();
-            let fits = move |open: &OpenPiece| open.wanted > 0 && theirs.has(open.piece);
-            pieces.filter(move |(_, open)| fits(open) && open.is_open_to(peer))
+        let fits = |open: &OpenPiece| {
+            let here = open.wanted > 0 && theirs.has(open.piece);
+            here && self.selected.has(open.piece) && open.is_open_to(peer)
         };
-        let mine = |open: &OpenPiece| open.blocks.iter().any(|block| block.is_asked_of(peer));
-        open().find(|(_, open)| mine(open)).or_else(|| open().next()).map(|(at, _)| at)
+        let mine = self.at_work.get(&peer).and_then(|&piece| self.place_of(piece));
+        let mine = mine.filter(|&at| fits(&self.open[at]));
+        mine.or_else(|| self.open.iter().position(fits))
     }
 
     fn new_piece(&mut self, theirs: &Bitfield) -> Option<(PieceIndex, Why)> {
-        if self.have.count() as usize + self.open.len() >= self.have.pieces() as usize {
-            return None;
+        let fits = |piece: &PieceIndex| theirs.has(*piece);
+        match self.policy {
+            Policy::Sequential => self.next_in_order(theirs),
+            Policy::Random => {
+                self.availability.anywhere(&mut self.rng).find(fits).map(|p| (p, Why::Random))
+            }
+            Policy::Rarest if self.have.is_empty() => {
+                self.availability.anywhere(&mut self.rng).find(fits).map(|p| (p, Why::RandomFirst))
+            }
+            Policy::Rarest => {
+                let piece = self.availability.rarest_first().find(fits)?;
+                let availability = self.availability.of(piece);
+                Some((piece, Why::Rarest { availability, ties: self.availability.ties(piece) }))
+            }
         }
-        let (have, begun) = (&self.have, &self.begun);
-        let fits =
-            |piece: &PieceIndex| theirs.has(*piece) && !have.has(*piece) && !begun.has(*piece);
-        let pieces = self.have.pieces();
-        let anywhere = |rng: &mut fastrand::Rng| {
-            let start = rng.u32(0..pieces);
-            (start..pieces).chain(0..start).map(PieceIndex).find(fits)
-        };
-        if self.policy == Policy::Sequential {
-            return (0..pieces).map(PieceIndex).find(fits).map(|p| (p, Why::NextInOrder));
-        }
-        if self.policy == Policy::Random {
-            return anywhere(&mut self.rng).map(|p| (p, Why::Random));
-        }
-        if self.have.is_empty() && self.open.is_empty() {
-            return anywhere(&mut self.rng).map(|p| (p, Why::RandomFirst));
-        }
-        let rarest = self.availability.rarest_first().find(fits)?;
-        Some((rarest, Why::Rarest(self.availability.of(rarest))))
     }
 
-    /// The last run of blocks that exactly one other peer owes us, once nothing is unasked.
-    fn end_game(&mut self, peer: PeerKey, theirs: &Bitfield, most: u32) -> Option<Span> {
-        let all_begun = self.have.count() as usize + self.open.len() == self.have.pieces() as usize;
-        if !all_begun || self.open.iter().any(|open| open.wanted > 0) {
-            return None;
-        }
-        let owed = |block: &Block| {
-            block.state == BlockState::Asked
-                && !block.is_asked_of(peer)
-                && block.asked.iter().flatten().count() == 1
-        };
-        let open = self
-            .open
-            .iter_mut()
-            .find(|open| !open.alone && theirs.has(open.piece) && open.blocks.iter().any(owed))?;
-        let last = open.blocks.iter().rposition(owed)?;
-        let run = open.blocks[..=last].iter().rev().take_while(|block| owed(block)).count();
-        let count = run.min(most as usize).min(END_GAME_BLOCKS);
-        let first = last + 1 - count;
-        open.blocks[first..=last].iter_mut().for_each(|block| block.ask(peer));
-        Some(self.geometry.span_of_blocks(open.piece, first as u32, count as u32))
+    /// The first piece of the highest rank, in order.
+    fn next_in_order(&mut self, theirs: &Bitfield) -> Option<(PieceIndex, Why)> {
+        let pieces = self.have.pieces();
+        let mut listed = (self.first..pieces).map(PieceIndex);
+        let first = listed.find(|&piece| self.availability.is_listed(piece));
+        self.first = first.map_or(pieces, |piece| piece.0);
+        let all = || (self.first..pieces).map(PieceIndex);
+        let of_rank =
+            |rank: Rank| all().find(|&p| self.availability.rank(p) == Some(rank) && theirs.has(p));
+        let piece = Rank::HIGHEST_FIRST.into_iter().find_map(of_rank)?;
+        let is_edge = self.availability.rank(piece) == Some(Rank::Edge);
+        Some((piece, if is_edge { Why::Edge } else { Why::NextInOrder }))
     }
 
     /// Marks the first run of wanted blocks of an open piece as asked of `peer`.
@@ -436,28 +428,31 @@ impl Picker {
         let count = run.min(most as usize);
         open.blocks[first..first + count].iter_mut().for_each(|block| block.ask(peer));
         open.wanted -= count as u32;
+        self.at_work.insert(peer, open.piece);
         self.geometry.span_of_blocks(open.piece, first as u32, count as u32)
     }
 
     fn begin(&mut self, piece: PieceIndex) -> usize {
-        let blocks = self.geometry.blocks_of(piece);
-        self.begun.set(piece);
-        self.open.push(OpenPiece {
-            piece,
-            blocks: vec![Block::default(); blocks as usize],
-            wanted: blocks,
-            written: 0,
-            alone: false,
-        });
+        self.availability.unlist(piece);
+        self.open.push(OpenPiece::new(piece, self.geometry.blocks_of(piece)));
         self.open.len() - 1
     }
 
-    fn close(&mut self, piece: PieceIndex) -> Writers {
-        self.begun.clear(piece);
-        match self.open.iter().position(|open| open.piece == piece) {
-            Some(at) => self.open.remove(at).blocks.iter().map(|block| block.writer).collect(),
-            None => Vec::new(),
+    fn close(&mut self, piece: PieceIndex) -> Option<OpenPiece> {
+        self.place_of(piece).map(|at| self.open.remove(at))
+    }
+
+    /// The piece is to be fetched, unless it is here or begun.
+    fn list(&mut self, piece: PieceIndex) {
+        if !self.have.has(piece) && self.place_of(piece).is_none() {
+            let rank = self.ranks.get(piece.at()).copied().unwrap_or_default();
+            self.availability.list(piece, rank, &mut self.rng);
+            self.first = self.first.min(piece.0);
         }
+    }
+
+    fn place_of(&self, piece: PieceIndex) -> Option<usize> {
+        self.open.iter().position(|open| open.piece == piece)
     }
 
     fn open_mut(&mut self, piece: PieceIndex) -> Option<&mut OpenPiece> {
@@ -465,198 +460,9 @@ impl Picker {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ANN: PeerKey = PeerKey(1);
-    const BEN: PeerKey = PeerKey(2);
-    const EVE: PeerKey = PeerKey(3);
-
-    /// Four pieces of four blocks, the last piece one and a half.
-    fn picker() -> Picker {
-        let geometry = Geometry::v1(65536, 3 * 65536 + 24576).unwrap();
-        Picker::new(geometry, Bitfield::new(4), Policy::Rarest, fastrand::Rng::with_seed(3))
-    }
-
-    fn pieces(list: &[u32]) -> Bitfield {
-        let mut have = Bitfield::new(4);
-        list.iter().for_each(|&p| assert!(have.set(PieceIndex(p))));
-        have
-    }
-
-    fn span(piece: u32, offset: u32, length: u32) -> Span {
-        Span { piece: PieceIndex(piece), offset, length }
-    }
-
-    fn next(picker: &mut Picker, peer: PeerKey, have: &Bitfield, blocks: u64) -> Option<Span> {
-        picker.next_span(peer, have, blocks * 16384, false).map(|(span, _)| span)
-    }
-
-    fn fetch(picker: &mut Picker, peer: PeerKey, span: Span) -> Option<PieceIndex> {
-        assert_eq!(picker.claim(peer, span).granted, [span]);
-        picker.on_written(peer, span)
-    }
-
-    #[test]
-    fn rarer_pieces_come_first() {
-        let mut p = picker();
-        let all = Bitfield::full(4);
-        for have in [&pieces(&[0, 1]), &pieces(&[0, 1, 3]), &all] {
-            p.on_joined(have);
-        }
-        p.on_verified(PieceIndex(0)); // not our first piece any more
-        let why = p.next_span(ANN, &all, 65536, false).unwrap();
-        assert_eq!(why, (span(2, 0, 65536), Why::Rarest(1)));
-        let why = p.next_span(ANN, &all, 65536, false).unwrap();
-        assert_eq!(why, (span(3, 0, 24576), Why::Rarest(2)));
-    }
-
-    #[test]
-    fn a_begun_piece_is_finished_before_another_is_begun() {
-        let mut p = picker();
-        let all = Bitfield::full(4);
-        let first = next(&mut p, ANN, &all, 1).unwrap();
-        let (second, why) = p.next_span(BEN, &all, 16384, false).unwrap();
-        assert_eq!((second.piece, why), (first.piece, Why::Begun));
-        assert_ne!(second, first);
-    }
-
-    #[test]
-    fn no_block_is_asked_twice_outside_the_end_game() {
-        let mut p = picker();
-        let all = Bitfield::full(4);
-        let mut asked = std::collections::HashSet::new();
-        let mut turn = 0;
-        while let Some(span) = next(&mut p, PeerKey(turn % 3), &all, 1) {
-            assert!(asked.insert((span.piece, span.offset)));
-            turn += 1;
-        }
-        assert_eq!(asked.len(), 14);
-    }
-
-    #[test]
-    fn only_an_idle_peer_joins_the_end_game_and_there_are_at_most_two_copies() {
-        let mut p = picker();
-        let all = Bitfield::full(4);
-        while next(&mut p, ANN, &all, 4).is_some() {}
-        assert_eq!(p.next_span(BEN, &all, 65536, false), None);
-        let (copy, why) = p.next_span(BEN, &all, 16384, true).unwrap();
-        assert_eq!(why, Why::EndGame);
-        assert_eq!(p.next_span(ANN, &all, 65536, true), None, "Ann owes it all already");
-        while let Some((other, _)) = p.next_span(EVE, &all, 16384, true) {
-            assert_ne!(other, copy, "two copies are in flight already");
-        }
-        let claim = p.claim(BEN, copy);
-        assert_eq!((claim.granted, claim.cancel), (vec![copy], vec![(ANN, copy)]));
-        assert_eq!(p.claim(ANN, copy).granted, [], "a block is stored once");
-    }
-
-    #[test]
-    fn blocks_of_a_lost_peer_are_asked_of_another() {
-        let mut p = picker();
-        let all = Bitfield::full(4);
-        let lost = next(&mut p, ANN, &all, 2).unwrap();
-        assert!(p.on_void(ANN, lost));
-        assert_eq!(next(&mut p, BEN, &all, 2), Some(lost));
-        assert!(!p.on_void(ANN, lost), "Ben owes it now");
-    }
-
-    #[test]
-    fn blocks_already_written_survive_the_loss_of_their_peer() {
-        let mut p = picker();
-        let all = Bitfield::full(4);
-        let got = next(&mut p, ANN, &all, 2).unwrap();
-        assert_eq!(fetch(&mut p, ANN, got), None);
-        p.on_void(ANN, got);
-        let rest = next(&mut p, BEN, &all, 4).unwrap();
-        assert_eq!((rest.piece, rest.offset), (got.piece, 32768));
-    }
-
-    #[test]
-    fn a_piece_is_whole_when_its_last_block_is_written() {
-        let mut p = picker();
-        let only = pieces(&[3]);
-        let first = next(&mut p, ANN, &only, 1).unwrap();
-        let second = next(&mut p, ANN, &only, 1).unwrap();
-        assert_eq!(second, span(3, 16384, 8192));
-        assert_eq!(fetch(&mut p, ANN, second), None);
-        assert_eq!(fetch(&mut p, ANN, first), Some(PieceIndex(3)));
-        assert_eq!(p.on_verified(PieceIndex(3)), [Some(ANN), Some(ANN)]);
-        assert_eq!(next(&mut p, ANN, &only, 1), None);
-        assert_eq!(p.left(), 3 * 65536);
-    }
-
-    #[test]
-    fn a_piece_that_fails_its_hash_is_wanted_again_and_its_writers_are_known() {
-        let mut p = picker();
-        let only = pieces(&[3]);
-        let first = next(&mut p, ANN, &only, 1).unwrap();
-        let second = next(&mut p, BEN, &only, 1).unwrap();
-        fetch(&mut p, ANN, first);
-        fetch(&mut p, BEN, second);
-        assert_eq!(p.on_failed(PieceIndex(3)), [Some(ANN), Some(BEN)]);
-        assert_eq!(next(&mut p, EVE, &only, 4), Some(span(3, 0, 24576)));
-    }
-
-    #[test]
-    fn a_piece_that_several_spoiled_is_asked_of_one_at_a_time() {
-        let mut p = picker();
-        let only = pieces(&[0]);
-        let first = next(&mut p, ANN, &only, 2).unwrap();
-        let second = next(&mut p, BEN, &only, 2).unwrap();
-        fetch(&mut p, ANN, first);
-        fetch(&mut p, BEN, second);
-        p.on_failed(PieceIndex(0));
-        let again = next(&mut p, ANN, &only, 2).unwrap();
-        assert_eq!(next(&mut p, BEN, &only, 2), None, "Ann is at it");
-        fetch(&mut p, ANN, again);
-        let rest = next(&mut p, ANN, &only, 1).unwrap();
-        p.on_void(ANN, rest); // she is gone
-        let whole = next(&mut p, BEN, &only, 4).unwrap();
-        assert_eq!(whole, span(0, 0, 65536), "what she wrote is not mixed with what Ben writes");
-        assert_eq!(fetch(&mut p, BEN, whole), Some(PieceIndex(0)));
-        assert_eq!(p.on_failed(PieceIndex(0)), [Some(BEN); 4]);
-    }
-
-    #[test]
-    fn what_was_never_asked_of_anyone_is_not_stored() {
-        let mut p = picker();
-        assert_eq!(p.claim(EVE, span(0, 0, 16384)), Claim::default());
-        assert_eq!(p.claim(EVE, span(9, 0, 16384)), Claim::default());
-        assert_eq!(p.claim(EVE, span(0, 5, 16384)), Claim::default());
-    }
-
-    #[test]
-    fn a_frame_that_is_partly_wanted_is_partly_granted() {
-        let mut p = picker();
-        let all = Bitfield::full(4);
-        let whole = next(&mut p, ANN, &all, 4).unwrap();
-        let middle = Span { offset: 16384, length: 16384, ..whole };
-        fetch(&mut p, ANN, middle);
-        let rest = p.claim(ANN, whole).granted;
-        let ends =
-            [Span { length: 16384, ..whole }, Span { offset: 32768, length: 32768, ..whole }];
-        // The last piece is shorter; the seed of this test picks a whole one.
-        assert_eq!(rest, ends);
-    }
-
-    #[test]
-    fn bytes_that_could_not_be_stored_are_wanted_again() {
-        let mut p = picker();
-        let all = Bitfield::full(4);
-        let got = next(&mut p, ANN, &all, 1).unwrap();
-        p.claim(ANN, got);
-        p.on_not_written(got);
-        assert_eq!(next(&mut p, BEN, &all, 1), Some(got));
-    }
-
-    #[test]
-    fn sequential_goes_in_order() {
-        let mut p = picker();
-        p.policy = Policy::Sequential;
-        let all = Bitfield::full(4);
-        let order: Vec<u32> = (0..4).map(|_| next(&mut p, ANN, &all, 4).unwrap().piece.0).collect();
-        assert_eq!(order, [0, 1, 2, 3]);
-    }
+fn writers_of(open: OpenPiece) -> Writers {
+    open.blocks.into_iter().map(|block| block.writer).collect()
 }
+
+#[cfg(test)]
+mod tests;

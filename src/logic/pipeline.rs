@@ -1,23 +1,29 @@
-//! How much to have asked of one peer: enough to keep it busy for a while, not more.
+//! How much to have asked of one peer: bandwidth times round-trip time, and a little more.
 //!
-//! The window starts small, doubles with each window's worth that arrives, and settles at what
-//! the peer delivers in a second; so a fast peer is never idle for a round trip, and a slow one
-//! never sits on megabytes that another could fetch. A peer that missed its deadline is asked
-//! for one block at a time until it delivers.
+//! A connection that waits for each answer before it asks again moves `B / (RTT + B/C)` bytes per
+//! second; with `q` requests in flight it moves `min(C, q B / (RTT + B/C))` (Kurose and Ross, 3.4;
+//! Cohen 2003, 2.3). So the window starts small, doubles with each window's worth that arrives, and
+//! settles at what the peer delivers in a round trip and [`SLACK`]: a fast peer is never idle, and a
+//! slow one never sits on megabytes that another could fetch. A peer that missed its deadline is
+//! asked for one block at a time until it delivers.
 
 use crate::clock::Moment;
 use crate::geometry::BLOCK_LEN;
 use crate::logic::rate::Rate;
 use std::time::Duration;
 
-/// The smallest window: eight blocks, a frame of the native dialect.
-const FLOOR: u64 = 8 * BLOCK_LEN as u64;
+/// The first window: eight blocks, a frame of the native dialect.
+const START: u64 = 8 * BLOCK_LEN as u64;
+
+/// The smallest window: while one block arrives the next is asked for.
+const FLOOR: u64 = 2 * BLOCK_LEN as u64;
 
 /// The largest window; at 1 GB/s this is 8 ms, several loopback round trips.
 const CEILING: u64 = 8 * 1024 * 1024;
 
-/// How long what is asked should keep the peer busy.
-const DEPTH: Duration = Duration::from_secs(1);
+/// How long what is asked should keep the peer busy beyond a round trip: it serves others too, each
+/// for a block at a time, and its upload limit lets blocks out one by one.
+const SLACK: Duration = Duration::from_millis(500);
 
 /// One peer's request window.
 #[derive(Debug, Clone)]
@@ -25,36 +31,43 @@ pub struct Pipeline {
     window: u64,
     in_flight: u64,
     rate: Rate,
+    /// The shortest time between a question and the first bytes of its answer.
+    round_trip: Option<Duration>,
     snubbed: bool,
 }
 
 impl Default for Pipeline {
     fn default() -> Self {
-        Self {
-            window: FLOOR,
-            in_flight: 0,
-            rate: Rate::over(Duration::from_secs(1)),
-            snubbed: false,
-        }
+        let rate = Rate::over(Duration::from_secs(1));
+        Self { window: START, in_flight: 0, rate, round_trip: None, snubbed: false }
     }
 }
 
 impl Pipeline {
     /// How many more bytes may be asked for now.
     pub fn room(&self) -> u64 {
-        let window = if self.snubbed { u64::from(BLOCK_LEN) } else { self.window };
-        window.saturating_sub(self.in_flight)
+        self.window().saturating_sub(self.in_flight)
+    }
+
+    /// How many bytes may be in flight.
+    pub fn window(&self) -> u64 {
+        if self.snubbed { BLOCK_LEN.into() } else { self.window }
     }
 
     /// The longest run to ask for at once: half the window, so that one answer overlaps the next
     /// question.
     pub fn longest_request(&self) -> u64 {
-        if self.snubbed { u64::from(BLOCK_LEN) } else { (self.window / 2).max(BLOCK_LEN.into()) }
+        (self.window() / 2).max(BLOCK_LEN.into())
     }
 
     /// Bytes asked for and not yet delivered.
     pub fn in_flight(&self) -> u64 {
         self.in_flight
+    }
+
+    /// The shortest time between a question and the first bytes of its answer.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
     }
 
     /// Whether the peer let a deadline pass and has delivered nothing since.
@@ -67,14 +80,19 @@ impl Pipeline {
         self.in_flight += bytes;
     }
 
+    /// The first bytes of an answer came so long after its question.
+    pub fn on_answer(&mut self, after: Duration) {
+        self.round_trip = Some(self.round_trip.map_or(after, |least| least.min(after)));
+    }
+
     /// Bytes that were asked for arrived.
     pub fn on_delivered(&mut self, now: Moment, bytes: u64) {
         self.snubbed = false;
         self.rate.add(now, bytes);
         self.in_flight = self.in_flight.saturating_sub(bytes);
-        let settled = (self.rate.per_second(now) as f64 * DEPTH.as_secs_f64()) as u64;
-        let ceiling = settled.clamp(FLOOR, CEILING);
-        self.window = (self.window + bytes).min(ceiling);
+        let depth = self.round_trip.unwrap_or_default() + SLACK;
+        let settled = (self.rate.per_second(now) as f64 * depth.as_secs_f64()) as u64;
+        self.window = (self.window + bytes).min(settled.clamp(FLOOR, CEILING));
     }
 
     /// What was asked for will not come: choked, rejected, cancelled.
@@ -82,9 +100,13 @@ impl Pipeline {
         self.in_flight = self.in_flight.saturating_sub(bytes);
     }
 
+    /// The peer answers, but takes too long: it is asked for as little as can be.
+    pub fn on_slow(&mut self) {
+        self.window = FLOOR;
+    }
+
     /// The peer let a deadline pass.
-    pub fn on_missed(&mut self, bytes: u64) {
-        self.on_void(bytes);
+    pub fn on_missed(&mut self) {
         self.snubbed = true;
         self.window = FLOOR;
     }
@@ -108,27 +130,35 @@ mod tests {
     #[test]
     fn a_fast_peer_gets_a_deep_window_and_a_slow_one_a_shallow_one() {
         let mut fast = Pipeline::default();
+        assert_eq!(fast.room(), START, "it starts small");
         deliver(&mut fast, 0, 500, 1_000_000);
         assert_eq!(fast.room(), CEILING);
         let mut slow = Pipeline::default();
-        deliver(&mut slow, 0, 3000, 100);
+        deliver(&mut slow, 0, 3000, 10);
         assert_eq!(slow.room(), FLOOR);
     }
 
     #[test]
-    fn the_window_settles_at_a_second_of_what_arrives() {
-        let mut pipeline = Pipeline::default();
-        deliver(&mut pipeline, 0, 4000, 1_000);
-        let room = pipeline.room();
-        assert!((900_000..1_250_000).contains(&room), "{room}");
+    fn the_window_settles_at_what_arrives_in_a_round_trip_and_half_a_second() {
+        let settled_after = |round_trip: u64| {
+            let mut pipeline = Pipeline::default();
+            pipeline.on_answer(Duration::from_millis(round_trip + 40));
+            pipeline.on_answer(Duration::from_millis(round_trip));
+            deliver(&mut pipeline, 0, 4000, 1_000);
+            pipeline.room()
+        };
+        for round_trip in [0, 300, 1000] {
+            let room = settled_after(round_trip);
+            let wanted = (round_trip + 500) * 1_000;
+            assert!((wanted * 9 / 10..wanted * 12 / 10).contains(&room), "{round_trip}: {room}");
+        }
     }
 
     #[test]
     fn a_missed_deadline_shrinks_it_to_one_block_until_something_comes() {
         let mut pipeline = Pipeline::default();
         deliver(&mut pipeline, 0, 500, 100_000);
-        pipeline.on_asked(100_000);
-        pipeline.on_missed(100_000);
+        pipeline.on_missed();
         assert_eq!((pipeline.room(), pipeline.longest_request()), (16384, 16384));
         pipeline.on_asked(16384);
         assert_eq!(pipeline.room(), 0);

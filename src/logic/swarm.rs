@@ -16,13 +16,16 @@ use crate::geometry::Geometry;
 use crate::logic::PeerKey;
 use crate::logic::ban::Court;
 use crate::logic::choker::Choker;
-use crate::logic::picker::{Picker, Policy};
+use crate::logic::picker::{Picker, Policy, Priority};
 use crate::logic::rate::Rate;
 use crate::logic::session::{Fault, Session};
+use crate::logic::super_seed::{Shown, SuperSeed};
 use crate::protocol::Dialect;
 use crate::protocol::message::Message;
+use action::MOST_REFUSALS;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 /// What a swarm wants done.
@@ -33,12 +36,15 @@ mod asking;
 mod judging;
 /// Who is served.
 mod serving;
+/// What an initial seeder shows.
+mod showing;
 /// A swarm for people to look at.
 pub mod status;
 /// Sources over HTTP.
 pub mod web;
 
-pub use action::{Action, Parting};
+pub use action::{Action, Decision, Parting};
+pub use showing::FirstWord;
 pub use status::PeerStatus;
 
 /// How many peers are remembered by their addresses, gone or not.
@@ -53,6 +59,10 @@ pub struct Params {
     pub upload_slots: usize,
     /// Over how long the choker measures what a peer gives; a strategy timer, already scaled.
     pub rate_window: Duration,
+    /// Whether the only seeder shows its pieces one by one (BEP 16).
+    pub super_seeding: bool,
+    /// Whether decisions are said with their reasons.
+    pub trace: bool,
     /// Bytes per second that may be received: no more is asked for than that allows soon.
     pub down_limit: Option<u64>,
     /// Where all dice of this swarm come from.
@@ -71,6 +81,8 @@ pub struct Swarm {
     sources: HashSet<SocketAddr>,
     down: Rate,
     web: web::WebSeeds,
+    /// What the leechers were shown, while we are the only seeder.
+    showing: Option<SuperSeed>,
     params: Params,
     stopped: bool,
 }
@@ -81,6 +93,7 @@ impl Swarm {
         let mut rng = fastrand::Rng::with_seed(params.seed);
         let picker = Picker::new(geometry, have, params.policy, rng.fork());
         let choker = Choker::new(params.upload_slots, rng.fork());
+        let showing = SuperSeed::new(picker.have().pieces(), rng.fork());
         Self {
             picker,
             choker,
@@ -90,6 +103,7 @@ impl Swarm {
             sources: HashSet::new(),
             down: Rate::over(Duration::from_secs(2)),
             web: web::WebSeeds::default(),
+            showing: showing.filter(|_| params.super_seeding),
             params,
             stopped: false,
         }
@@ -103,6 +117,26 @@ impl Swarm {
     /// Whether every piece is verified.
     pub fn is_complete(&self) -> bool {
         self.have().is_full()
+    }
+
+    /// Whether every piece that is wanted is verified.
+    pub fn is_satisfied(&self) -> bool {
+        self.picker.is_satisfied()
+    }
+
+    /// How much each file is wanted, with the pieces that it touches.
+    pub fn set_priorities(
+        &mut self,
+        now: Moment,
+        files: &[(Range<u32>, Priority)],
+        out: &mut Vec<Action>,
+    ) {
+        self.picker.set_priorities(files);
+        for session in self.sessions.values_mut() {
+            session.wanted = self.picker.lacking_of(session.have());
+        }
+        let peers: Vec<PeerKey> = self.sessions.keys().copied().collect();
+        peers.into_iter().for_each(|peer| self.update_interest(now, peer, out));
     }
 
     /// Bytes not verified yet.
@@ -138,7 +172,8 @@ impl Swarm {
     /// A peer connected and both sides know who the other is.
     pub fn on_joined(&mut self, now: Moment, peer: PeerKey, address: SocketAddr, dialect: Dialect) {
         let (pieces, window) = (self.have().pieces(), self.params.rate_window);
-        let session = Session::new(now, peer, address, dialect, pieces, window);
+        let mut session = Session::new(now, peer, address, dialect, pieces, window);
+        session.shown = self.hides().then(|| Shown::new(pieces));
         self.sessions.insert(peer, session);
         if self.addresses.len() >= KNOWN_ADDRESSES {
             // Who is gone for long has no block left that anybody could blame on it.
@@ -153,6 +188,10 @@ impl Swarm {
         self.hand_back(peer);
         let Some(session) = self.sessions.remove(&peer) else { return };
         self.picker.on_left(session.have());
+        self.picker.on_gone(peer);
+        if let Some(showing) = &mut self.showing {
+            showing.on_left(session.have(), session.shown.as_ref());
+        }
         self.fill_slots(now, out);
         self.fill_all(now, out);
     }
@@ -179,8 +218,10 @@ impl Swarm {
             }
             &Message::Have(piece) => {
                 if session.on_have(piece)? {
+                    session.wanted += u32::from(self.picker.lacks(piece));
                     self.picker.on_have(piece, session.have());
                     self.update_interest(now, peer, out);
+                    self.on_seen(now, peer, piece, out);
                 }
             }
             Message::Interested | Message::NotInterested => {
@@ -217,12 +258,17 @@ impl Swarm {
             }
             &Message::Cancel(span) => out.push(Action::Unqueue(peer, span)),
             &Message::Reject(span) => {
-                if session.on_reject(span) && self.picker.on_void(peer, span) {
+                let refused = session.on_reject(span);
+                if session.refusals >= MOST_REFUSALS {
+                    out.push(Action::Disconnect(peer, Parting::Refuses));
+                    self.on_left(now, peer, out);
+                } else if refused && self.picker.on_void(peer, span) {
                     self.fill_others(now, peer, out);
                 }
             }
             &Message::DontHave(piece) => {
                 if session.on_dont_have(piece)? {
+                    session.wanted -= u32::from(self.picker.lacks(piece));
                     self.picker.on_dont_have(piece, session.have());
                     self.update_interest(now, peer, out);
                 }
@@ -241,16 +287,18 @@ impl Swarm {
 
     /// The peer has said what it has.
     fn on_spoken(&mut self, now: Moment, peer: PeerKey, before: &Bitfield, out: &mut Vec<Action>) {
-        let Some(session) = self.sessions.get(&peer) else { return };
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        session.wanted = self.picker.lacking_of(session.have());
         self.picker.on_left(before);
         self.picker.on_joined(session.have());
+        self.on_shown_to(now, peer, before, out);
         self.update_interest(now, peer, out);
         self.part_if_both_seed(peer, out);
     }
 
     fn update_interest(&mut self, now: Moment, peer: PeerKey, out: &mut Vec<Action>) {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
-        let interesting = self.picker.is_interesting(session.have());
+        let interesting = session.wanted > 0;
         if session.am_interested != interesting {
             session.am_interested = interesting;
             let news = if interesting { Message::Interested } else { Message::NotInterested };

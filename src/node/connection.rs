@@ -10,6 +10,7 @@
 
 use crate::logic::PeerKey;
 use crate::logic::dialer::survives;
+use crate::logic::swarm::FirstWord;
 use crate::logic::{fast_set, is_local};
 use crate::node::extensions;
 use crate::node::opening::{Caller, Opening, Refused};
@@ -311,17 +312,17 @@ fn say_what_we_have(shared: &Shared, connection: &Arc<Connection>) {
     picker.lines.insert(connection.key, connection.clone());
     let dialect = connection.speech.dialect();
     picker.on_joined(now, connection.key, connection.who.source, dialect);
-    let have = picker.have();
-    if have.is_full() {
-        shared.say(connection, &Message::HaveAll);
-    } else if have.is_empty() {
-        shared.say(connection, &Message::HaveNone);
-    } else if dialect == Dialect::BitTorrent {
-        shared.say(connection, &Message::Bitfield { first: 0, bits: have.as_bytes() });
-    } else {
-        for (part, bits) in have.as_bytes().chunks(BITFIELD_PART).enumerate() {
-            let first = (part * BITFIELD_PART * 8) as u32;
-            shared.say(connection, &Message::Bitfield { first, bits });
+    match picker.first_word(connection.key) {
+        FirstWord::All => shared.say(connection, &Message::HaveAll),
+        FirstWord::Nothing => shared.say(connection, &Message::HaveNone),
+        FirstWord::Some(have) if dialect == Dialect::BitTorrent => {
+            shared.say(connection, &Message::Bitfield { first: 0, bits: have.as_bytes() });
+        }
+        FirstWord::Some(have) => {
+            for (part, bits) in have.as_bytes().chunks(BITFIELD_PART).enumerate() {
+                let first = (part * BITFIELD_PART * 8) as u32;
+                shared.say(connection, &Message::Bitfield { first, bits });
+            }
         }
     }
     match dialect {
@@ -329,7 +330,7 @@ fn say_what_we_have(shared: &Shared, connection: &Arc<Connection>) {
             shared.say(connection, &Message::Ping(now.elapsed().as_micros() as u64));
         }
         Dialect::BitTorrent => {
-            let complete = have.is_full();
+            let complete = picker.first_word(connection.key) == FirstWord::All;
             shared.say(connection, &extensions::ours(shared, connection, complete));
         }
     }

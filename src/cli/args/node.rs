@@ -89,6 +89,10 @@ pub struct NodeArgs {
     #[argh(option, arg_name = "name")]
     pub picker: Option<Policy>,
 
+    /// show pieces one by one while no other seeder is there: auto or off (auto)
+    #[argh(option, arg_name = "how", from_str_fn(super_seeding))]
+    pub super_seeding: Option<bool>,
+
     /// divide the strategies' timers by this, for lectures (1)
     #[argh(option, arg_name = "x")]
     pub time_scale: Option<Factor>,
@@ -172,6 +176,7 @@ impl NodeArgs {
             io: self.io.unwrap_or_default(),
             time_scale: self.time_scale.map_or(default.time_scale, |Factor(factor)| factor),
             picker: self.picker.unwrap_or_default(),
+            super_seeding: self.super_seeding.unwrap_or(default.super_seeding),
             peers: self.peer.iter().map(|peer| dialled(peer)).collect::<Result<_, _>>()?,
             ..default
         })
@@ -234,6 +239,10 @@ fn io_mode(text: &str) -> Result<IoMode, String> {
     named(text, &[("mmap", IoMode::Mmap), ("pread", IoMode::Pread)])
 }
 
+fn super_seeding(text: &str) -> Result<bool, String> {
+    named(text, &[("auto", true), ("off", false)])
+}
+
 /// One of a few names.
 fn named<T: Copy>(text: &str, all: &[(&str, T)]) -> Result<T, String> {
     let names = || all.iter().map(|&(name, _)| name);
@@ -277,7 +286,7 @@ mod tests {
             "--leech x -t 10.0.0.1 -t [::1]:7 -t udp://t:1/announce -w out -p0 --bind 0.0.0.0 -d 500 -u2M \
              --max-peers=9 --max-per-ip 0 --upload-slots 0 --timeout 500ms --seed-time 0 \
              --seed-ratio 1.5 --piece-length 1MiB --peer 127.0.0.2:6881 --picker sequential \
-             --time-scale 60 --io pread",
+             --super-seeding off --time-scale 60 --io pread",
         );
         let expected = PeerConfig {
             trackers: vec![
@@ -300,6 +309,7 @@ mod tests {
             peers: vec![SocketAddr::from(([127, 0, 0, 2], 6881))],
             time_scale: 60.0,
             picker: Policy::Sequential,
+            super_seeding: false,
             io: IoMode::Pread,
             ..PeerConfig::default()
         };

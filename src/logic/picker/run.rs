@@ -3,7 +3,8 @@
 //! A begun piece still comes first. Otherwise the run starts where the longest gap does (BEP 19):
 //! what peers fetch, rarest first, falls all over the torrent, and a server fills the spaces.
 
-use super::{Picker, Policy};
+use super::open::OpenPiece;
+use super::{Ask, Picker, Policy};
 use crate::bitfield::Bitfield;
 use crate::ids::{PieceIndex, Span};
 use crate::logic::PeerKey;
@@ -14,10 +15,11 @@ impl Picker {
     /// count as asked from now on. An `idle` source may join the end game. Empty: nothing is left.
     pub fn next_run(&mut self, peer: PeerKey, most: u64, idle: bool) -> Vec<Span> {
         let all = Bitfield::full(self.have.pieces());
+        let ask = if idle { Ask::Idle } else { Ask::Fresh };
         let gap = if self.begun_piece(peer, &all).is_none() { self.gap() } else { None };
         let first = match gap {
             Some(piece) => self.ask_whole(peer, piece),
-            None => match self.next_span(peer, &all, most, idle) {
+            None => match self.next_span(peer, &all, most, ask) {
                 Some((span, _)) => span,
                 None => return Vec::new(),
             },
@@ -44,17 +46,13 @@ impl Picker {
     }
 
     fn is_untouched(&self, piece: PieceIndex) -> bool {
-        if piece.0 >= self.have.pieces() || self.have.has(piece) {
-            return false;
-        }
         let open = self.open.iter().find(|open| open.piece == piece);
-        open.is_none_or(|open| open.wanted as usize == open.blocks.len())
+        self.availability.is_listed(piece) || open.is_some_and(OpenPiece::is_untouched)
     }
 
     /// Asks for a piece that [`Picker::is_untouched`].
     fn ask_whole(&mut self, peer: PeerKey, piece: PieceIndex) -> Span {
-        let begun = self.open.iter().position(|open| open.piece == piece);
-        let at = begun.unwrap_or_else(|| self.begin(piece));
+        let at = self.place_of(piece).unwrap_or_else(|| self.begin(piece));
         self.ask(at, peer, u32::MAX)
     }
 
@@ -70,8 +68,7 @@ impl Picker {
         let mut start = None;
         for piece in 0..=self.have.pieces() {
             let at = PieceIndex(piece);
-            let is_end = piece == self.have.pieces() || self.have.has(at) || self.begun.has(at);
-            if !is_end {
+            if self.availability.is_listed(at) {
                 start.get_or_insert(piece);
                 continue;
             }
@@ -131,7 +128,7 @@ mod tests {
     fn what_others_began_and_do_not_owe_any_more_comes_first() {
         let mut p = picker(Policy::Rarest, &[]);
         let all = Bitfield::full(12);
-        let (asked, _) = p.next_span(ANN, &all, 16384, false).unwrap();
+        let (asked, _) = p.next_span(ANN, &all, 16384, Ask::Fresh).unwrap();
         assert_eq!(run(&mut p, 32768), [(asked.piece.0, 16384, 16384)]);
         assert!(p.on_void(ANN, asked));
         assert_eq!(run(&mut p, 1 << 20), [(asked.piece.0, 0, 16384)]);
@@ -155,7 +152,7 @@ mod tests {
     fn when_all_is_asked_an_idle_source_doubles_what_another_owes() {
         let mut p = picker(Policy::Rarest, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
         let all = Bitfield::full(12);
-        let (asked, _) = p.next_span(ANN, &all, 16384, false).unwrap();
+        let (asked, _) = p.next_span(ANN, &all, 16384, Ask::Fresh).unwrap();
         assert_eq!(p.next_run(WEB, 1 << 20, false), []);
         assert_eq!(p.next_run(WEB, 1 << 20, true), [asked]);
         assert_eq!(p.claim(WEB, asked).granted, [asked]);

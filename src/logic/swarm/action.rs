@@ -2,11 +2,15 @@
 
 use crate::ids::{PieceIndex, Span};
 use crate::logic::PeerKey;
+use crate::logic::{choker, picker};
 use crate::protocol::message::Message;
 use std::net::SocketAddr;
 
 /// A peer that let so many deadlines pass in a row is let go.
 pub(super) const MISSES: u32 = 3;
+
+/// A peer that serves us and refused so many requests in a row is let go.
+pub(super) const MOST_REFUSALS: u32 = 32;
 
 /// Something to be done, after the lock is released.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +31,32 @@ pub enum Action {
     Ban(SocketAddr, PieceIndex),
     /// Every piece is here and verified.
     Complete,
+    /// Why something is done, when [`super::Params::trace`] asks for it.
+    Decided(Decision),
+}
+
+/// A decision and its reason, for people to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// A peer is asked for this.
+    Pick(PeerKey, Span, picker::Why),
+    /// These are served from now on, and those no longer.
+    Choke {
+        /// Who has a slot, and why.
+        served: Vec<(PeerKey, choker::Why)>,
+        /// Who had one and lost it.
+        dropped: Vec<PeerKey>,
+    },
+    /// A peer is given a slot that became free.
+    FreeSlot(PeerKey, choker::Why),
+    /// A leecher is shown a piece that so many others have or were shown.
+    Show(PeerKey, PieceIndex, u32),
+    /// A peer let a deadline pass: so many bytes are asked of others.
+    Missed(PeerKey, u64),
+    /// A peer is slower than was thought: so many bytes are asked of others.
+    Overdue(PeerKey, u64),
+    /// A connection is ended.
+    Part(PeerKey, Parting),
 }
 
 /// Why a connection is ended in good order.
@@ -38,6 +68,9 @@ pub enum Parting {
     /// It let several deadlines pass.
     #[error("it answered none of {MISSES} requests in time")]
     Snubbed,
+    /// It refused whatever it was asked for.
+    #[error("it refused {MOST_REFUSALS} requests in a row for pieces that it says it has")]
+    Refuses,
     /// It sent wrong bytes.
     #[error("it sent bytes that do not match their hash")]
     Banned,

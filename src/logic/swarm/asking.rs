@@ -1,11 +1,12 @@
 //! What is asked of whom, and what comes of it.
 
-use super::{Action, Swarm};
+use super::{Action, Decision, Params, Swarm};
 use crate::clock::Moment;
 use crate::geometry::BLOCK_LEN;
 use crate::ids::Span;
 use crate::logic::PeerKey;
-use crate::logic::session::{Fault, Session};
+use crate::logic::picker::Ask;
+use crate::logic::session::Fault;
 use crate::logic::swarm::Parting;
 use crate::logic::swarm::action::MISSES;
 use crate::protocol::Dialect;
@@ -27,14 +28,14 @@ impl Swarm {
     ) -> Result<Vec<Span>, Fault> {
         self.down.add(now, chunk.length.into());
         let Some(session) = self.sessions.get_mut(&peer) else { return Ok(Vec::new()) };
-        if !session.on_chunk(now, chunk)? {
+        if !session.requests.on_chunk(now, chunk)? {
             return Ok(Vec::new());
         }
         let claim = self.picker.claim(peer, chunk);
         for (other, span) in claim.cancel {
             let Some(session) = self.sessions.get_mut(&other) else { continue };
             for part in in_requests(session.dialect, span) {
-                if session.on_cancelled(part) {
+                if session.requests.on_cancelled(part) {
                     out.push(Action::Say(other, Message::Cancel(part)));
                 }
             }
@@ -67,7 +68,7 @@ impl Swarm {
     /// does the peer's time run.
     pub fn on_ready(&mut self, now: Moment, peer: PeerKey) {
         if let Some(session) = self.sessions.get_mut(&peer) {
-            session.on_ready(now);
+            session.requests.on_ready(now);
         }
     }
 
@@ -82,14 +83,26 @@ impl Swarm {
     pub fn on_tick(&mut self, now: Moment, out: &mut Vec<Action>) {
         let mut again = false;
         let mut snubbed = Vec::new();
+        let swift = self.sessions.values().filter(|s| s.is_swift()).count();
         for (&peer, session) in &mut self.sessions {
             session.on_tick();
-            for span in session.next_missed(now, REQUEST_TIMEOUT) {
-                self.picker.on_void(peer, span);
-                again = true;
+            let missed = session.requests.next_missed(now, REQUEST_TIMEOUT);
+            let mut void = bytes_of(&missed);
+            if void > 0 {
+                decide(&self.params, out, || Decision::Missed(peer, void));
+            } else if swift > usize::from(session.is_swift()) {
+                // Only if there is somebody else to ask: else it would send the same twice.
+                let overdue = session.requests.next_overdue(now, REQUEST_TIMEOUT);
+                void = bytes_of(&overdue);
+                if void > 0 {
+                    decide(&self.params, out, || Decision::Overdue(peer, void));
+                }
+                out.extend(overdue.iter().map(|&s| Action::Say(peer, Message::Cancel(s))));
+                overdue.iter().for_each(|&span| _ = self.picker.on_void(peer, span));
             }
-            again |= session.is_idle() && session.am_interested;
-            if session.misses >= MISSES {
+            missed.iter().for_each(|&span| _ = self.picker.on_void(peer, span));
+            again |= void > 0 || (session.is_idle() && session.am_interested);
+            if session.requests.misses >= MISSES {
                 snubbed.push(peer);
             }
         }
@@ -100,16 +113,21 @@ impl Swarm {
         if again {
             self.fill_all(now, out);
         }
+        self.show_all(now, out);
     }
 
     /// When [`Swarm::on_tick`] will have something to do.
     pub fn deadline(&self) -> Option<Moment> {
-        self.sessions.values().filter_map(|s| s.deadline(REQUEST_TIMEOUT)).min()
+        self.sessions.values().filter_map(|s| s.requests.deadline(REQUEST_TIMEOUT)).min()
     }
 
     /// What a peer owes us is wanted again.
     pub(super) fn hand_back(&mut self, peer: PeerKey) {
-        let owed = self.sessions.get_mut(&peer).map(Session::void_all).unwrap_or_default();
+        let owed = self
+            .sessions
+            .get_mut(&peer)
+            .map(|session| session.requests.void_all())
+            .unwrap_or_default();
         for span in owed {
             self.picker.on_void(peer, span);
         }
@@ -131,7 +149,9 @@ impl Swarm {
         let mut peers: Vec<_> = self
             .sessions
             .iter()
-            .map(|(&peer, session)| (session.misses, Reverse(session.gives.per_second(now)), peer))
+            .map(|(&peer, session)| {
+                (session.requests.misses, Reverse(session.gives.per_second(now)), peer)
+            })
             .collect();
         peers.sort_unstable();
         peers.into_iter().map(|(_, _, peer)| peer).collect()
@@ -140,27 +160,32 @@ impl Swarm {
     /// Asks a peer for as much as its pipeline takes.
     pub(super) fn fill(&mut self, now: Moment, peer: PeerKey, out: &mut Vec<Action>) {
         let mut allowed = self.allowed();
+        let others_are_swift = || self.sessions.values().any(|s| s.peer != peer && s.is_swift());
+        let is_late = self.sessions.get(&peer).is_some_and(|s| s.requests.pipeline.is_snubbed());
+        // What a late peer is asked for, others are asked for too, unless there are no others.
+        let late = (is_late && others_are_swift()).then_some(Ask::Copy);
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         let may = !self.stopped && session.may_be_asked();
         let fast = (may && session.peer_choking).then(|| session.allowed_now());
         while !self.stopped && session.may_be_asked() {
-            let longest = session.pipeline.longest_request().min(allowed);
-            let room = session.pipeline.room().min(allowed);
-            let busy = session.pipeline.in_flight() > 0;
+            let longest = session.requests.pipeline.longest_request().min(allowed);
+            let room = session.requests.pipeline.room().min(allowed);
+            let busy = session.requests.pipeline.in_flight() > 0;
             if room == 0 || (busy && room < longest / 2) {
                 return;
             }
             // Under a limit of our own a second copy would only take room from the first.
             let idle = session.is_idle() && self.params.down_limit.is_none();
+            let ask = late.unwrap_or(if idle { Ask::Idle } else { Ask::Fresh });
             let most = room.min(longest).min(session.most_at_once());
             let theirs = fast.as_ref().unwrap_or(session.have());
-            let Some((span, why)) = self.picker.next_span(peer, theirs, most, idle) else {
+            let Some((span, why)) = self.picker.next_span(peer, theirs, most, ask) else {
                 return;
             };
-            let _ = why;
+            decide(&self.params, out, || Decision::Pick(peer, span, why));
             allowed = allowed.saturating_sub(span.length.into());
             for part in in_requests(session.dialect, span) {
-                session.on_asked(now, part);
+                session.requests.on_asked(now, part);
                 out.push(Action::Say(peer, Message::Get(part)));
             }
         }
@@ -170,9 +195,20 @@ impl Swarm {
     /// lets through in two seconds, and always a block.
     pub(super) fn allowed(&self) -> u64 {
         let Some(limit) = self.params.down_limit else { return u64::MAX };
-        let in_flight: u64 = self.sessions.values().map(|s| s.pipeline.in_flight()).sum();
+        let in_flight: u64 = self.sessions.values().map(|s| s.requests.pipeline.in_flight()).sum();
         (limit * 2).max(BLOCK_LEN.into()).saturating_sub(in_flight)
     }
+}
+
+/// Says a decision, if anybody wants to hear it.
+pub(super) fn decide(params: &Params, out: &mut Vec<Action>, decision: impl FnOnce() -> Decision) {
+    if params.trace {
+        out.push(Action::Decided(decision()));
+    }
+}
+
+fn bytes_of(spans: &[Span]) -> u64 {
+    spans.iter().map(|span| u64::from(span.length)).sum()
 }
 
 /// A span as the dialect asks for it: whole, or in blocks of 16 KiB.

@@ -10,12 +10,15 @@ use crate::protocol::message::{HashRange, Message};
 impl Swarm {
     /// A piece matched its hash.
     pub fn on_verified(&mut self, now: Moment, piece: PieceIndex, out: &mut Vec<Action>) {
+        let was_wanted = self.picker.lacks(piece);
         for writer in self.picker.on_verified(piece).into_iter().flatten() {
             self.sources.extend(self.addresses.get(&writer));
             self.web.on_verified(writer);
         }
-        for (&peer, session) in &self.sessions {
-            if !session.have().has(piece) {
+        for (&peer, session) in &mut self.sessions {
+            if session.have().has(piece) {
+                session.wanted -= u32::from(was_wanted);
+            } else {
                 out.push(Action::Say(peer, Message::Have(piece)));
             }
         }
@@ -23,7 +26,7 @@ impl Swarm {
         for &peer in &peers {
             self.update_interest(now, peer, out);
         }
-        if self.is_complete() {
+        if self.is_satisfied() && was_wanted {
             out.push(Action::Complete);
             peers.iter().for_each(|&peer| self.part_if_both_seed(peer, out));
         }

@@ -29,7 +29,7 @@ impl Swarm {
     /// The choker's round: the upload slots are given out anew.
     pub fn on_round(&mut self, now: Moment, out: &mut Vec<Action>) {
         let candidates = self.candidates(now);
-        let served = self.choker.next_round(self.is_complete(), &candidates);
+        let served = self.choker.next_round(self.is_satisfied(), &candidates);
         let served: HashSet<PeerKey> = served.into_iter().map(|(peer, _)| peer).collect();
         for Candidate { peer, unchoked, .. } in candidates {
             if unchoked != served.contains(&peer) {
@@ -63,6 +63,8 @@ impl Swarm {
         out.push(Action::Say(peer, if choke { Message::Choke } else { Message::Unchoke }));
         if choke {
             out.push(Action::UnqueueAll(peer)); // what is refused is refused after it
+        } else {
+            self.show(now, peer, out);
         }
     }
 

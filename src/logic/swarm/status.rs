@@ -37,7 +37,7 @@ impl Swarm {
             address: s.address,
             pieces: s.have().count(),
             gives: s.gives.per_second(now),
-            in_flight: s.pipeline.in_flight(),
+            in_flight: s.requests.pipeline.in_flight(),
             am_choking: s.am_choking,
             peer_choking: s.peer_choking,
             am_interested: s.am_interested,

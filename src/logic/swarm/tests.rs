@@ -1,6 +1,6 @@
 //! Conversations with a [`Swarm`], written down as transcripts.
 
-use super::{Action, Params, Swarm};
+use super::{Action, FirstWord, Params, Swarm};
 use crate::bitfield::Bitfield;
 use crate::clock::Moment;
 use crate::geometry::Geometry;
@@ -31,14 +31,22 @@ struct Stage {
 
 impl Stage {
     fn new(have: Bitfield) -> Self {
-        let geometry = Geometry::v1(65536, 131_072).unwrap();
-        let params = Params {
+        Self::with(have, |_| {})
+    }
+
+    fn with(have: Bitfield, change: impl FnOnce(&mut Params)) -> Self {
+        let pieces = u64::from(have.pieces());
+        let geometry = Geometry::v1(65536, 65536 * pieces).unwrap();
+        let mut params = Params {
             policy: Policy::Sequential,
             upload_slots: 2,
             rate_window: Duration::from_secs(20),
+            super_seeding: false,
+            trace: false,
             down_limit: None,
             seed: 1,
         };
+        change(&mut params);
         Self { swarm: Swarm::new(geometry, have, params), now: at(0), script: String::new() }
     }
 
@@ -398,4 +406,133 @@ fn a_full_disk_stops_the_asking_but_not_the_serving() {
     s.told("");
     s.hear(ANN, &Message::Interested).unwrap();
     s.told("peer 1 < Unchoke");
+}
+
+#[test]
+fn a_late_peer_gets_no_block_for_itself_while_another_answers() {
+    let mut s = Stage::new(Bitfield::new(20));
+    for peer in [EVE, ANN] {
+        s.join(peer);
+        s.hear_all(peer, &[Message::HaveAll, Message::Unchoke]);
+    }
+    s.now = at(9);
+    s.chunk(ANN, 2, 0, 65536);
+    s.now = at(10);
+    s.script.clear();
+    s.act(Swarm::on_tick);
+    s.told("peer 3 < get piece 3 +49152 (16384 bytes)"); // Ann owes it too
+    s.chunk(ANN, 3, 0, 32768);
+    assert!(s.script.contains("peer 1 < get piece 0 +0 ("), "what Eve owed: {}", s.script);
+}
+
+#[test]
+fn a_peer_that_drips_keeps_no_block_for_longer_than_ten_seconds() {
+    let mut s = Stage::new(Bitfield::new(20));
+    for peer in [EVE, ANN] {
+        s.join(peer);
+        s.hear_all(peer, &[Message::HaveAll, Message::Unchoke]);
+    }
+    s.now = at(9);
+    s.chunk(EVE, 0, 0, 16384);
+    s.chunk(ANN, 2, 0, 65536);
+    s.chunk(ANN, 3, 0, 65536);
+    s.script.clear();
+    s.now = at(11);
+    s.act(Swarm::on_tick);
+    s.told("peer 3 < Cancel(Span { piece: PieceIndex(1), offset: 0, length: 65536 })");
+    (4..9).for_each(|piece| s.chunk(ANN, piece, 0, 65536));
+    assert!(s.script.contains("peer 1 < get piece 1 +0 ("), "{}", s.script);
+}
+
+#[test]
+fn a_peer_that_refuses_whatever_it_says_it_has_is_let_go() {
+    let mut s = Stage::leecher();
+    s.join(EVE);
+    s.hear_all(EVE, &[Message::HaveAll, Message::Unchoke]);
+    for _ in 0..100 {
+        for piece in [0, 1] {
+            let span = Span { piece: PieceIndex(piece), offset: 0, length: 65536 };
+            s.hear(EVE, &Message::Reject(span)).unwrap();
+        }
+        s.act(Swarm::on_tick);
+    }
+    assert!(s.script.contains("! Disconnect(PeerKey(3), Refuses)"), "{}", s.script);
+}
+
+#[test]
+fn decisions_are_said_with_their_reasons_when_asked_for() {
+    let mut s = Stage::with(Bitfield::new(2), |params| params.trace = true);
+    s.join(ANN);
+    s.hear(ANN, &Message::HaveAll).unwrap();
+    s.script.clear();
+    s.hear(ANN, &Message::Unchoke).unwrap();
+    assert!(s.script.starts_with("! Decided(Pick(PeerKey(1), Span"), "{}", s.script);
+    assert!(s.script.contains("NextInOrder"), "{}", s.script);
+}
+
+/// A seeder of eight pieces that shows them one by one.
+fn only_seeder() -> Stage {
+    Stage::with(Bitfield::full(8), |params| params.super_seeding = true)
+}
+
+fn shown_to(s: &Stage, peer: &str) -> Vec<String> {
+    let start = format!("{peer} < Have(");
+    s.script.lines().filter_map(|line| Some(line.strip_prefix(&start)?.to_owned())).collect()
+}
+
+#[test]
+fn the_only_seeder_shows_each_leecher_another_piece() {
+    let mut s = only_seeder();
+    for peer in [ANN, BEN] {
+        s.join(peer);
+        assert_eq!(s.swarm.first_word(peer), FirstWord::Nothing);
+        s.hear(peer, &Message::HaveNone).unwrap();
+    }
+    let (anns, bens) = (shown_to(&s, "peer 1"), shown_to(&s, "peer 2"));
+    assert!(anns.len() == 1 && bens.len() == 1 && anns != bens, "{}", s.script);
+    s.script.clear();
+    s.hear(ANN, &Message::Interested).unwrap();
+    assert_eq!(shown_to(&s, "peer 1").len(), 3, "256 KiB once she is served: {}", s.script);
+}
+
+#[test]
+fn everything_is_shown_once_it_was_seen_elsewhere_or_another_seeder_comes() {
+    let check = |end: &dyn Fn(&mut Stage)| {
+        let mut s = only_seeder();
+        for peer in [ANN, BEN] {
+            s.join(peer);
+            s.hear(peer, &Message::HaveNone).unwrap();
+        }
+        end(&mut s);
+        s.act(Swarm::on_tick);
+        assert_eq!(shown_to(&s, "peer 2").len(), 8, "{}", s.script);
+        s.join(PeerKey(9));
+        assert_eq!(s.swarm.first_word(PeerKey(9)), FirstWord::All);
+    };
+    check(&|s| (0..8).for_each(|p| s.hear(ANN, &Message::Have(PieceIndex(p))).unwrap()));
+    check(&|s| {
+        s.join(EVE);
+        s.hear(EVE, &Message::HaveAll).unwrap();
+    });
+}
+
+#[test]
+fn a_lone_leecher_is_shown_everything_after_a_second() {
+    let mut s = only_seeder();
+    s.join(ANN);
+    s.hear(ANN, &Message::HaveNone).unwrap();
+    s.act(Swarm::on_tick);
+    assert_eq!(shown_to(&s, "peer 1").len(), 1);
+    s.now = at(1);
+    s.act(Swarm::on_tick);
+    assert_eq!(shown_to(&s, "peer 1").len(), 8);
+}
+
+#[test]
+fn a_leecher_is_told_the_truth_of_what_we_have() {
+    let mut some = Bitfield::new(8);
+    some.set(PieceIndex(3));
+    let mut s = Stage::with(some.clone(), |params| params.super_seeding = true);
+    s.join(ANN);
+    assert_eq!(s.swarm.first_word(ANN), FirstWord::Some(&some));
 }

@@ -53,6 +53,11 @@ impl WebSeeds {
         }
     }
 
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.seeds.is_empty()
+    }
+
     /// How many wrote blocks that were verified.
     pub(super) fn of_use(&self) -> usize {
         self.of_use.len()
@@ -103,7 +108,7 @@ impl Swarm {
         for (other, span) in claim.cancel {
             let Some(session) = self.sessions.get_mut(&other) else { continue };
             for part in in_requests(session.dialect, span) {
-                if session.on_cancelled(part) {
+                if session.requests.on_cancelled(part) {
                     out.push(Action::Say(other, Message::Cancel(part)));
                 }
             }
@@ -157,6 +162,8 @@ mod tests {
             policy: Policy::Sequential,
             upload_slots: 2,
             rate_window: Duration::from_secs(20),
+            super_seeding: false,
+            trace: false,
             down_limit: None,
             seed: 1,
         };

@@ -1,0 +1,106 @@
+//! A piece that is being fetched, block by block.
+//!
+//! ```text
+//! a block:   wanted --asked--> asked --claimed--> claimed --written--> written
+//!               ^---- void, lost, choked, late ----'                       |
+//!               '-------------------- piece failed its hash ---------------'
+//! ```
+
+use crate::ids::PieceIndex;
+use crate::logic::PeerKey;
+
+/// Where a block stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum BlockState {
+    #[default]
+    Wanted,
+    Asked,
+    Claimed,
+    Written,
+}
+
+/// One block of a piece that is being fetched.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Block {
+    pub(super) state: BlockState,
+    /// Who owes it to us; two in the end game.
+    pub(super) asked: [Option<PeerKey>; 2],
+    /// Who sent what is stored.
+    pub(super) writer: Option<PeerKey>,
+}
+
+impl Block {
+    pub(super) fn is_asked_of(&self, peer: PeerKey) -> bool {
+        self.asked.contains(&Some(peer))
+    }
+
+    /// Exactly one other peer owes it.
+    pub(super) fn may_be_copied_by(&self, peer: PeerKey) -> bool {
+        let owing = self.asked.iter().flatten().count();
+        self.state == BlockState::Asked && !self.is_asked_of(peer) && owing == 1
+    }
+
+    pub(super) fn ask(&mut self, peer: PeerKey) {
+        if let Some(free) = self.asked.iter_mut().find(|slot| slot.is_none()) {
+            *free = Some(peer);
+            self.state = BlockState::Asked;
+        }
+    }
+
+    /// The peer does not owe it any more; true if the block is wanted again.
+    pub(super) fn forget(&mut self, peer: PeerKey) -> bool {
+        for slot in &mut self.asked {
+            if *slot == Some(peer) {
+                *slot = None;
+            }
+        }
+        let wanted = self.state == BlockState::Asked && self.asked == [None, None];
+        if wanted {
+            self.state = BlockState::Wanted;
+        }
+        wanted
+    }
+}
+
+/// A piece of which something was asked and that is not verified yet.
+#[derive(Debug, Clone)]
+pub(super) struct OpenPiece {
+    pub(super) piece: PieceIndex,
+    pub(super) blocks: Vec<Block>,
+    /// How many of them nobody was asked for.
+    pub(super) wanted: u32,
+    pub(super) written: u32,
+    /// Several peers wrote it and it failed: from now on one peer at a time is asked, so that the
+    /// next failure has one writer.
+    pub(super) alone: bool,
+}
+
+impl OpenPiece {
+    pub(super) fn new(piece: PieceIndex, blocks: u32) -> Self {
+        let all = vec![Block::default(); blocks as usize];
+        Self { piece, blocks: all, wanted: blocks, written: 0, alone: false }
+    }
+
+    /// Whether a peer may be asked for its blocks.
+    pub(super) fn is_open_to(&self, peer: PeerKey) -> bool {
+        let owed_by_others = |block: &Block| block.asked.iter().flatten().any(|&p| p != peer);
+        let in_use = |block: &Block| block.state == BlockState::Claimed || owed_by_others(block);
+        !self.alone || !self.blocks.iter().any(in_use)
+    }
+
+    /// What others wrote of a piece that one peer is to write alone is wanted again.
+    pub(super) fn leave_to(&mut self, peer: PeerKey) {
+        for block in self.blocks.iter_mut().filter(|_| self.alone) {
+            if block.state == BlockState::Written && block.writer != Some(peer) {
+                *block = Block::default();
+                self.written -= 1;
+                self.wanted += 1;
+            }
+        }
+    }
+
+    /// Nobody was asked for any of it.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.wanted as usize == self.blocks.len()
+    }
+}

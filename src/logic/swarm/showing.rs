@@ -1,0 +1,107 @@
+//! What an initial seeder shows, and to whom: the super-seeding of [`crate::logic::super_seed`] at work.
+
+use super::asking::decide;
+use super::{Action, Decision, Swarm};
+use crate::bitfield::Bitfield;
+use crate::clock::Moment;
+use crate::ids::PieceIndex;
+use crate::logic::PeerKey;
+use crate::protocol::message::Message;
+use std::time::Duration;
+
+/// The most pieces that a leecher is shown at once: each is a message.
+const AT_ONCE: usize = 1024;
+
+/// The only leecher of the only seeder is shown everything after so long.
+const ALONE: Duration = Duration::from_secs(1);
+
+/// What a new peer is told that we have, before anything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstWord<'a> {
+    /// Everything: HAVE_ALL.
+    All,
+    /// Nothing, or nothing yet: HAVE_NONE.
+    Nothing,
+    /// These: BITFIELD.
+    Some(&'a Bitfield),
+}
+
+impl Swarm {
+    /// What to tell a peer first, once it has joined.
+    pub fn first_word(&self, peer: PeerKey) -> FirstWord<'_> {
+        let hides = self.sessions.get(&peer).is_some_and(|session| session.shown.is_some());
+        match self.have() {
+            have if hides || have.is_empty() => FirstWord::Nothing,
+            have if have.is_full() => FirstWord::All,
+            have => FirstWord::Some(have),
+        }
+    }
+
+    /// Whether we are the only seeder, and every piece seen elsewhere is one less to give.
+    pub(super) fn hides(&self) -> bool {
+        let is_only = self.picker.full_peers() == 0 && self.web.is_empty();
+        is_only && self.is_complete() && self.showing.as_ref().is_some_and(|s| !s.is_over())
+    }
+
+    /// A peer said what it has, after `before`.
+    pub(super) fn on_shown_to(
+        &mut self,
+        now: Moment,
+        peer: PeerKey,
+        before: &Bitfield,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(showing) = &mut self.showing else { return };
+        let Some(session) = self.sessions.get(&peer) else { return };
+        showing.on_left(before, None);
+        showing.on_joined(session.have());
+        self.show(now, peer, out);
+    }
+
+    /// A peer has one more piece.
+    pub(super) fn on_seen(
+        &mut self,
+        now: Moment,
+        peer: PeerKey,
+        piece: PieceIndex,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(showing) = &mut self.showing else { return };
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        let length = self.picker.geometry().length_of(piece);
+        showing.on_have(now, piece, length, session.shown.as_mut());
+        self.show(now, peer, out);
+    }
+
+    /// Shows a leecher as much as it has use for.
+    pub(super) fn show(&mut self, now: Moment, peer: PeerKey, out: &mut Vec<Action>) {
+        let hides = self.hides();
+        let is_alone = self.sessions.len() == 1;
+        let length = self.picker.geometry().piece_length();
+        let Some(showing) = &mut self.showing else { return };
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        let (choked, is_new) = (session.am_choking, now.since(session.joined) < ALONE);
+        let have = session.have().clone();
+        let Some(shown) = &mut session.shown else { return };
+        let all = !hides || (is_alone && !is_new);
+        for _ in 0..AT_ONCE {
+            if !all && !shown.has_room(now, length, choked) {
+                return;
+            }
+            let Some((piece, copies)) = showing.next_piece(&have, shown) else { break };
+            decide(&self.params, out, || Decision::Show(peer, piece, copies));
+            out.push(Action::Say(peer, Message::Have(piece)));
+        }
+        let rest = (0..have.pieces()).map(PieceIndex);
+        if all && rest.into_iter().all(|p| have.has(p) || shown.pieces().has(p)) {
+            session.shown = None;
+        }
+    }
+
+    /// Time passed: windows grew, or there is nothing to hide any more.
+    pub(super) fn show_all(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let hiding = self.sessions.values().filter(|session| session.shown.is_some());
+        let peers: Vec<PeerKey> = hiding.map(|session| session.peer).collect();
+        peers.into_iter().for_each(|peer| self.show(now, peer, out));
+    }
+}
