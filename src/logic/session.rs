@@ -220,6 +220,7 @@ impl Session {
         let before = self.takes.total();
         self.takes.add(now, total.saturating_sub(before));
         self.waits = waits;
+        self.shown.iter_mut().for_each(|shown| shown.on_sent(total));
     }
 
     /// Time passed: a peer that refused may be asked again.

@@ -30,8 +30,10 @@ const MOST_PIECES: u32 = 65_536;
 #[derive(Debug, Clone)]
 pub struct Shown {
     pieces: Bitfield,
-    /// How many of them it lacks.
-    open: u32,
+    /// How many of them it says it has.
+    had: u32,
+    /// Bytes that we sent it: some do not tell us of what they think we have.
+    sent: u64,
     fetched: Rate,
 }
 
@@ -39,7 +41,12 @@ impl Shown {
     /// Nothing yet, of so many pieces.
     pub fn new(pieces: u32) -> Self {
         let fetched = Rate::over(Duration::from_secs(1));
-        Self { pieces: Bitfield::new(pieces), open: 0, fetched }
+        Self { pieces: Bitfield::new(pieces), had: 0, sent: 0, fetched }
+    }
+
+    /// We have sent it so many bytes in all.
+    pub fn on_sent(&mut self, total: u64) {
+        self.sent = total;
     }
 
     /// The pieces it was shown.
@@ -49,18 +56,21 @@ impl Shown {
 
     /// Whether it may be shown one more piece of `length` bytes.
     pub fn has_room(&self, now: Moment, length: u32, choked: bool) -> bool {
-        if choked || self.open == 0 {
-            return self.open == 0;
+        let length = u64::from(length.max(1));
+        let fetched = u64::from(self.had).max(self.sent / length);
+        let open = u64::from(self.pieces.count()).saturating_sub(fetched);
+        if choked || open == 0 {
+            return open == 0;
         }
         let ahead = (self.fetched.per_second(now) * AHEAD).max(LEAST);
-        self.open < 2 || u64::from(self.open + 1) * u64::from(length) <= ahead
+        open < 2 || (open + 1) * length <= ahead
     }
 
     /// It has a piece now; true if it was shown this one.
     fn on_have(&mut self, now: Moment, piece: PieceIndex, length: u32) -> bool {
         let was_shown = self.pieces.has(piece);
         if was_shown {
-            self.open = self.open.saturating_sub(1);
+            self.had += 1;
             self.fetched.add(now, length.into());
         }
         was_shown
@@ -131,7 +141,6 @@ impl SuperSeed {
         let copies = self.copies.of(piece);
         self.copies.add(piece, &mut self.rng);
         shown.pieces.set(piece);
-        shown.open += 1;
         Some((piece, copies))
     }
 }
@@ -192,6 +201,15 @@ mod tests {
             seed.on_have(at(10), piece, LENGTH, Some(&mut ann));
         }
         assert!(show_all(&mut seed, &mut ann, at(20), false) > 30, "256 KiB in 10 ms");
+    }
+
+    #[test]
+    fn a_leecher_that_says_nothing_of_what_it_got_is_shown_more_once_it_was_sent_that() {
+        let (mut seed, nothing, mut ann) = (seed(9), Bitfield::new(9), Shown::new(9));
+        seed.next_piece(&nothing, &mut ann);
+        assert!(!ann.has_room(at(0), LENGTH, true));
+        ann.on_sent(LENGTH.into());
+        assert!(ann.has_room(at(0), LENGTH, true));
     }
 
     #[test]

@@ -166,6 +166,9 @@ impl Coordinator<'_> {
         for nth in 0..torrents.len() {
             // Another one is first each time, so that none takes all dials for itself.
             let torrent = &torrents[(self.first + nth) % torrents.len()];
+            if tick {
+                torrent.tell_what_was_sent(now);
+            }
             self.shared.decide(torrent, |swarm, now, out| {
                 if tick {
                     swarm.on_tick(now, out);

@@ -390,6 +390,16 @@ impl Torrent {
         if real.is_empty() { Ok(()) } else { self.storage.read(piece, offset, real) }
     }
 
+    /// The swarm hears what was sent to whom: the upload pool does not lock it for each frame.
+    pub fn tell_what_was_sent(&self, now: Moment) {
+        let mut picker = self.picker.lock();
+        let Picking { swarm, lines } = &mut *picker;
+        for (&peer, connection) in lines {
+            let total = connection.uploaded.load(Ordering::Relaxed);
+            swarm.on_sent(now, peer, total, connection.outbox.is_waiting());
+        }
+    }
+
     /// A copy of the verified bitmap.
     pub fn have(&self) -> Bitfield {
         self.picker.lock().have().clone()

@@ -18,7 +18,9 @@ impl Swarm {
         for (&peer, session) in &mut self.sessions {
             if session.have().has(piece) {
                 session.wanted -= u32::from(was_wanted);
-            } else {
+            }
+            // Whoever showed us this piece may wait to hear that we have it (BEP 16).
+            if !session.have().is_full() {
                 out.push(Action::Say(peer, Message::Have(piece)));
             }
         }

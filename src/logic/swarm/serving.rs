@@ -26,6 +26,13 @@ impl Swarm {
         session.on_fast_given(here, bytes);
     }
 
+    /// We have sent a peer so many bytes of content in all, and requests of it wait or not.
+    pub fn on_sent(&mut self, now: Moment, peer: PeerKey, total: u64, waits: bool) {
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            session.on_sent(now, total, waits);
+        }
+    }
+
     /// The choker's round: the upload slots are given out anew.
     pub fn on_round(&mut self, now: Moment, out: &mut Vec<Action>) {
         let candidates = self.candidates(now);
