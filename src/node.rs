@@ -58,11 +58,13 @@ pub use shared::Torrent;
 use crate::bitfield::Bitfield;
 use crate::clock::Clock;
 use crate::ids::{InfoHash, PeerId};
+use crate::logic::choker::ChokerPolicy;
 use crate::logic::dialer::Tongues;
 use crate::logic::limiter::Limiter;
 use crate::logic::picker::Policy;
 use crate::logic::rate::Rate;
 use crate::logic::swarm::{Params, PeerStatus, Swarm};
+use crate::logic::timers::Timers;
 use crate::metainfo::Metainfo;
 use crate::protocol::Dialect;
 use crate::protocol::message::Message;
@@ -89,9 +91,6 @@ pub(crate) const EVENTS: usize = 4096;
 
 /// The most connections a node can have: the upload channel has room for each.
 const MOST_PEERS: usize = 4000;
-
-/// Over how long the choker measures what a peer gives.
-const RATE_WINDOW: Duration = Duration::from_secs(20);
 
 /// After so long nothing more is begun to be made durable when the node stops.
 const SYNC: Duration = Duration::from_secs(2);
@@ -330,8 +329,10 @@ impl Node {
         let clock = &self.shared.clock;
         let params = Params {
             policy: self.options.picker,
+            choker: ChokerPolicy::default(),
             upload_slots: self.options.upload_slots,
-            rate_window: clock.scaled(RATE_WINDOW),
+            timers: Timers::default().scaled(clock.time_scale()),
+            up_limit: self.options.up_limit,
             down_limit: self.options.down_limit,
             seed: fastrand::u64(..),
         };

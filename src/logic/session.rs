@@ -123,12 +123,18 @@ pub struct Session {
     pub peer_choking: bool,
     /// It wants something of us.
     pub peer_interested: bool,
+    /// When it connected.
+    pub joined: Moment,
     /// Since when it has been served, or has waited to be.
     pub since: Moment,
     /// How much to have asked of it.
     pub pipeline: Pipeline,
     /// What it sent us, for the choker.
     pub gives: Rate,
+    /// When it last sent us something.
+    pub last_block: Option<Moment>,
+    /// What it asked of us while we served it, for the choker.
+    pub takes: Rate,
     /// Deadlines it let pass in a row.
     pub misses: u32,
     /// How many requests may be open with it.
@@ -177,9 +183,12 @@ impl Session {
             am_interested: false,
             peer_choking: true,
             peer_interested: false,
+            joined: now,
             since: now,
             pipeline: Pipeline::default(),
             gives: Rate::over(window),
+            last_block: None,
+            takes: Rate::over(window),
             misses: 0,
             most_asked: MOST_ASKED,
             allowed_fast: None,
@@ -367,6 +376,7 @@ impl Session {
     /// Bytes of the peer were of use: they are stored.
     pub fn on_granted(&mut self, now: Moment, bytes: u64) {
         self.gives.add(now, bytes);
+        self.last_block = Some(now);
         (self.unasked, self.refused, self.busy) = (0, false, true);
     }
 

@@ -16,10 +16,11 @@ use crate::geometry::{BLOCK_LEN, Geometry};
 use crate::ids::{PieceIndex, Sha256Hash, Span};
 use crate::logic::PeerKey;
 use crate::logic::ban::{Court, Verdict};
-use crate::logic::choker::{Candidate, Choker};
+use crate::logic::choker::{self, Candidate, Choker, ChokerPolicy, Why};
 use crate::logic::picker::{Picker, Policy};
 use crate::logic::rate::Rate;
 use crate::logic::session::{Fault, Session};
+use crate::logic::timers::Timers;
 use crate::protocol::Dialect;
 use crate::protocol::message::{HashRange, Message};
 use std::cmp::Reverse;
@@ -44,10 +45,14 @@ const MISSES: u32 = 3;
 pub struct Params {
     /// How pieces are chosen.
     pub policy: Policy,
+    /// How peers to be served are chosen.
+    pub choker: ChokerPolicy,
     /// How many peers are served at once.
     pub upload_slots: usize,
-    /// Over how long the choker measures what a peer gives; a strategy timer, already scaled.
-    pub rate_window: Duration,
+    /// Strategy timers, already scaled.
+    pub timers: Timers,
+    /// Bytes per second that may be sent.
+    pub up_limit: Option<u64>,
     /// Bytes per second that may be received: no more is asked for than that allows soon.
     pub down_limit: Option<u64>,
     /// Where all dice of this swarm come from.
@@ -104,6 +109,10 @@ pub struct PeerStatus {
     pub in_flight: u64,
     /// Whether we do not serve it.
     pub am_choking: bool,
+    /// Why we serve it.
+    pub why: Option<Why>,
+    /// How much of our upload it is meant to have, in thousandths of an equal share.
+    pub weight: u32,
     /// Whether it does not serve us.
     pub peer_choking: bool,
     /// Whether we want something of it.
@@ -133,7 +142,12 @@ impl Swarm {
     pub fn new(geometry: Geometry, have: Bitfield, params: Params) -> Self {
         let mut rng = fastrand::Rng::with_seed(params.seed);
         let picker = Picker::new(geometry, have, params.policy, rng.fork());
-        let choker = Choker::new(params.upload_slots, rng.fork());
+        let slots = choker::Params {
+            slots: params.upload_slots,
+            upload_capacity: params.up_limit,
+            timers: params.timers,
+        };
+        let choker = Choker::new(params.choker, slots, rng.fork());
         Self {
             picker,
             choker,
@@ -191,16 +205,21 @@ impl Swarm {
 
     /// All peers, for people to look at.
     pub fn peers(&self, now: Moment) -> Vec<PeerStatus> {
-        let status = |s: &Session| PeerStatus {
-            peer: s.peer,
-            address: s.address,
-            pieces: s.have().count(),
-            gives: s.gives.per_second(now),
-            in_flight: s.pipeline.in_flight(),
-            am_choking: s.am_choking,
-            peer_choking: s.peer_choking,
-            am_interested: s.am_interested,
-            peer_interested: s.peer_interested,
+        let status = |s: &Session| {
+            let served = self.choker.decision(s.peer).filter(|_| !s.am_choking);
+            PeerStatus {
+                peer: s.peer,
+                address: s.address,
+                pieces: s.have().count(),
+                gives: s.gives.per_second(now),
+                in_flight: s.pipeline.in_flight(),
+                am_choking: s.am_choking,
+                why: served.map(|served| served.why),
+                weight: served.map_or(0, |served| served.weight),
+                peer_choking: s.peer_choking,
+                am_interested: s.am_interested,
+                peer_interested: s.peer_interested,
+            }
         };
         self.sessions.values().map(status).collect()
     }
@@ -212,7 +231,7 @@ impl Swarm {
 
     /// A peer connected and both sides know who the other is.
     pub fn on_joined(&mut self, now: Moment, peer: PeerKey, address: SocketAddr, dialect: Dialect) {
-        let (pieces, window) = (self.have().pieces(), self.params.rate_window);
+        let (pieces, window) = (self.have().pieces(), self.params.timers.rate_window);
         let session = Session::new(now, peer, address, dialect, pieces, window);
         self.sessions.insert(peer, session);
         if self.addresses.len() >= KNOWN_ADDRESSES {
@@ -294,6 +313,9 @@ impl Swarm {
             &Message::Get(span) => {
                 let served =
                     session.on_request(self.picker.geometry(), self.picker.have(), span)?;
+                if served {
+                    session.takes.add(now, span.length.into());
+                }
                 out.push(if served {
                     Action::Upload(peer, span)
                 } else {
@@ -478,8 +500,8 @@ impl Swarm {
     /// The choker's round: the upload slots are given out anew.
     pub fn on_round(&mut self, now: Moment, out: &mut Vec<Action>) {
         let candidates = self.candidates(now);
-        let served = self.choker.next_round(self.is_complete(), &candidates);
-        let served: HashSet<PeerKey> = served.into_iter().map(|(peer, _)| peer).collect();
+        let served = self.choker.next_round(now, self.is_complete(), &candidates);
+        let served: HashSet<PeerKey> = served.into_iter().map(|served| served.peer).collect();
         for Candidate { peer, unchoked, .. } in candidates {
             if unchoked != served.contains(&peer) {
                 self.set_choking(now, peer, unchoked, out);
@@ -600,14 +622,16 @@ impl Swarm {
 
     /// Gives free upload slots to those who wait.
     fn fill_slots(&mut self, now: Moment, out: &mut Vec<Action>) {
-        while let Some(peer) = self.choker.next_for_free_slot(&self.candidates(now)) {
+        while let Some(served) =
+            self.choker.next_for_free_slot(now, self.is_complete(), &self.candidates(now))
+        {
             // A slot whose peer wants nothing is as good as free, but the slots are counted.
             let unchoked = self.sessions.values().filter(|s| !s.am_choking).count();
             let idle = self.sessions.values().find(|s| !s.am_choking && !s.peer_interested);
             if let Some(idle) = idle.map(|s| s.peer).filter(|_| unchoked >= self.choker.slots()) {
                 self.set_choking(now, idle, true, out);
             }
-            self.set_choking(now, peer, false, out);
+            self.set_choking(now, served.peer, false, out);
         }
     }
 
@@ -621,12 +645,20 @@ impl Swarm {
     }
 
     fn candidates(&self, now: Moment) -> Vec<Candidate> {
+        let pieces = u64::from(self.have().pieces().max(1));
         let candidate = |s: &Session| Candidate {
             peer: s.peer,
             interested: s.peer_interested,
             unchoked: !s.am_choking,
+            serves_us: !s.peer_choking,
             gives: s.gives.per_second(now),
+            takes: s.takes.per_second(now),
             since: s.since,
+            joined: s.joined,
+            last_block: s.last_block,
+            // What was sent is not known here: who asked for something lately is still being sent.
+            pending: s.takes.per_second(now) > 0,
+            share: (u64::from(s.have().count()) * 1000 / pieces) as u32,
         };
         self.sessions.values().map(candidate).collect()
     }

@@ -6,8 +6,10 @@ use crate::clock::Moment;
 use crate::geometry::Geometry;
 use crate::ids::{PieceIndex, Span};
 use crate::logic::PeerKey;
+use crate::logic::choker::{ChokerPolicy, Why};
 use crate::logic::picker::Policy;
 use crate::logic::session::Fault;
+use crate::logic::timers::Timers;
 use crate::protocol::Dialect;
 use crate::protocol::message::{HashRange, Message};
 use std::fmt::Write;
@@ -34,8 +36,10 @@ impl Stage {
         let geometry = Geometry::v1(65536, 131_072).unwrap();
         let params = Params {
             policy: Policy::Sequential,
+            choker: ChokerPolicy::TitForTat,
             upload_slots: 2,
-            rate_window: Duration::from_secs(20),
+            timers: Timers::default(),
+            up_limit: None,
             down_limit: None,
             seed: 1,
         };
@@ -398,4 +402,39 @@ fn a_full_disk_stops_the_asking_but_not_the_serving() {
     s.told("");
     s.hear(ANN, &Message::Interested).unwrap();
     s.told("peer 1 < Unchoke");
+}
+
+#[test]
+fn the_status_of_a_peer_says_why_it_is_served() {
+    let mut s = Stage::leecher();
+    for peer in [ANN, BEN, EVE] {
+        s.join(peer);
+        s.hear_all(peer, &[Message::HaveAll, Message::Unchoke, Message::Interested]);
+    }
+    s.chunk(ANN, 0, 0, 65536);
+    s.now = at(10);
+    s.act(Swarm::on_round);
+    let reasons: Vec<_> = s.swarm.peers(s.now).iter().map(|p| (p.peer, p.why)).collect();
+    assert!(matches!(reasons[0], (ANN, Some(Why::Gives { rank: 1, of: 1, .. }))), "{reasons:?}");
+    let on_trial = |&(_, why): &_| matches!(why, Some(Why::Optimistic { among: 2 }));
+    assert_eq!(reasons[1..].iter().filter(|reason| on_trial(reason)).count(), 1, "{reasons:?}");
+    assert_eq!(reasons.iter().filter(|(_, why)| why.is_none()).count(), 1, "{reasons:?}");
+}
+
+#[test]
+fn a_seeder_keeps_those_who_ask_and_lets_go_of_who_is_idle() {
+    let mut s = Stage::seeder();
+    for peer in [ANN, BEN] {
+        s.join(peer);
+        s.hear(peer, &Message::Interested).unwrap();
+    }
+    s.join(EVE);
+    s.hear(EVE, &Message::Interested).unwrap();
+    s.now = at(30);
+    let get = Message::Get(Span { piece: PieceIndex(0), offset: 0, length: 16384 });
+    let served = if s.script.contains("peer 1 < Unchoke") { ANN } else { BEN };
+    s.hear(served, &get).unwrap();
+    s.act(Swarm::on_round);
+    assert!(!s.script.contains(&format!("{served} < Choke")), "{}", s.script);
+    assert_eq!(s.script.matches("< Choke").count(), 1, "{}", s.script);
 }

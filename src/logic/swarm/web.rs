@@ -141,11 +141,12 @@ mod tests {
     use super::*;
     use crate::bitfield::Bitfield;
     use crate::geometry::Geometry;
+    use crate::logic::choker::ChokerPolicy;
     use crate::logic::picker::Policy;
     use crate::logic::swarm::Params;
+    use crate::logic::timers::Timers;
     use crate::protocol::Dialect;
     use std::net::SocketAddr;
-    use std::time::Duration;
 
     const WEB: PeerKey = PeerKey(7);
     const OTHER: PeerKey = PeerKey(8);
@@ -154,8 +155,10 @@ mod tests {
     fn swarm() -> Swarm {
         let params = Params {
             policy: Policy::Sequential,
+            choker: ChokerPolicy::TitForTat,
             upload_slots: 2,
-            rate_window: Duration::from_secs(20),
+            timers: Timers::default(),
+            up_limit: None,
             down_limit: None,
             seed: 1,
         };
