@@ -5,6 +5,7 @@
 //! file, an environment variable or a socket. What no flag can set is a constant beside the code
 //! that applies it, with the reason for its value.
 
+use crate::logic::choker::ChokerPolicy;
 use crate::logic::picker::Policy;
 use crate::protocol::url::Url;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -86,6 +87,9 @@ pub struct PeerConfig {
     /// Which piece is asked for next (`--picker`). Default: the rarest.
     pub picker: Policy,
 
+    /// Whom to serve (`--choker`). Default: tit for tat.
+    pub choker: ChokerPolicy,
+
     /// Whether the only seeder of a torrent shows its pieces one by one, so that it uploads hardly
     /// more than one copy before there is a second (`--super-seeding`, BEP 16). Default: yes.
     pub super_seeding: bool,
@@ -118,6 +122,7 @@ impl Default for PeerConfig {
             io: IoMode::default(),
             time_scale: 1.0,
             picker: Policy::default(),
+            choker: ChokerPolicy::default(),
             super_seeding: true,
             max_per_ip: 8,
             peers: Vec::new(),

@@ -31,6 +31,9 @@ pub mod swarm;
 /// What a web server is asked for, and when again.
 pub mod web_seed;
 
+/// How often whom to serve is decided.
+pub mod timers;
+
 /// Whom to serve.
 pub mod choker;
 

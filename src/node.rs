@@ -58,11 +58,13 @@ pub use shared::Torrent;
 use crate::bitfield::Bitfield;
 use crate::clock::Clock;
 use crate::ids::{InfoHash, PeerId};
+use crate::logic::choker::ChokerPolicy;
 use crate::logic::dialer::Tongues;
 use crate::logic::limiter::Limiter;
 use crate::logic::picker::Policy;
 use crate::logic::rate::Rate;
 use crate::logic::swarm::{Params, PeerStatus, Swarm};
+use crate::logic::timers::Timers;
 use crate::metainfo::Metainfo;
 use crate::protocol::Dialect;
 use crate::protocol::message::Message;
@@ -89,9 +91,6 @@ pub(crate) const EVENTS: usize = 4096;
 
 /// The most connections a node can have: the upload channel has room for each.
 const MOST_PEERS: usize = 4000;
-
-/// Over how long the choker measures what a peer gives.
-const RATE_WINDOW: Duration = Duration::from_secs(20);
 
 /// After so long nothing more is begun to be made durable when the node stops.
 const SYNC: Duration = Duration::from_secs(2);
@@ -128,6 +127,8 @@ pub struct NodeOptions {
     pub down_limit: Option<u64>,
     /// How pieces are chosen.
     pub picker: Policy,
+    /// How peers to be served are chosen.
+    pub choker: ChokerPolicy,
     /// Whether the only seeder shows its pieces one by one.
     pub super_seeding: bool,
     /// Strategy timers run so many times faster.
@@ -148,6 +149,7 @@ impl NodeOptions {
             up_limit: None,
             down_limit: None,
             picker: Policy::Rarest,
+            choker: ChokerPolicy::default(),
             super_seeding: true,
             time_scale: 1.0,
         }
@@ -334,7 +336,9 @@ impl Node {
         let params = Params {
             policy: self.options.picker,
             upload_slots: self.options.upload_slots,
-            rate_window: clock.scaled(RATE_WINDOW),
+            choker: self.options.choker,
+            timers: Timers::default().scaled(clock.time_scale()),
+            up_limit: self.options.up_limit,
             super_seeding: self.options.super_seeding,
             trace: false,
             down_limit: self.options.down_limit,

@@ -14,6 +14,7 @@ use super::{logging, signals, units};
 use crate::clock::Moment;
 use crate::config::{PeerConfig, PortChoice};
 use crate::ids::PeerId;
+use crate::logic::swarm::Standing;
 use crate::node::{self, Node, NodeError, NodeOptions, Torrent, TorrentStatus};
 use crate::protocol::Dialect;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
@@ -93,6 +94,7 @@ fn options(config: &PeerConfig, trackers: Vec<SocketAddr>) -> NodeOptions {
         up_limit: config.up_limit,
         down_limit: config.down_limit,
         picker: config.picker,
+        choker: config.choker,
         super_seeding: config.super_seeding,
         time_scale: config.time_scale,
     }
@@ -554,7 +556,11 @@ fn line_of(now: Moment, job: &Job) -> Option<TorrentLine> {
         up: last.up,
         peers: last.peers.len(),
         senders: last.peers.iter().filter(|peer| peer.gives > 0).count(),
-        receivers: last.peers.iter().filter(|p| !p.am_choking && p.peer_interested).count(),
+        receivers: last
+            .peers
+            .iter()
+            .filter(|p| p.standing != Standing::Choked && p.peer_interested)
+            .count(),
         ratio: running.ratio(),
         eta: last.left.checked_div(last.down).map(Duration::from_secs),
         ..TorrentLine::new(&job.label, state)

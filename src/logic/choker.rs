@@ -1,226 +1,290 @@
-//! Whom to serve: a fixed number of slots, given out in rounds.
+//! Whom to serve: upload slots, given out in rounds.
 //!
-//! A leecher serves those who serve it fastest, and one more, drawn by lot, to find better ones
-//! (tit for tat and the optimistic unchoke, Cohen 2003, section 3). A seeder has nothing to gain,
-//! so it lets whoever waited longest have a turn. A slot that becomes free between rounds is
-//! given away at once: an idle slot helps nobody.
+//! ```text
+//!             +--------+  View: now, slots, peers   +----------+
+//!  Swarm ---> | Choker | -------------------------> | Strategy |  tft, random, ... or your own
+//!             +--------+ <------------------------- +----------+
+//!                          Served: peer, why, weight
+//! ```
+//! A [`Strategy`] decides; the [`Choker`] calls it every round and whenever a slot is free in
+//! between, because an idle slot helps nobody. It also keeps any strategy to what every one must
+//! hold: who wants nothing is not served, nobody twice, and never more than there are slots.
+//! The strategies that ship stand in a file each and have names, see [`ChokerPolicy`].
 
 use crate::clock::Moment;
 use crate::logic::PeerKey;
+use crate::logic::timers::Timers;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::time::Duration;
 
-/// How often the slots are given out anew.
-pub const ROUND: Duration = Duration::from_secs(10);
+pub use policy::{ChokerPolicy, UnknownChoker};
+pub use why::Why;
 
-/// How many rounds an optimistic slot stays with its peer.
-const OPTIMISTIC_ROUNDS: u32 = 3;
+/// Everybody who wants something.
+pub mod all;
 
-/// What the choker knows of a peer.
+/// The best bargains first.
+pub mod bittyrant;
+
+/// Nobody.
+pub mod freeride;
+
+/// The strategies by name.
+pub mod policy;
+
+/// To each what it gave.
+pub mod propshare;
+
+/// Whoever the dice name.
+pub mod random;
+
+/// Whoever waited longest.
+pub mod round_robin;
+
+/// The best givers, and one on trial.
+pub mod tft;
+
+/// Why a peer is served.
+mod why;
+
+/// Slots on trial.
+mod optimists;
+
+/// Who is next.
+mod rotation;
+
+/// What seeders do.
+mod seeding;
+
+/// The weight of an equal share of our upload.
+pub const EQUAL: u32 = 1000;
+
+/// What is known of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Candidate {
     /// Who.
     pub peer: PeerKey,
     /// Whether it wants something of us.
     pub interested: bool,
-    /// Whether it is served now.
+    /// Whether we serve it now.
     pub unchoked: bool,
-    /// Bytes per second it sent us lately.
+    /// Whether it serves us.
+    pub serves_us: bool,
+    /// Bytes per second it sent us, over [`Timers::rate_window`].
     pub gives: u64,
+    /// Bytes per second we sent it, over the same window.
+    pub takes: u64,
     /// Since when it has been served or has waited.
     pub since: Moment,
+    /// When it connected.
+    pub joined: Moment,
+    /// When it last sent us something; `None` if it never did.
+    pub last_block: Option<Moment>,
+    /// Whether requests of it wait to be answered.
+    pub pending: bool,
+    /// How many of the pieces it has, in thousandths.
+    pub share: u32,
 }
 
-/// Why a peer is served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
-    /// It gives us so many bytes per second, and is among the best.
-    Gives(u64),
-    /// Drawn by lot among those that wait.
-    Optimistic,
-    /// A seeder serves whoever waited longest.
-    Waited,
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Gives(rate) => write!(f, "tit for tat: it gives {rate} bytes/s"),
-            Self::Optimistic => f.write_str("optimistic unchoke"),
-            Self::Waited => f.write_str("seeding: it waited longest"),
+impl Candidate {
+    /// A peer that just connected, has nothing and wants something.
+    pub fn new(peer: PeerKey, now: Moment) -> Self {
+        Self {
+            peer,
+            interested: true,
+            unchoked: false,
+            serves_us: false,
+            gives: 0,
+            takes: 0,
+            since: now,
+            joined: now,
+            last_block: None,
+            pending: false,
+            share: 0,
         }
+    }
+}
+
+/// Everything a strategy may base a decision on.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// Now.
+    pub now: Moment,
+    /// Rounds so far, this one included.
+    pub round: u32,
+    /// Whether we have every piece.
+    pub seeding: bool,
+    /// How many peers to serve.
+    pub slots: usize,
+    /// Bytes per second that may be sent, if that is limited.
+    pub upload_capacity: Option<u64>,
+    /// How long things take.
+    pub timers: Timers,
+    /// All peers, whether they want something or not.
+    pub peers: &'a [Candidate],
+}
+
+impl<'a> View<'a> {
+    /// Those who want something.
+    pub fn interested(&self) -> impl Iterator<Item = &'a Candidate> + use<'a> {
+        self.peers.iter().filter(|p| p.interested)
+    }
+
+    /// Those who want something and are not served.
+    pub fn waiting(&self) -> impl Iterator<Item = &'a Candidate> + use<'a> {
+        self.interested().filter(|p| !p.unchoked)
+    }
+
+    /// Those who want something and are served.
+    pub fn served(&self) -> impl Iterator<Item = &'a Candidate> + use<'a> {
+        self.interested().filter(|p| p.unchoked)
+    }
+
+    /// Those who want something and gave something within [`Timers::snub`], the best first. Among
+    /// equals those who are served already, so that slots do not flap for nothing; then by lot.
+    pub fn givers(&self, rng: &mut fastrand::Rng) -> Vec<&'a Candidate> {
+        let gave = |p: &Candidate| p.last_block.is_some_and(|at| !self.is_snub(at));
+        let mut givers: Vec<_> = self.interested().filter(|p| gave(p)).collect();
+        rng.shuffle(&mut givers);
+        givers.sort_by_key(|p| (Reverse(p.gives), !p.unchoked));
+        givers
+    }
+
+    /// Whoever waited longest.
+    pub fn longest_waiting(&self) -> Option<Served> {
+        let longest = self.waiting().min_by_key(|p| (p.since, p.peer))?;
+        Some(Served::equally(longest.peer, self.waited(longest)))
+    }
+
+    fn waited(&self, peer: &Candidate) -> Why {
+        Why::Waited { secs: self.now.since(peer.since).as_secs() }
+    }
+
+    fn is_snub(&self, last_block: Moment) -> bool {
+        self.now.since(last_block) >= self.timers.snub
+    }
+}
+
+/// A peer that is served from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Served {
+    /// Who.
+    pub peer: PeerKey,
+    /// Why.
+    pub why: Why,
+    /// How much of our upload it is meant to have, in thousandths of an equal share.
+    pub weight: u32,
+}
+
+impl Served {
+    /// With as much of our upload as any other.
+    pub fn equally(peer: PeerKey, why: Why) -> Self {
+        Self { peer, why, weight: EQUAL }
+    }
+}
+
+/// Decides whom to serve. One of one's own is passed to [`Choker::with`].
+pub trait Strategy: fmt::Debug + Send {
+    /// A round: who is served from now on, and why; everyone else is choked.
+    fn next_round(&mut self, view: &View, rng: &mut fastrand::Rng) -> Vec<Served>;
+
+    /// Between rounds a slot is free: who gets it? Unless told otherwise whoever waited longest.
+    fn next_for_free_slot(&mut self, view: &View, rng: &mut fastrand::Rng) -> Option<Served> {
+        let _ = rng;
+        view.longest_waiting()
+    }
+
+    /// The most peers that it may serve, where there are so many slots: unless it is its nature
+    /// to take no heed of slots, just as many.
+    fn most(&self, slots: usize) -> usize {
+        slots
+    }
+}
+
+/// What a choker may give away, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Params {
+    /// How many peers are served at once, those on trial among them; with none nobody is served.
+    pub slots: usize,
+    /// Bytes per second that may be sent, if that is limited.
+    pub upload_capacity: Option<u64>,
+    /// How long things take.
+    pub timers: Timers,
+}
+
+impl Default for Params {
+    /// Four slots (Cohen 2003, section 3.2) and no limit.
+    fn default() -> Self {
+        Self { slots: 4, upload_capacity: None, timers: Timers::default() }
     }
 }
 
 /// The choker of one torrent.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Choker {
-    slots: usize,
+    strategy: Box<dyn Strategy>,
+    params: Params,
     round: u32,
-    optimistic: Option<PeerKey>,
     rng: fastrand::Rng,
+    decisions: BTreeMap<PeerKey, Served>,
 }
 
 impl Choker {
-    /// A choker with so many slots, the optimistic one among them; with none it serves nobody.
-    pub fn new(slots: usize, rng: fastrand::Rng) -> Self {
-        Self { slots, round: 0, optimistic: None, rng }
+    /// A choker with a strategy that ships.
+    pub fn new(policy: ChokerPolicy, params: Params, rng: fastrand::Rng) -> Self {
+        Self::with(policy.strategy(), params, rng)
     }
 
-    /// The number of slots.
+    /// A choker with a strategy of one's own.
+    pub fn with(strategy: Box<dyn Strategy>, params: Params, rng: fastrand::Rng) -> Self {
+        Self { strategy, params, round: 0, rng, decisions: BTreeMap::new() }
+    }
+
+    /// The most peers that are served at once.
     pub fn slots(&self) -> usize {
-        self.slots
+        if self.params.slots == 0 { 0 } else { self.strategy.most(self.params.slots) }
+    }
+
+    /// Why a peer is served; of one that is not, this may be what held before.
+    pub fn decision(&self, peer: PeerKey) -> Option<Served> {
+        self.decisions.get(&peer).copied()
     }
 
     /// A round: who is served from now on, and why. Everyone else is choked.
-    pub fn next_round(&mut self, seeding: bool, peers: &[Candidate]) -> Vec<(PeerKey, Why)> {
+    pub fn next_round(&mut self, now: Moment, seeding: bool, peers: &[Candidate]) -> Vec<Served> {
         self.round += 1;
-        let mut waiting: Vec<Candidate> =
-            peers.iter().copied().filter(|peer| peer.interested).collect();
-        if seeding {
-            return self.seed_round(waiting);
-        }
-        // Best givers first; among equals those who are served already, so that slots do not
-        // flap for nothing.
-        waiting.sort_by_key(|p| (std::cmp::Reverse(p.gives), !p.unchoked, p.peer));
-        let regular = self.slots.saturating_sub(1).max(1).min(self.slots).min(waiting.len());
-        let rest = waiting.split_off(regular);
-        let mut served: Vec<_> = waiting.iter().map(|p| (p.peer, Why::Gives(p.gives))).collect();
-        if self.slots > 1 {
-            served.extend(self.optimist(&rest).map(|peer| (peer, Why::Optimistic)));
-        }
+        let view = self.view(now, seeding, peers);
+        let mut served = self.strategy.next_round(&view, &mut self.rng);
+        let mut may: HashSet<PeerKey> = view.interested().map(|p| p.peer).collect();
+        served.retain(|s| may.remove(&s.peer));
+        served.truncate(self.slots());
+        self.decisions = served.iter().map(|&s| (s.peer, s)).collect();
         served
     }
 
-    /// Between rounds: a peer for a free slot, if someone waits.
-    pub fn next_for_free_slot(&mut self, peers: &[Candidate]) -> Option<PeerKey> {
-        if peers.iter().filter(|p| p.unchoked && p.interested).count() >= self.slots {
+    /// Between rounds: a peer for a free slot, if there is one and someone waits.
+    pub fn next_for_free_slot(
+        &mut self,
+        now: Moment,
+        seeding: bool,
+        peers: &[Candidate],
+    ) -> Option<Served> {
+        let view = self.view(now, seeding, peers);
+        if view.served().count() >= self.slots() || view.waiting().next().is_none() {
             return None;
         }
-        let waiting = peers.iter().filter(|p| p.interested && !p.unchoked);
-        waiting.min_by_key(|p| (p.since, p.peer)).map(|p| p.peer)
+        let served = self.strategy.next_for_free_slot(&view, &mut self.rng)?;
+        view.waiting().find(|p| p.peer == served.peer)?;
+        self.decisions.insert(served.peer, served);
+        Some(served)
     }
 
-    /// Half of the slots go to those who waited longest, the others stay with those who were
-    /// served for the shortest time; if nobody waits, nobody loses a slot.
-    fn seed_round(&self, mut peers: Vec<Candidate>) -> Vec<(PeerKey, Why)> {
-        peers.sort_by_key(|p| (!p.unchoked, std::cmp::Reverse(p.since), p.peer));
-        let served = peers.iter().filter(|p| p.unchoked).count();
-        let mut waiting = peers.split_off(served);
-        waiting.sort_by_key(|p| (p.since, p.peer));
-        let turns = waiting.len().min(self.slots.div_ceil(2));
-        peers.truncate(self.slots - turns);
-        let free = self.slots - peers.len();
-        peers.extend(waiting.into_iter().take(free));
-        peers.into_iter().map(|p| (p.peer, Why::Waited)).collect()
-    }
-
-    fn optimist(&mut self, rest: &[Candidate]) -> Option<PeerKey> {
-        let stays = self.optimistic.filter(|peer| rest.iter().any(|p| p.peer == *peer));
-        if stays.is_none() || self.round.is_multiple_of(OPTIMISTIC_ROUNDS) {
-            let others: Vec<_> = rest.iter().filter(|p| Some(p.peer) != stays).collect();
-            self.optimistic = self.rng.choice(others).map(|p| p.peer).or(stays);
-        }
-        self.optimistic
+    fn view<'a>(&self, now: Moment, seeding: bool, peers: &'a [Candidate]) -> View<'a> {
+        let Params { slots, upload_capacity, timers } = self.params;
+        View { now, round: self.round, seeding, slots, upload_capacity, timers, peers }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn candidate(peer: u64, gives: u64, unchoked: bool, since: u64) -> Candidate {
-        let since = Moment::after(Duration::from_secs(since));
-        Candidate { peer: PeerKey(peer), interested: true, unchoked, gives, since }
-    }
-
-    fn choker(slots: usize) -> Choker {
-        Choker::new(slots, fastrand::Rng::with_seed(1))
-    }
-
-    fn names(served: &[(PeerKey, Why)]) -> Vec<u64> {
-        let mut names: Vec<u64> = served.iter().map(|(peer, _)| peer.0).collect();
-        names.sort_unstable();
-        names
-    }
-
-    #[test]
-    fn a_leecher_serves_those_who_give_most_and_one_by_lot() {
-        let peers: Vec<_> = (0..8).map(|p| candidate(p, p * 100, false, 0)).collect();
-        let served = choker(4).next_round(false, &peers);
-        assert_eq!(names(&served[..3]), [5, 6, 7]);
-        assert_eq!(served[3].1, Why::Optimistic);
-        assert!(served[3].0.0 < 5);
-    }
-
-    #[test]
-    fn the_optimistic_slot_moves_every_third_round() {
-        let peers: Vec<_> = (0..20).map(|p| candidate(p, 0, false, 0)).collect();
-        let mut choker = choker(2);
-        let lots: Vec<_> = (0..6).map(|_| choker.next_round(false, &peers)[1].0).collect();
-        assert_eq!(lots[0], lots[1]);
-        assert_ne!(lots[1], lots[2]);
-        assert_eq!(lots[2], lots[4]);
-        assert_ne!(lots[4], lots[5]);
-    }
-
-    #[test]
-    fn those_who_want_nothing_get_no_slot() {
-        let mut idle = candidate(1, 1000, true, 0);
-        idle.interested = false;
-        assert_eq!(choker(4).next_round(false, &[idle]), []);
-        assert_eq!(choker(4).next_round(true, &[idle]), []);
-        assert_eq!(choker(4).next_for_free_slot(&[idle]), None);
-    }
-
-    #[test]
-    fn a_seed_gives_half_of_its_slots_to_those_who_waited_longest() {
-        let served_since = [(1, 10), (2, 20), (3, 30), (4, 40)];
-        let waiting_since = [(5, 3), (6, 1), (7, 2)];
-        let mut peers: Vec<_> =
-            served_since.iter().map(|&(p, s)| candidate(p, 0, true, s)).collect();
-        peers.extend(waiting_since.iter().map(|&(p, s)| candidate(p, 0, false, s)));
-        assert_eq!(names(&choker(4).next_round(true, &peers)), [3, 4, 6, 7]);
-    }
-
-    #[test]
-    fn a_seed_takes_no_slot_away_when_nobody_waits() {
-        let peers: Vec<_> = (0..4).map(|p| candidate(p, 0, true, p)).collect();
-        assert_eq!(names(&choker(4).next_round(true, &peers)), [0, 1, 2, 3]);
-    }
-
-    #[test]
-    fn every_waiting_peer_gets_its_turn_with_a_seed() {
-        let mut peers: Vec<_> = (0..50).map(|p| candidate(p, 0, false, 0)).collect();
-        let mut choker = choker(4);
-        let mut seen = std::collections::HashSet::new();
-        for round in 1..=30 {
-            let served = choker.next_round(true, &peers);
-            assert!(served.len() == 4);
-            for p in &mut peers {
-                let now = served.iter().any(|(peer, _)| *peer == p.peer);
-                if now != p.unchoked {
-                    (p.unchoked, p.since) = (now, Moment::after(Duration::from_secs(round)));
-                }
-            }
-            seen.extend(served.iter().map(|(peer, _)| *peer));
-        }
-        assert_eq!(seen.len(), 50);
-    }
-
-    #[test]
-    fn without_slots_nobody_is_served() {
-        let peers = [candidate(1, 9, false, 0)];
-        assert_eq!(choker(0).next_round(false, &peers), []);
-        assert_eq!(choker(0).next_round(true, &peers), []);
-        assert_eq!(choker(0).next_for_free_slot(&peers), None);
-    }
-
-    #[test]
-    fn a_free_slot_is_given_away_at_once() {
-        let peers =
-            [candidate(1, 0, true, 0), candidate(2, 0, false, 9), candidate(3, 0, false, 5)];
-        assert_eq!(choker(2).next_for_free_slot(&peers), Some(PeerKey(3)));
-        assert_eq!(choker(1).next_for_free_slot(&peers), None);
-    }
-}
+mod tests;

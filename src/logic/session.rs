@@ -8,6 +8,7 @@ use crate::clock::Moment;
 use crate::geometry::{BLOCK_LEN, Geometry};
 use crate::ids::{PieceIndex, Span};
 use crate::logic::PeerKey;
+use crate::logic::choker::EQUAL;
 use crate::logic::rate::Rate;
 use crate::logic::super_seed::Shown;
 use crate::protocol::Dialect;
@@ -63,10 +64,12 @@ pub struct Session {
     pub gives: Rate,
     /// What we sent it, for the choker.
     pub takes: Rate,
-    /// When it last sent something of use.
-    pub gave: Moment,
+    /// When it last sent something of use; `None` if it never did.
+    pub last_block: Option<Moment>,
     /// Requests of it wait to be answered.
     pub waits: bool,
+    /// How much of our upload it is meant to have, in thousandths of an equal share.
+    pub weight: u32,
     /// How many pieces it has that we lack.
     pub wanted: u32,
     /// Requests that it refused since it last sent something, though it serves us.
@@ -117,8 +120,9 @@ impl Session {
             requests: Requests::new(now),
             gives: Rate::over(window),
             takes: Rate::over(window),
-            gave: now,
+            last_block: None,
             waits: false,
+            weight: EQUAL,
             wanted: 0,
             refusals: 0,
             shown: None,
@@ -192,7 +196,7 @@ impl Session {
     pub fn on_granted(&mut self, now: Moment, bytes: u64) {
         self.gives.add(now, bytes);
         self.requests.on_granted();
-        (self.gave, self.refused, self.refusals) = (now, false, 0);
+        (self.last_block, self.refused, self.refusals) = (Some(now), false, 0);
     }
 
     /// The peer refuses a request; true if we had asked it.

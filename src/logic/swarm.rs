@@ -15,11 +15,12 @@ use crate::clock::Moment;
 use crate::geometry::Geometry;
 use crate::logic::PeerKey;
 use crate::logic::ban::Court;
-use crate::logic::choker::Choker;
+use crate::logic::choker::{self, Choker, ChokerPolicy};
 use crate::logic::picker::{Picker, Policy, Priority};
 use crate::logic::rate::Rate;
 use crate::logic::session::{Fault, Session};
 use crate::logic::super_seed::{Shown, SuperSeed};
+use crate::logic::timers::Timers;
 use crate::protocol::Dialect;
 use crate::protocol::message::Message;
 use action::MOST_REFUSALS;
@@ -45,7 +46,7 @@ pub mod web;
 
 pub use action::{Action, Decision, Parting};
 pub use showing::FirstWord;
-pub use status::PeerStatus;
+pub use status::{PeerStatus, Standing};
 
 /// How many peers are remembered by their addresses, gone or not.
 const KNOWN_ADDRESSES: usize = 4096;
@@ -55,10 +56,14 @@ const KNOWN_ADDRESSES: usize = 4096;
 pub struct Params {
     /// How pieces are chosen.
     pub policy: Policy,
+    /// How peers to be served are chosen.
+    pub choker: ChokerPolicy,
     /// How many peers are served at once.
     pub upload_slots: usize,
-    /// Over how long the choker measures what a peer gives; a strategy timer, already scaled.
-    pub rate_window: Duration,
+    /// Strategy timers, already scaled.
+    pub timers: Timers,
+    /// Bytes per second that may be sent.
+    pub up_limit: Option<u64>,
     /// Whether the only seeder shows its pieces one by one (BEP 16).
     pub super_seeding: bool,
     /// Whether decisions are said with their reasons.
@@ -92,7 +97,12 @@ impl Swarm {
     pub fn new(geometry: Geometry, have: Bitfield, params: Params) -> Self {
         let mut rng = fastrand::Rng::with_seed(params.seed);
         let picker = Picker::new(geometry, have, params.policy, rng.fork());
-        let choker = Choker::new(params.upload_slots, rng.fork());
+        let slots = choker::Params {
+            slots: params.upload_slots,
+            upload_capacity: params.up_limit,
+            timers: params.timers,
+        };
+        let choker = Choker::new(params.choker, slots, rng.fork());
         let showing = SuperSeed::new(picker.have().pieces(), rng.fork());
         Self {
             picker,
@@ -171,7 +181,7 @@ impl Swarm {
 
     /// A peer connected and both sides know who the other is.
     pub fn on_joined(&mut self, now: Moment, peer: PeerKey, address: SocketAddr, dialect: Dialect) {
-        let (pieces, window) = (self.have().pieces(), self.params.rate_window);
+        let (pieces, window) = (self.have().pieces(), self.params.timers.rate_window);
         let mut session = Session::new(now, peer, address, dialect, pieces, window);
         session.shown = self.hides().then(|| Shown::new(pieces));
         self.sessions.insert(peer, session);

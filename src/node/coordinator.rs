@@ -5,7 +5,7 @@
 
 use crate::clock::Moment;
 use crate::ids::InfoHashV2;
-use crate::logic::choker;
+use crate::logic::timers::Timers;
 use crate::node::connection;
 use crate::node::listener::STACK;
 use crate::node::opening::Refused;
@@ -52,7 +52,7 @@ pub fn run(shared: &Arc<Shared>, wires: &Wires) {
         dialling: Arc::new(AtomicUsize::new(0)),
         next_tick: shared.clock.now(),
         first: 0,
-        next_round: shared.clock.now() + shared.clock.scaled(choker::ROUND),
+        next_round: shared.clock.now() + shared.clock.scaled(Timers::default().round),
         next_ping: shared.clock.now() + PING,
     };
     let never = crossbeam_channel::never();
@@ -156,7 +156,7 @@ impl Coordinator<'_> {
         }
         let round = now >= self.next_round;
         if round {
-            self.next_round = now + self.shared.clock.scaled(choker::ROUND);
+            self.next_round = now + self.shared.clock.scaled(Timers::default().round);
         }
         let ping = now >= self.next_ping;
         if ping {

@@ -176,7 +176,7 @@ impl Shared {
                 drop(peers);
                 self.tell(Event::Banned { torrent: torrent.clone(), address, piece });
             }
-            Action::Decided(_) => {}
+            Action::Decided(_) | Action::Weigh(..) => {}
             Action::Complete => {
                 torrent.completed.store(true, Ordering::Release);
                 self.tell(Event::Complete { torrent: torrent.clone() });

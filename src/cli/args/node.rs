@@ -9,6 +9,7 @@ use super::super::units::{AtLeastOne, Count, Factor, PieceLength, RateLimit, Rat
 use super::super::what::What;
 use super::{TrackerChoice, address, port, tracker_choice};
 use crate::config::{IoMode, PeerConfig, PortChoice, default_bind};
+use crate::logic::choker::ChokerPolicy;
 use crate::logic::picker::Policy;
 use crate::metainfo::magnet::Magnet;
 use argh::{ArgsInfo, FromArgs};
@@ -88,6 +89,10 @@ pub struct NodeArgs {
     /// which piece comes next: rarest, random or sequential (rarest)
     #[argh(option, arg_name = "name")]
     pub picker: Option<Policy>,
+
+    /// whom to serve: tft, random, round-robin, all, freeride, bittyrant or propshare (tft)
+    #[argh(option, arg_name = "name")]
+    pub choker: Option<ChokerPolicy>,
 
     /// show pieces one by one while no other seeder is there: auto or off (auto)
     #[argh(option, arg_name = "how", from_str_fn(super_seeding))]
@@ -176,6 +181,7 @@ impl NodeArgs {
             io: self.io.unwrap_or_default(),
             time_scale: self.time_scale.map_or(default.time_scale, |Factor(factor)| factor),
             picker: self.picker.unwrap_or_default(),
+            choker: self.choker.unwrap_or_default(),
             super_seeding: self.super_seeding.unwrap_or(default.super_seeding),
             peers: self.peer.iter().map(|peer| dialled(peer)).collect::<Result<_, _>>()?,
             ..default
@@ -286,7 +292,7 @@ mod tests {
             "--leech x -t 10.0.0.1 -t [::1]:7 -t udp://t:1/announce -w out -p0 --bind 0.0.0.0 -d 500 -u2M \
              --max-peers=9 --max-per-ip 0 --upload-slots 0 --timeout 500ms --seed-time 0 \
              --seed-ratio 1.5 --piece-length 1MiB --peer 127.0.0.2:6881 --picker sequential \
-             --super-seeding off --time-scale 60 --io pread",
+             --choker propshare --super-seeding off --time-scale 60 --io pread",
         );
         let expected = PeerConfig {
             trackers: vec![
@@ -309,6 +315,7 @@ mod tests {
             peers: vec![SocketAddr::from(([127, 0, 0, 2], 6881))],
             time_scale: 60.0,
             picker: Policy::Sequential,
+            choker: ChokerPolicy::PropShare,
             super_seeding: false,
             io: IoMode::Pread,
             ..PeerConfig::default()

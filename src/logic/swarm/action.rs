@@ -23,6 +23,8 @@ pub enum Action {
     Unqueue(PeerKey, Span),
     /// Take all bytes that wait out of a peer's outbox: it is choked, or wants nothing.
     UnqueueAll(PeerKey),
+    /// This peer's share of our upload from now on, in thousandths of an equal one.
+    Weigh(PeerKey, u32),
     /// All blocks of a piece are stored: hash it.
     Verify(PieceIndex),
     /// End a connection.

@@ -1,13 +1,14 @@
 //! Who is served.
 
-use super::{Action, Swarm};
+use super::asking::decide;
+use super::{Action, Decision, Swarm};
 use crate::clock::Moment;
 use crate::ids::PieceIndex;
 use crate::logic::PeerKey;
-use crate::logic::choker::Candidate;
+use crate::logic::choker::{Candidate, EQUAL, Served};
 use crate::logic::session::Session;
 use crate::protocol::message::Message;
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 impl Swarm {
     /// Whether an upload slot is free.
@@ -36,25 +37,36 @@ impl Swarm {
     /// The choker's round: the upload slots are given out anew.
     pub fn on_round(&mut self, now: Moment, out: &mut Vec<Action>) {
         let candidates = self.candidates(now);
-        let served = self.choker.next_round(self.is_satisfied(), &candidates);
-        let served: HashSet<PeerKey> = served.into_iter().map(|(peer, _)| peer).collect();
+        let served = self.choker.next_round(now, self.is_satisfied(), &candidates);
+        let weights: HashMap<PeerKey, u32> = served.iter().map(|s| (s.peer, s.weight)).collect();
+        decide(&self.params, out, || {
+            let loses = |c: &&Candidate| c.unchoked && !weights.contains_key(&c.peer);
+            let dropped = candidates.iter().filter(loses).map(|c| c.peer).collect();
+            Decision::Choke { served: served.iter().map(|s| (s.peer, s.why)).collect(), dropped }
+        });
         for Candidate { peer, unchoked, .. } in candidates {
-            if unchoked != served.contains(&peer) {
+            let weight = weights.get(&peer);
+            if unchoked != weight.is_some() {
                 self.set_choking(now, peer, unchoked, out);
             }
+            self.weigh(peer, weight.copied(), out);
         }
     }
 
     /// Gives free upload slots to those who wait.
     pub(super) fn fill_slots(&mut self, now: Moment, out: &mut Vec<Action>) {
-        while let Some(peer) = self.choker.next_for_free_slot(&self.candidates(now)) {
+        while let Some(Served { peer, why, weight }) =
+            self.choker.next_for_free_slot(now, self.is_satisfied(), &self.candidates(now))
+        {
             // A slot whose peer wants nothing is as good as free, but the slots are counted.
             let unchoked = self.sessions.values().filter(|s| !s.am_choking).count();
             let idle = self.sessions.values().find(|s| !s.am_choking && !s.peer_interested);
             if let Some(idle) = idle.map(|s| s.peer).filter(|_| unchoked >= self.choker.slots()) {
                 self.set_choking(now, idle, true, out);
             }
+            decide(&self.params, out, || Decision::FreeSlot(peer, why));
             self.set_choking(now, peer, false, out);
+            self.weigh(peer, Some(weight), out);
         }
     }
 
@@ -75,13 +87,29 @@ impl Swarm {
         }
     }
 
-    pub(super) fn candidates(&self, now: Moment) -> Vec<Candidate> {
+    /// A peer's share of our upload is what the choker says, or an equal one.
+    fn weigh(&mut self, peer: PeerKey, weight: Option<u32>, out: &mut Vec<Action>) {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        let weight = weight.unwrap_or(EQUAL);
+        if std::mem::replace(&mut session.weight, weight) != weight {
+            out.push(Action::Weigh(peer, weight));
+        }
+    }
+
+    fn candidates(&self, now: Moment) -> Vec<Candidate> {
+        let pieces = u64::from(self.have().pieces().max(1));
         let candidate = |s: &Session| Candidate {
             peer: s.peer,
             interested: s.peer_interested,
             unchoked: !s.am_choking,
+            serves_us: !s.peer_choking,
             gives: s.gives.per_second(now),
+            takes: s.takes.per_second(now),
             since: s.since,
+            joined: s.joined,
+            last_block: s.last_block,
+            pending: s.waits,
+            share: (u64::from(s.have().count()) * 1000 / pieces) as u32,
         };
         self.sessions.values().map(candidate).collect()
     }

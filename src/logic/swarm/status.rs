@@ -3,8 +3,31 @@
 use super::Swarm;
 use crate::clock::Moment;
 use crate::logic::PeerKey;
+use crate::logic::choker::Why;
 use crate::logic::session::Session;
+use std::fmt;
 use std::net::SocketAddr;
+
+/// How we stand to a peer, in the words of the field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// We do not serve it.
+    Choked,
+    /// We serve it.
+    Unchoked,
+    /// We serve it on trial, to find better ones.
+    Optimistic,
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Choked => "choked",
+            Self::Unchoked => "unchoked",
+            Self::Optimistic => "optimistic",
+        })
+    }
+}
 
 /// One peer, for people to look at.
 #[derive(Debug, Clone)]
@@ -15,12 +38,26 @@ pub struct PeerStatus {
     pub address: SocketAddr,
     /// How many pieces it has.
     pub pieces: u32,
+    /// How many of them we lack.
+    pub wanted: u32,
     /// Bytes per second that it sends us.
     pub gives: u64,
+    /// Bytes per second that we send it.
+    pub takes: u64,
+    /// Requests that it has not answered.
+    pub requests: usize,
     /// Bytes asked of it and not delivered.
     pub in_flight: u64,
-    /// Whether we do not serve it.
-    pub am_choking: bool,
+    /// The most bytes that are asked of it at a time.
+    pub window: u64,
+    /// Whether it is late with what it owes.
+    pub snubbed: bool,
+    /// Whether we serve it.
+    pub standing: Standing,
+    /// Why we serve it.
+    pub why: Option<Why>,
+    /// How much of our upload it is meant to have, in thousandths of an equal share.
+    pub weight: u32,
     /// Whether it does not serve us.
     pub peer_choking: bool,
     /// Whether we want something of it.
@@ -32,17 +69,33 @@ pub struct PeerStatus {
 impl Swarm {
     /// All peers, for people to look at.
     pub fn peers(&self, now: Moment) -> Vec<PeerStatus> {
-        let status = |s: &Session| PeerStatus {
+        self.sessions.values().map(|session| self.status(now, session)).collect()
+    }
+
+    fn status(&self, now: Moment, s: &Session) -> PeerStatus {
+        let why = self.choker.decision(s.peer).filter(|_| !s.am_choking).map(|served| served.why);
+        let standing = match why {
+            _ if s.am_choking => Standing::Choked,
+            Some(Why::Optimistic { .. }) => Standing::Optimistic,
+            _ => Standing::Unchoked,
+        };
+        PeerStatus {
             peer: s.peer,
             address: s.address,
             pieces: s.have().count(),
+            wanted: s.wanted,
             gives: s.gives.per_second(now),
+            takes: s.takes.per_second(now),
+            requests: s.requests.count(),
             in_flight: s.requests.pipeline.in_flight(),
-            am_choking: s.am_choking,
+            window: s.requests.pipeline.window(),
+            snubbed: s.requests.pipeline.is_snubbed(),
+            standing,
+            why,
+            weight: s.weight,
             peer_choking: s.peer_choking,
             am_interested: s.am_interested,
             peer_interested: s.peer_interested,
-        };
-        self.sessions.values().map(status).collect()
+        }
     }
 }

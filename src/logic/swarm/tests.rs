@@ -6,8 +6,10 @@ use crate::clock::Moment;
 use crate::geometry::Geometry;
 use crate::ids::{PieceIndex, Span};
 use crate::logic::PeerKey;
+use crate::logic::choker::ChokerPolicy;
 use crate::logic::picker::Policy;
 use crate::logic::session::Fault;
+use crate::logic::timers::Timers;
 use crate::protocol::Dialect;
 use crate::protocol::message::{HashRange, Message};
 use std::fmt::Write;
@@ -40,7 +42,9 @@ impl Stage {
         let mut params = Params {
             policy: Policy::Sequential,
             upload_slots: 2,
-            rate_window: Duration::from_secs(20),
+            choker: ChokerPolicy::default(),
+            timers: Timers::default(),
+            up_limit: None,
             super_seeding: false,
             trace: false,
             down_limit: None,

@@ -147,11 +147,12 @@ mod tests {
     use super::*;
     use crate::bitfield::Bitfield;
     use crate::geometry::Geometry;
+    use crate::logic::choker::ChokerPolicy;
     use crate::logic::picker::Policy;
     use crate::logic::swarm::Params;
+    use crate::logic::timers::Timers;
     use crate::protocol::Dialect;
     use std::net::SocketAddr;
-    use std::time::Duration;
 
     const WEB: PeerKey = PeerKey(7);
     const OTHER: PeerKey = PeerKey(8);
@@ -161,7 +162,9 @@ mod tests {
         let params = Params {
             policy: Policy::Sequential,
             upload_slots: 2,
-            rate_window: Duration::from_secs(20),
+            choker: ChokerPolicy::default(),
+            timers: Timers::default(),
+            up_limit: None,
             super_seeding: false,
             trace: false,
             down_limit: None,
