@@ -422,19 +422,22 @@ fn the_status_of_a_peer_says_why_it_is_served() {
 }
 
 #[test]
-fn a_seeder_keeps_those_who_ask_and_lets_go_of_who_is_idle() {
+fn a_seeder_lets_go_of_who_was_served_longest_while_all_ask() {
     let mut s = Stage::seeder();
-    for peer in [ANN, BEN] {
+    for (secs, peer) in [(0, ANN), (5, BEN), (6, EVE)] {
+        s.now = at(secs);
         s.join(peer);
         s.hear(peer, &Message::Interested).unwrap();
     }
-    s.join(EVE);
-    s.hear(EVE, &Message::Interested).unwrap();
     s.now = at(30);
-    let get = Message::Get(Span { piece: PieceIndex(0), offset: 0, length: 16384 });
-    let served = if s.script.contains("peer 1 < Unchoke") { ANN } else { BEN };
-    s.hear(served, &get).unwrap();
+    for (peer, length) in [(ANN, 65536), (BEN, 16384)] {
+        s.hear(peer, &Message::Get(Span { piece: PieceIndex(0), offset: 0, length })).unwrap();
+    }
+    s.script.clear();
     s.act(Swarm::on_round);
-    assert!(!s.script.contains(&format!("{served} < Choke")), "{}", s.script);
-    assert_eq!(s.script.matches("< Choke").count(), 1, "{}", s.script);
+    s.told(
+        "peer 1 < Choke
+         ! UnqueueAll(PeerKey(1))
+         peer 3 < Unchoke",
+    );
 }
