@@ -28,8 +28,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 
 /// Flags of the design that later versions bring; until then they are refused by name.
-const PLANNED: [&str; 24] = [
-    "--choker",
+const PLANNED: [&str; 23] = [
     "--select",
     "--list",
     "--sequential",

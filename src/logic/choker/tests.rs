@@ -247,8 +247,9 @@ fn fifty_peers_all_get_their_turn_with_a_seeder() {
 fn a_seeder_takes_a_slot_first_from_who_does_not_use_it() {
     let mut world = World::seeding(4, 5);
     world.rounds(3);
-    let longest = world.peers.iter().filter(|p| p.unchoked).min_by_key(|p| p.since).unwrap().peer;
-    let idle = world.peers.iter().rfind(|p| p.unchoked && p.peer != longest).unwrap().peer;
+    let served = || world.peers.iter().filter(|p| p.unchoked);
+    let longest = served().min_by_key(|p| p.since).unwrap().peer;
+    let idle = served().max_by_key(|p| p.since).unwrap().peer;
     world.peers.iter_mut().for_each(|p| p.pending = p.unchoked && p.peer != idle);
     world.now = world.now + Duration::from_secs(20);
     let served = world.round();

@@ -6,7 +6,7 @@ use crate::clock::Moment;
 use crate::geometry::Geometry;
 use crate::ids::{PieceIndex, Span};
 use crate::logic::PeerKey;
-use crate::logic::choker::ChokerPolicy;
+use crate::logic::choker::{ChokerPolicy, Why};
 use crate::logic::picker::Policy;
 use crate::logic::session::Fault;
 use crate::logic::timers::Timers;
@@ -539,4 +539,43 @@ fn a_leecher_is_told_the_truth_of_what_we_have() {
     let mut s = Stage::with(some.clone(), |params| params.super_seeding = true);
     s.join(ANN);
     assert_eq!(s.swarm.first_word(ANN), FirstWord::Some(&some));
+}
+
+#[test]
+fn the_status_of_a_peer_says_why_it_is_served() {
+    let mut s = Stage::leecher();
+    for peer in [ANN, BEN, EVE] {
+        s.join(peer);
+        s.hear_all(peer, &[Message::HaveAll, Message::Unchoke, Message::Interested]);
+    }
+    s.chunk(ANN, 0, 0, 65536);
+    s.now = at(10);
+    s.act(Swarm::on_round);
+    let reasons: Vec<_> = s.swarm.peers(s.now).iter().map(|p| (p.peer, p.why)).collect();
+    assert!(matches!(reasons[0], (ANN, Some(Why::Gives { rank: 1, of: 1, .. }))), "{reasons:?}");
+    let on_trial = |&(_, why): &_| matches!(why, Some(Why::Optimistic { among: 2 }));
+    assert_eq!(reasons[1..].iter().filter(|reason| on_trial(reason)).count(), 1, "{reasons:?}");
+    assert_eq!(reasons.iter().filter(|(_, why)| why.is_none()).count(), 1, "{reasons:?}");
+}
+
+#[test]
+fn a_seeder_lets_go_of_who_was_served_longest_while_all_ask() {
+    let mut s = Stage::seeder();
+    for (secs, peer) in [(0, ANN), (5, BEN), (6, EVE)] {
+        s.now = at(secs);
+        s.join(peer);
+        s.hear(peer, &Message::Interested).unwrap();
+    }
+    s.now = at(30);
+    for (peer, length) in [(ANN, 65536), (BEN, 16384)] {
+        s.hear(peer, &Message::Get(Span { piece: PieceIndex(0), offset: 0, length })).unwrap();
+        s.swarm.on_sent(s.now, peer, 0, true);
+    }
+    s.script.clear();
+    s.act(Swarm::on_round);
+    s.told(
+        "peer 1 < Choke
+         ! UnqueueAll(PeerKey(1))
+         peer 3 < Unchoke",
+    );
 }
