@@ -598,6 +598,11 @@ impl Swarm {
         (limit * 2).max(BLOCK_LEN.into()).saturating_sub(in_flight)
     }
 
+    /// From now on so many bytes per second may be received.
+    pub fn set_down_limit(&mut self, limit: Option<u64>) {
+        self.params.down_limit = limit;
+    }
+
     /// Gives free upload slots to those who wait.
     fn fill_slots(&mut self, now: Moment, out: &mut Vec<Action>) {
         while let Some(peer) = self.choker.next_for_free_slot(&self.candidates(now)) {
