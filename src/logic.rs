@@ -55,6 +55,9 @@ pub mod announcer;
 /// Bytes per second, kept.
 pub mod limiter;
 
+/// Whose bytes go next under the upload limits.
+pub mod shares;
+
 /// Who has what, at the tracker.
 pub mod registry;
 

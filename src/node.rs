@@ -27,6 +27,8 @@ pub mod event;
 pub mod extensions;
 /// Leaf hashes of a piece.
 pub mod leaves;
+/// Bytes per second, sent and received.
+pub mod limits;
 /// Takes connections.
 pub mod listener;
 /// The metainfo from a peer.
@@ -60,7 +62,6 @@ use crate::clock::Clock;
 use crate::ids::{InfoHash, PeerId};
 use crate::logic::choker::ChokerPolicy;
 use crate::logic::dialer::Tongues;
-use crate::logic::limiter::Limiter;
 use crate::logic::picker::Policy;
 use crate::logic::rate::Rate;
 use crate::logic::swarm::{Params, PeerStatus, Swarm};
@@ -72,6 +73,7 @@ use crate::storage::Storage;
 use crate::threadpool::ThreadPool;
 use coordinator::Wires;
 use crossbeam_channel::{Receiver, Sender, bounded};
+use limits::{DownLimit, UpLimits};
 use parking_lot::Mutex;
 use shared::{Connection, Peers, Picking, Shared, Written};
 use std::io;
@@ -251,8 +253,8 @@ impl Node {
             torrents: Mutex::default(),
             uploads: Mutex::new(uploads.sender()),
             parked: socket::Parked::new()?,
-            up_limit: Mutex::new(Limiter::new(options.up_limit)),
-            down_limit: Mutex::new(Limiter::new(options.down_limit)),
+            up_limits: UpLimits::new(options.up_limit),
+            down_limit: DownLimit::new(options.down_limit),
             written,
             events: events_in,
             nudge,
@@ -341,7 +343,7 @@ impl Node {
             up_limit: self.options.up_limit,
             super_seeding: self.options.super_seeding,
             trace: false,
-            down_limit: self.options.down_limit,
+            down_limit: None, // what holds now is set below
             seed: fastrand::u64(..),
         };
         let completed = have.is_full();
@@ -363,11 +365,13 @@ impl Node {
             removed: AtomicBool::new(false),
             uploaded: AtomicU64::new(0),
             up: Mutex::new(Rate::over(Duration::from_secs(2))),
+            down_limit: DownLimit::new(None),
             added: clock.now(),
             leaves: Mutex::default(),
             exchange: OnceLock::new(),
         });
         self.shared.torrents.lock().insert(&torrent);
+        self.shared.limit_requests(&torrent);
         self.heartbeat.nudge();
         self.announcers.nudge();
         web_seed::start(&self.shared, &torrent);
@@ -385,6 +389,17 @@ impl Node {
         torrent.peers.lock().dialer.on_banned(address);
     }
 
+    /// Sends and receives at most so many bytes per second from now on, all torrents together;
+    /// `None` is no limit.
+    pub fn set_limits(&self, up: Option<u64>, down: Option<u64>) {
+        self.shared.set_limits(up, down);
+    }
+
+    /// Likewise for one torrent, beside what holds for all of them. At first it has no limit.
+    pub fn set_torrent_limits(&self, torrent: &Torrent, up: Option<u64>, down: Option<u64>) {
+        self.shared.set_limits_of(torrent, up, down);
+    }
+
     /// Tells the trackers at once how the torrents stand.
     pub fn announce(&self) {
         self.heartbeat.nudge();
@@ -397,6 +412,7 @@ impl Node {
         let removed = self.shared.torrents.lock().remove(&torrent.info_hash);
         torrent.picker.lock().stop_requesting();
         self.removed.lock().extend(removed.filter(|torrent| has_fetched(torrent)));
+        self.shared.set_limits_of(torrent, None, None); // nobody waits for it any more
         torrent.connections().iter().for_each(|c| self.shared.end(c, &Message::Bye));
         self.heartbeat.nudge();
         self.announcers.nudge();
@@ -444,6 +460,8 @@ impl Node {
             connection.shut();
         }
         self.shared.parked.wake();
+        torrents.iter().for_each(|torrent| torrent.down_limit.wake());
+        self.shared.down_limit.wake();
         self.shared.uploads.lock().take();
         let (heartbeat, announcers, uploads) = (self.heartbeat, self.announcers, self.uploads);
         let begun = [
@@ -596,6 +614,39 @@ mod tests {
         ann.stop();
         assert!(matches!(&of_ben[..], [only] if Arc::ptr_eq(only, &fetched)));
         assert!(of_ann.is_empty(), "nothing of it was written");
+    }
+
+    /// A limit of one byte per second lets a hundred bytes through, and none for a hundred seconds.
+    fn check_that_a_limit_can_be_lifted(name: &str, up: Option<u64>, down: Option<u64>) {
+        let scratch = Scratch::new(name);
+        let path = scratch.0.join("a.bin");
+        std::fs::write(&path, vec![7; 300_000]).unwrap();
+        let meta = metainfo(&path);
+        let (ann, ben) = (node(), node());
+        ann.set_limits(up, None);
+        ben.set_limits(None, down);
+        seed(&ann, &meta, &scratch.0);
+        let plan = StoragePlan::of(&meta, scratch.0.join("out")).unwrap();
+        let storage = Storage::create_or_resume(plan, Io::Mmap).unwrap();
+        let fetched = add(&ben, &meta, storage, Bitfield::new(meta.geometry().pieces()));
+        let there = SocketAddr::from((Ipv4Addr::LOCALHOST, ann.port()));
+        ben.add_peer(&fetched, there, Dialect::Native);
+        let end = Instant::now() + DEADLINE;
+        while !(ann.shared.up_limits.is_waited_for() || ben.shared.down_limit.is_waited_for()) {
+            assert!(Instant::now() < end, "nobody waits for the limit");
+            let _ = ben.events().recv_timeout(Duration::from_millis(10));
+        }
+        ann.set_limits(None, None);
+        ben.set_limits(None, None);
+        while !matches!(ben.events().recv_deadline(end).unwrap(), Event::Complete { .. }) {}
+        ben.stop();
+        ann.stop();
+    }
+
+    #[test]
+    fn a_limit_that_is_lifted_lets_at_once_through_what_waits_for_it() {
+        check_that_a_limit_can_be_lifted("lift-up", Some(1), None);
+        check_that_a_limit_can_be_lifted("lift-down", None, Some(1));
     }
 
     #[test]

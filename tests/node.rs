@@ -281,6 +281,39 @@ fn a_download_limit_is_kept_with_many_peers_and_nothing_is_fetched_twice() {
     seeders.into_iter().for_each(Node::stop);
 }
 
+/// The limit of one byte per second lets a hundred bytes through at first, and none for a hundred
+/// seconds.
+fn check_torrent_limit(name: &str, up: Option<u64>, down: Option<u64>) {
+    let scratch = Scratch::new(name);
+    let paths = [("src/slow.bin", 10), ("src/quick.bin", 11)];
+    let paths = paths.map(|(file, dice)| scratch.file(file, 300_000, dice));
+    let [slow, quick] = paths.each_ref().map(|path| metainfo(path));
+    // They have a limit in common, too.
+    let (ann, ben) = (limited(Some(4_000_000), None), limited(None, Some(4_000_000)));
+    let out = scratch.0.join("out");
+    let served = [seed(&ann, &slow, &paths[0]), seed(&ann, &quick, &paths[1])];
+    let fetched = [&slow, &quick].map(|meta| leech(&ben, meta, &out, Io::Mmap));
+    ann.set_torrent_limits(&served[0], up, None);
+    ben.set_torrent_limits(&fetched[0], None, down);
+    fetched.iter().for_each(|torrent| ben.add_peer(torrent, address(&ann), Dialect::Native));
+    let complete = |name| {
+        wait_for(&ben, |event| matches!(event, Event::Complete { torrent } if torrent.name == name))
+    };
+    complete("quick.bin");
+    assert_eq!(ben.status(&fetched[0]).fetched, 0, "{name}");
+    ann.set_torrent_limits(&served[0], None, None);
+    ben.set_torrent_limits(&fetched[0], None, None);
+    complete("slow.bin");
+    ben.stop();
+    ann.stop();
+}
+
+#[test]
+fn a_torrents_limit_does_not_slow_another() {
+    check_torrent_limit("own-up", Some(1), None);
+    check_torrent_limit("own-down", None, Some(1));
+}
+
 #[test]
 fn of_many_callers_that_say_nothing_the_oldest_makes_room() {
     let ann = node();

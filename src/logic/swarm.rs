@@ -174,6 +174,11 @@ impl Swarm {
         self.sessions.get(&peer).is_some_and(|session| session.have().is_full())
     }
 
+    /// From now on so many bytes per second may be received.
+    pub fn set_down_limit(&mut self, limit: Option<u64>) {
+        self.params.down_limit = limit;
+    }
+
     /// Asks for nothing more (the disk failed, or the node stops); goes on serving.
     pub fn stop_requesting(&mut self) {
         self.stopped = true;

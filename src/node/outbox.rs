@@ -2,16 +2,17 @@
 //!
 //! Anyone may push; what becomes non-empty is scheduled once on the upload pool, and only the
 //! pool thread that took it writes to the socket, whole frames in order. A frame once begun is
-//! finished: its offset is remembered here when the socket takes no more, so that a slow reader
-//! holds no thread and no buffer, only these few bytes.
+//! finished: its offset is remembered here when the socket takes no more, or the upload limit lets
+//! no more through, so that who waits holds no thread and no buffer, only these few bytes.
 
 use crate::geometry::BLOCK_LEN;
 use crate::ids::Span;
+use crate::logic::shares::COMMON_WEIGHT;
 use crate::protocol::message::{ExtensionNumbers, MAX_CHUNK, Message};
 use crate::protocol::speech::Speech;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Requests that may wait; more are refused. A pipeline of 8 MiB in 16 KiB blocks is 512.
 pub const MAX_REQUESTS: usize = 512;
@@ -47,10 +48,8 @@ struct Queue {
     /// A pool thread has it, or it waits for one, or for its socket. It begins so: until the
     /// opening is over only the thread that opens may write.
     scheduled: bool,
-    /// It is parked until the upload limit allows its next chunk; control need not wait for that.
+    /// It waits until the upload limit lets its next frame begin; control need not wait for that.
     held: bool,
-    /// When the upload limit allows the next bytes, and how many, once that was asked.
-    due: Option<(Instant, u32)>,
     /// No more is taken; the connection ends when all is sent.
     ending: bool,
 }
@@ -61,7 +60,7 @@ struct Queue {
 pub enum Pushed {
     /// It became non-empty: schedule it.
     Schedule,
-    /// It is parked for the upload limit: bring it back.
+    /// It waits for the upload limit: bring it back.
     Unpark,
     /// Someone is at it already.
     Noted,
@@ -74,8 +73,8 @@ pub enum Pushed {
 pub enum Next {
     /// Send this.
     Frame(Frame),
-    /// The next chunk is allowed then; control goes before it.
-    Later(Instant),
+    /// The upload limit lets none begin; whoever keeps it brings it back. Control goes before.
+    Later,
     /// Nothing waits; it is not scheduled any more.
     Idle,
     /// Everything is sent and nothing more will come.
@@ -88,12 +87,31 @@ pub struct Outbox {
     queue: Mutex<Queue>,
     /// What the pool thread that holds the schedule is sending.
     pub(super) sending: Mutex<Option<Frame>>,
+    /// Its share of a limited upload, in thousandths of a common one.
+    pub(super) weight: AtomicU32,
+    /// Bytes that the upload limit has let through since it waits for that.
+    granted: AtomicU64,
 }
 
 impl Outbox {
     /// Empty, and not to be sent from before it is opened.
     pub fn new(speech: Speech) -> Self {
-        Self { queue: Mutex::new(Queue::new(speech)), sending: Mutex::default() }
+        Self {
+            queue: Mutex::new(Queue::new(speech)),
+            sending: Mutex::default(),
+            weight: AtomicU32::new(COMMON_WEIGHT),
+            granted: AtomicU64::new(0),
+        }
+    }
+
+    /// The upload limit lets so many bytes through; who says so schedules it.
+    pub fn grant(&self, bytes: u64) {
+        self.granted.store(bytes, Ordering::Release);
+    }
+
+    /// What the upload limit has let through, once.
+    pub fn take_granted(&self) -> u64 {
+        self.granted.swap(0, Ordering::AcqRel)
     }
 
     /// How the peer wants its extension messages numbered, from now on (BEP 10).
@@ -188,9 +206,9 @@ impl Outbox {
     }
 
     /// The next frame, cut from what waits: all control messages at once, else at most
-    /// `longest` bytes of the first request. `reserve` is asked once for each chunk how long the
-    /// upload limit makes it wait.
-    pub fn next(&self, longest: u32, now: Instant, reserve: impl FnOnce(u32) -> Duration) -> Next {
+    /// `longest` bytes of the first request. `may_begin` says whether the upload limit lets a
+    /// frame of so many bytes begin; if not, it is asked again at the next turn.
+    pub fn next(&self, longest: u32, may_begin: impl FnOnce(u64) -> bool) -> Next {
         let mut queue = self.queue.lock();
         queue.held = false;
         if !queue.control.is_empty() {
@@ -198,25 +216,17 @@ impl Outbox {
             return Next::Frame(Frame::Control { bytes, sent: 0 });
         }
         if !queue.data.is_empty() {
-            let (due, most) = queue.due.unwrap_or_else(|| {
-                let length = queue.chunk_lengths(longest.clamp(BLOCK_LEN, MAX_CHUNK)).sum();
-                (now + reserve(length), length)
-            });
-            queue.due = Some((due, most));
-            if due > now {
-                queue.held = true;
-                return Next::Later(due);
+            let chunks = queue.next_chunks(longest.clamp(BLOCK_LEN, MAX_CHUNK));
+            let frame = Frame::Chunks { chunks, sent: 0 };
+            queue.held = !may_begin(frame.left());
+            if queue.held {
+                return Next::Later;
             }
-            queue.due = None;
-            return Next::Frame(Frame::Chunks { chunks: queue.take_chunks(most), sent: 0 });
+            queue.take_out(&frame);
+            return Next::Frame(frame);
         }
         queue.scheduled = false;
         if queue.ending { Next::Ended } else { Next::Idle }
-    }
-
-    /// Whether a control message waits.
-    pub fn has_control(&self) -> bool {
-        !self.queue.lock().control.is_empty()
     }
 
     /// Whether anything but the frame in hand waits.
@@ -226,17 +236,31 @@ impl Outbox {
     }
 }
 
+impl Frame {
+    /// Bytes of it that are not sent.
+    pub fn left(&self) -> u64 {
+        let (length, sent) = match self {
+            Self::Control { bytes, sent } => (bytes.len(), sent),
+            Self::Chunks { chunks, sent } => {
+                let lengths = chunks.iter().map(|(head, span)| head.len() + span.length as usize);
+                (lengths.sum(), sent)
+            }
+        };
+        (length - sent) as u64
+    }
+}
+
 impl Queue {
     fn new(speech: Speech) -> Self {
         let (control, data) = (Vec::new(), VecDeque::new());
-        Self { speech, control, data, scheduled: true, held: false, due: None, ending: false }
+        Self { speech, control, data, scheduled: true, held: false, ending: false }
     }
 
-    /// How long the next chunks are, at most `most` bytes in all, but one in any case. A native
-    /// request is cut into frames; BitTorrent answers each with one message, several at a time.
-    fn chunk_lengths(&self, most: u32) -> impl Iterator<Item = u32> + '_ {
+    /// The next chunks, at most `most` bytes in all, but one in any case. A native request is cut
+    /// into frames; BitTorrent answers each with one message, several at a time.
+    fn next_chunks(&self, most: u32) -> Vec<(Vec<u8>, Span)> {
         let mut taken = 0;
-        self.data.iter().enumerate().map_while(move |(nth, request)| {
+        let chunks = self.data.iter().enumerate().map_while(|(nth, request)| {
             let room = most.saturating_sub(taken);
             let length = match self.speech {
                 Speech::Native if nth > 0 => return None,
@@ -247,26 +271,25 @@ impl Queue {
                 Speech::Native | Speech::BitTorrent(_) => request.length,
             };
             taken += length;
-            Some(length)
-        })
+            let span = Span { length, ..*request };
+            let mut head = Vec::with_capacity(48);
+            self.speech.put_chunk_head(span, &mut head);
+            Some((head, span))
+        });
+        chunks.collect()
     }
 
-    /// The next chunks, taken out.
-    fn take_chunks(&mut self, most: u32) -> Vec<(Vec<u8>, Span)> {
-        let lengths: Vec<u32> = self.chunk_lengths(most).collect();
-        let take = |length: u32| {
-            let request = self.data.front_mut().expect("each length is of a request");
-            let span = Span { length, ..*request };
-            request.offset += length;
-            request.length -= length;
+    /// Takes out what [`Queue::next_chunks`] gave.
+    fn take_out(&mut self, frame: &Frame) {
+        let Frame::Chunks { chunks, .. } = frame else { return };
+        for (_, span) in chunks {
+            let request = self.data.front_mut().expect("each chunk is of a request");
+            request.offset += span.length;
+            request.length -= span.length;
             if request.length == 0 {
                 self.data.pop_front();
             }
-            let mut head = Vec::with_capacity(48);
-            self.speech.put_chunk_head(span, &mut head);
-            (head, span)
-        };
-        lengths.into_iter().map(take).collect()
+        }
     }
 
     fn put(&mut self, message: &Message) {
@@ -297,7 +320,7 @@ mod tests {
     }
 
     fn next(outbox: &Outbox, longest: u32) -> Next {
-        outbox.next(longest, Instant::now(), |_| Duration::ZERO)
+        outbox.next(longest, |_| true)
     }
 
     fn span(offset: u32, length: u32) -> Span {
@@ -384,16 +407,15 @@ mod tests {
     #[test]
     fn a_chunk_that_must_wait_for_the_limit_holds_no_control_back() {
         let outbox = opened();
-        let now = Instant::now();
-        let later = Duration::from_secs(1);
         assert_eq!(outbox.upload(span(0, 16384)), Pushed::Schedule);
-        let due = now + later;
-        assert!(matches!(outbox.next(1, now, |_| later), Next::Later(at) if at == due));
+        assert!(matches!(outbox.next(1, |_| false), Next::Later));
         assert_eq!(outbox.say(&Message::Choke), Pushed::Unpark);
-        let again = |_| panic!("it is asked once for each chunk");
-        assert!(matches!(outbox.next(1, now, again), Next::Frame(Frame::Control { .. })));
-        assert!(matches!(outbox.next(1, now, again), Next::Later(at) if at == due));
-        assert!(matches!(outbox.next(1, due, again), Next::Frame(Frame::Chunks { .. })));
+        let not_for_control = |_| panic!("control is not asked for");
+        let control = outbox.next(1, not_for_control);
+        assert!(matches!(control, Next::Frame(Frame::Control { .. })));
+        assert!(matches!(outbox.next(1, |_| false), Next::Later));
+        assert!(matches!(outbox.next(1, |_| true), Next::Frame(Frame::Chunks { .. })));
+        assert_eq!(outbox.say(&Message::Choke), Pushed::Noted, "never inside a frame");
     }
 
     #[test]
@@ -402,14 +424,24 @@ mod tests {
         for n in 0..8 {
             let _ = outbox.upload(span(n * 16384, 16384));
         }
-        let mut reserved = 0;
-        let reserve = |length| {
-            reserved = length;
-            Duration::ZERO
-        };
-        let sent = outbox.next(100_000, Instant::now(), reserve);
-        let Next::Frame(Frame::Chunks { chunks, .. }) = sent else { panic!("{sent:?}") };
-        assert_eq!((reserved, &chunks[..]), (16384, &[(chunks[0].0.clone(), span(0, 16384))][..]));
+        let mut asked = 0;
+        let sent = outbox.next(100_000, |length| {
+            asked = length;
+            true
+        });
+        let Next::Frame(frame) = sent else { panic!("{sent:?}") };
+        assert_eq!(asked, frame.left());
+        let Frame::Chunks { chunks, .. } = frame else { panic!("{frame:?}") };
+        let head = chunks[0].0.clone();
+        assert_eq!(asked, head.len() as u64 + 16384);
+        assert_eq!(chunks, [(head, span(0, 16384))]);
+    }
+
+    #[test]
+    fn what_the_limit_lets_through_is_taken_once() {
+        let outbox = opened();
+        outbox.grant(1000);
+        assert_eq!([outbox.take_granted(), outbox.take_granted()], [1000, 0]);
     }
 
     #[test]

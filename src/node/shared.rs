@@ -9,7 +9,8 @@
 //! The order is `peers`, then `picker`. Decisions are taken under `picker` as a list of
 //! [`Action`]s ([`Shared::decide`]); what they say is put into outboxes under the same lock, the
 //! rest is carried out after it is released. The locks of an outbox, of the limits, of the parked
-//! connections and of the upload channel are leaves: nothing is locked under them.
+//! connections and of the upload channel are leaves: nothing is locked under them, but that an
+//! outbox asks the upload limits whether a frame may begin.
 
 use crate::bitfield::Bitfield;
 use crate::clock::{Clock, Moment};
@@ -17,11 +18,11 @@ use crate::geometry::Geometry;
 use crate::ids::{InfoHash, InfoHashV1, PeerId, PieceIndex, Sha1Hash, Span};
 use crate::logic::PeerKey;
 use crate::logic::dialer::{Dialer, Tongues};
-use crate::logic::limiter::Limiter;
 use crate::logic::rate::Rate;
 use crate::logic::swarm::{Action, Parting, Swarm};
 use crate::metainfo::Metainfo;
 use crate::node::leaves::LeafCache;
+use crate::node::limits::{DownLimit, UpLimits};
 use crate::node::outbox::{Outbox, Pushed};
 use crate::node::socket::Parked;
 use crate::node::{EVENTS, Event};
@@ -59,12 +60,12 @@ pub struct Shared {
     pub torrents: Mutex<Torrents>,
     /// Connections that have something to send, each at most once.
     pub uploads: Mutex<Option<Sender<Arc<Connection>>>>,
-    /// Connections that must wait to send.
+    /// Connections whose sockets take no more now.
     pub parked: Parked,
-    /// Bytes per second that may be sent, all torrents together.
-    pub up_limit: Mutex<Limiter>,
-    /// Bytes per second that may be received.
-    pub down_limit: Mutex<Limiter>,
+    /// Bytes per second that may be sent, and the connections that wait for that.
+    pub up_limits: UpLimits,
+    /// Bytes per second that may be received, all torrents together.
+    pub down_limit: DownLimit,
     /// Pieces for the verifier.
     pub written: Sender<Written>,
     /// What happens, for people. Full: news that repeats itself is dropped.
@@ -137,6 +138,7 @@ impl Shared {
         match action {
             Action::Say(peer, message) => _ = line(peer).map(|c| self.say(c, &message)),
             Action::Upload(peer, span) => _ = line(peer).map(|c| self.upload(c, span)),
+            Action::Weigh(peer, weight) => _ = line(peer).map(|c| c.set_weight(weight)),
             Action::Unqueue(peer, span) => {
                 if let Some(connection) = line(peer).filter(|c| c.outbox.unqueue(span)) {
                     self.refuse(connection, span);
@@ -176,7 +178,7 @@ impl Shared {
                 drop(peers);
                 self.tell(Event::Banned { torrent: torrent.clone(), address, piece });
             }
-            Action::Decided(_) | Action::Weigh(..) => {}
+            Action::Decided(_) => {}
             Action::Complete => {
                 torrent.completed.store(true, Ordering::Release);
                 self.tell(Event::Complete { torrent: torrent.clone() });
@@ -187,7 +189,7 @@ impl Shared {
 
     /// Brings a connection back that waits for the upload limit.
     pub fn unpark(&self, connection: &Arc<Connection>) {
-        if self.parked.unpark(connection) {
+        if self.up_limits.take_back(connection) {
             self.schedule(connection);
         }
     }
@@ -362,6 +364,8 @@ pub struct Torrent {
     pub uploaded: AtomicU64,
     /// How fast content is sent.
     pub up: Mutex<Rate>,
+    /// Bytes per second that may be received of it.
+    pub down_limit: DownLimit,
     /// When it was added.
     pub added: Moment,
     /// The leaf hashes that were asked for lately.
@@ -462,6 +466,12 @@ impl Connection {
         }
         let port = self.says_port.load(Ordering::Acquire);
         (port != 0).then(|| SocketAddr::new(self.who.source.ip(), port))
+    }
+
+    /// Its share of a limited upload from now on, in thousandths of a common one; from a tenth of
+    /// that to ten.
+    pub fn set_weight(&self, thousandths: u32) {
+        self.outbox.weight.store(thousandths, Ordering::Relaxed);
     }
 
     /// Ends it at once; wakes its worker.

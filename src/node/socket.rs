@@ -53,20 +53,11 @@ pub fn send_now(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// Why a connection is parked.
-#[derive(Debug, Clone, Copy)]
-pub enum Until {
-    /// Its socket takes more, at the latest then: who reads nothing for so long is let go.
-    Writable(Instant),
-    /// The upload limit allows more.
-    Allowed(Instant),
-}
-
-/// Connections that cannot be sent to now: the `writable` thread waits for them.
+/// Connections whose sockets take no more now: the `writable` thread waits for them.
 #[derive(Debug)]
 pub struct Parked {
     poller: Poller,
-    stalled: Mutex<HashMap<usize, (Arc<Connection>, Until)>>,
+    stalled: Mutex<HashMap<usize, (Arc<Connection>, Instant)>>,
 }
 
 impl Parked {
@@ -75,25 +66,14 @@ impl Parked {
         Ok(Self { poller: Poller::new()?, stalled: Mutex::new(HashMap::new()) })
     }
 
-    /// Parks a connection; it comes back from [`Parked::wait`].
-    pub fn park(&self, connection: &Arc<Connection>, until: Until) {
+    /// Parks a connection until its socket takes more, at the latest until the deadline: who reads
+    /// nothing for so long is let go. It comes back from [`Parked::wait`].
+    pub fn park(&self, connection: &Arc<Connection>, deadline: Instant) {
         let key = connection.key.0 as usize;
-        self.stalled.lock().insert(key, (connection.clone(), until));
-        let armed = match until {
-            Until::Writable(_) => self.arm(connection, key),
-            Until::Allowed(_) => self.poller.notify(),
-        };
-        if armed.is_err() {
+        self.stalled.lock().insert(key, (connection.clone(), deadline));
+        if self.arm(connection, key).is_err() {
             connection.shut();
         }
-    }
-
-    /// Takes a connection back that waits for the upload limit; true if it was there.
-    pub fn unpark(&self, connection: &Connection) -> bool {
-        let key = connection.key.0 as usize;
-        let mut stalled = self.stalled.lock();
-        let allowed = matches!(stalled.get(&key), Some((_, Until::Allowed(_))));
-        allowed && stalled.remove(&key).is_some()
     }
 
     /// Wakes the waiting thread.
@@ -106,22 +86,20 @@ impl Parked {
     /// Those past their deadline are shut; they too come back, to find that out.
     pub fn wait(&self, events: &mut Events, longest: Duration) -> io::Result<Vec<Arc<Connection>>> {
         events.clear();
-        let next = self.stalled.lock().values().map(|(_, until)| until.instant()).min();
+        let next = self.stalled.lock().values().map(|(_, deadline)| *deadline).min();
         let pause = next.map_or(longest, |at| at.saturating_duration_since(Instant::now()));
         self.poller.wait(events, Some(pause.min(longest)))?;
         let mut ready: Vec<usize> = events.iter().map(|event| event.key).collect();
         let now = Instant::now();
         let mut stalled = self.stalled.lock();
-        let due = stalled.iter().filter(|(_, (_, until))| until.instant() <= now);
+        let due = stalled.iter().filter(|(_, (_, deadline))| *deadline <= now);
         ready.extend(due.map(|(&key, _)| key));
         let mut awake = Vec::new();
         for key in ready {
-            let Some((connection, until)) = stalled.remove(&key) else { continue };
-            if let Until::Writable(deadline) = until {
-                self.disarm(&connection);
-                if deadline <= now {
-                    connection.shut();
-                }
+            let Some((connection, deadline)) = stalled.remove(&key) else { continue };
+            self.disarm(&connection);
+            if deadline <= now {
+                connection.shut();
             }
             awake.push(connection);
         }
@@ -143,18 +121,8 @@ impl Parked {
 
 impl Drop for Parked {
     fn drop(&mut self) {
-        for (connection, until) in self.stalled.get_mut().values() {
-            if matches!(until, Until::Writable(_)) {
-                let _ = self.poller.delete(&connection.stream);
-            }
-        }
-    }
-}
-
-impl Until {
-    fn instant(self) -> Instant {
-        match self {
-            Self::Writable(at) | Self::Allowed(at) => at,
+        for (connection, _) in self.stalled.get_mut().values() {
+            let _ = self.poller.delete(&connection.stream);
         }
     }
 }

@@ -3,13 +3,14 @@
 //! A pool thread takes one connection, sends a few frames and puts it back at the end of the
 //! line. It never waits for a socket: what the socket does not take now is parked on the
 //! `writable` thread, which brings the connection back when there is room, or shuts it when
-//! nothing moved for 30 s. Content is read with `pread`, one frame at a time, into the thread's
-//! own buffer; the rest of a half-sent frame is read again later.
+//! nothing moved for 30 s. What an upload limit does not let through waits likewise, without a
+//! thread, until it is due. Content is read with `pread`, one frame at a time, into the thread's
+//! own buffer; the rest of a half-sent frame is read later.
 
 use crate::ids::Span;
 use crate::node::outbox::{Frame, Next};
 use crate::node::shared::{Connection, Shared};
-use crate::node::socket::{Until, send_now};
+use crate::node::socket::send_now;
 use crate::protocol::message::MAX_CHUNK;
 use crate::storage::StorageError;
 use std::cell::RefCell;
@@ -24,9 +25,6 @@ const TURN: usize = 16;
 /// A peer that takes nothing for so long is let go.
 const STALLED: Duration = Duration::from_secs(30);
 
-/// With an upload limit, frames are cut so that one is at most this share of a second.
-const FRAMES_PER_SECOND: u64 = 20;
-
 /// Room for chunks of up to so many bytes, or one, and what goes before each.
 const LONGEST_FRAME: usize = MAX_CHUNK as usize + 64 * 1024;
 
@@ -37,21 +35,52 @@ thread_local! {
 /// What became of a frame.
 enum Sent {
     Whole,
+    /// All that the upload limit lets through.
+    Allowed,
     /// The socket takes no more now.
     Part,
+}
+
+/// What the upload limit lets a connection send; what is not sent of it is given back.
+struct Allowance<'a> {
+    shared: &'a Shared,
+    connection: &'a Arc<Connection>,
+    bytes: u64,
+}
+
+impl<'a> Allowance<'a> {
+    /// What it has waited for.
+    fn of(shared: &'a Shared, connection: &'a Arc<Connection>) -> Self {
+        Self { shared, connection, bytes: connection.outbox.take_granted() }
+    }
+
+    /// Whether something may be sent of a frame of which `length` bytes are left. If not, the
+    /// connection waits for it, and may be at the next thread already.
+    fn has_some(&mut self, length: u64, begun: bool) -> bool {
+        if self.bytes == 0 {
+            let now = self.shared.clock.now();
+            self.bytes = self.shared.up_limits.ask(now, self.connection, length, begun);
+            if self.bytes == 0 {
+                self.shared.parked.wake();
+            }
+        }
+        self.bytes > 0
+    }
+}
+
+impl Drop for Allowance<'_> {
+    fn drop(&mut self) {
+        if self.bytes > 0 && self.shared.up_limits.give_back(self.connection, self.bytes) {
+            self.shared.parked.wake();
+        }
+    }
 }
 
 /// A pool thread's turn with one connection.
 pub fn serve(shared: &Shared, connection: &Arc<Connection>) {
     match turn(shared, connection) {
-        Ok(Some(until)) => {
-            shared.parked.park(connection, until);
-            // Said after the turn and before it was parked: nobody else brings it back for that.
-            if matches!(until, Until::Allowed(_)) && connection.outbox.has_control() {
-                shared.unpark(connection);
-            }
-        }
-        Ok(None) => {}
+        Ok(End::Stalled) => shared.parked.park(connection, Instant::now() + STALLED),
+        Ok(End::Elsewhere) => {}
         Err(Failed::Socket(error)) => {
             log::debug!("{}: sending failed: {error}", connection.who.address);
             connection.shut();
@@ -74,34 +103,41 @@ enum Failed {
     Storage(#[from] StorageError),
 }
 
-/// Sends until nothing waits (`None`), or until it must wait for something.
-fn turn(shared: &Shared, connection: &Arc<Connection>) -> Result<Option<Until>, Failed> {
+/// How a turn ends.
+enum End {
+    /// The socket takes no more now.
+    Stalled,
+    /// Nothing waits, or somebody else brings it back.
+    Elsewhere,
+}
+
+/// Sends until nothing waits, or until it must wait for something.
+fn turn(shared: &Shared, connection: &Arc<Connection>) -> Result<End, Failed> {
     let mut sending = connection.outbox.sending.lock();
+    let mut allowance = Allowance::of(shared, connection);
     let mut frames = 0;
     loop {
         if sending.is_none() {
             if frames >= TURN && connection.outbox.is_waiting() {
                 shared.schedule(connection);
-                return Ok(None);
+                return Ok(End::Elsewhere);
             }
-            let reserve = |length: u32| {
-                let now = shared.clock.now();
-                shared.up_limit.lock().reserve(now, length.into())
-            };
-            let longest = shared.longest_frame();
-            *sending = match connection.outbox.next(longest, Instant::now(), reserve) {
+            let longest = shared.up_limits.longest_frame(&connection.torrent.info_hash);
+            let may_begin = |length| allowance.has_some(length, false);
+            *sending = match connection.outbox.next(longest, may_begin) {
                 Next::Frame(frame) => Some(frame),
-                Next::Later(due) => return Ok(Some(Until::Allowed(due))),
-                Next::Idle => return Ok(None),
+                Next::Later | Next::Idle => return Ok(End::Elsewhere),
                 Next::Ended => {
                     connection.shut();
-                    return Ok(None);
+                    return Ok(End::Elsewhere);
                 }
             };
         }
         let frame = sending.as_mut().expect("it was filled above");
-        match send(connection, frame)? {
-            Sent::Part => return Ok(Some(Until::Writable(Instant::now() + STALLED))),
+        match send(connection, frame, &mut allowance)? {
+            Sent::Part => return Ok(End::Stalled),
+            Sent::Allowed if allowance.has_some(frame.left(), true) => {}
+            Sent::Allowed => return Ok(End::Elsewhere),
             Sent::Whole => {
                 count(shared, connection, frame);
                 *sending = None;
@@ -124,60 +160,80 @@ fn count(shared: &Shared, connection: &Connection, frame: &Frame) {
     }
 }
 
-fn send(connection: &Connection, frame: &mut Frame) -> Result<Sent, Failed> {
-    match frame {
+fn send(
+    connection: &Connection,
+    frame: &mut Frame,
+    allowance: &mut Allowance<'_>,
+) -> Result<Sent, Failed> {
+    let stalled = match frame {
         Frame::Control { bytes, sent } => {
-            while *sent < bytes.len() {
-                match send_now(&connection.stream, &bytes[*sent..])? {
-                    0 => return Ok(Sent::Part),
-                    count => *sent += count,
-                }
-            }
-            Ok(Sent::Whole)
+            *sent += send_all(connection, &bytes[*sent..])?;
+            *sent < bytes.len()
         }
         Frame::Chunks { chunks, sent } => BUFFER.with_borrow_mut(|buffer| {
             buffer.resize(LONGEST_FRAME, 0);
-            let mut end = 0;
-            let mut skip = *sent;
-            for (head, span) in chunks {
-                let head_left = &head[skip.min(head.len())..];
-                skip = skip.saturating_sub(head.len());
-                buffer[end..end + head_left.len()].copy_from_slice(head_left);
-                end += head_left.len();
-                let from = skip.min(span.length as usize);
-                skip -= from;
-                let out = &mut buffer[end..end + span.length as usize - from];
-                connection.torrent.read(span.piece, span.offset + from as u32, out)?;
-                end += out.len();
-            }
-            let mut rest = &buffer[..end];
-            while !rest.is_empty() {
-                match send_now(&connection.stream, rest)? {
-                    0 => return Ok(Sent::Part),
-                    count => {
-                        *sent += count;
-                        rest = &rest[count..];
-                    }
-                }
-            }
-            Ok(Sent::Whole)
-        }),
-    }
+            let most = allowance.bytes.min(LONGEST_FRAME as u64) as usize;
+            let length = read_part(connection, chunks, *sent, &mut buffer[..most])?;
+            let count = send_all(connection, &buffer[..length])?;
+            *sent += count;
+            allowance.bytes -= count as u64;
+            Ok::<_, Failed>(count < length)
+        })?,
+    };
+    Ok(match (stalled, frame.left()) {
+        (true, _) => Sent::Part,
+        (false, 0) => Sent::Whole,
+        (false, _) => Sent::Allowed,
+    })
 }
 
-impl Shared {
-    /// The longest chunk frame: short ones under an upload limit, so that it is kept smoothly.
-    fn longest_frame(&self) -> u32 {
-        let rate = self.up_limit.lock().rate();
-        rate.map_or(u32::MAX, |rate| (rate / FRAMES_PER_SECOND).min(u64::from(u32::MAX)) as u32)
+/// Reads what follows the first `skip` bytes of chunks and their heads, as much as there is room
+/// for; says how much that is.
+fn read_part(
+    connection: &Connection,
+    chunks: &[(Vec<u8>, Span)],
+    mut skip: usize,
+    mut room: &mut [u8],
+) -> Result<usize, StorageError> {
+    let all = room.len();
+    for (head, span) in chunks {
+        let from = skip.min(head.len());
+        let (out, rest) = room.split_at_mut((head.len() - from).min(room.len()));
+        out.copy_from_slice(&head[from..from + out.len()]);
+        skip -= from;
+        let from = skip.min(span.length as usize);
+        let (out, rest) = rest.split_at_mut((span.length as usize - from).min(rest.len()));
+        if !out.is_empty() {
+            connection.torrent.read(span.piece, span.offset + from as u32, out)?;
+        }
+        skip -= from;
+        room = rest;
     }
+    Ok(all - room.len())
 }
 
-/// The `writable` thread: brings parked connections back to the pool.
+/// Sends what the socket takes now, and says how much that is.
+fn send_all(connection: &Connection, bytes: &[u8]) -> io::Result<usize> {
+    let mut sent = 0;
+    while sent < bytes.len() {
+        match send_now(&connection.stream, &bytes[sent..])? {
+            0 => break,
+            count => sent += count,
+        }
+    }
+    Ok(sent)
+}
+
+/// The `writable` thread: brings connections back to the pool that waited for their sockets or for
+/// an upload limit.
 pub fn watch_parked(shared: &Shared) {
     let mut events = polling::Events::new();
     while !shared.is_stopping() {
-        match shared.parked.wait(&mut events, STALLED / 4) {
+        let now = shared.clock.now();
+        let (allowed, next) = shared.up_limits.next(now);
+        allowed.iter().for_each(|connection| shared.schedule(connection));
+        let longest = next.map_or(STALLED / 4, |next| next.since(now).min(STALLED / 4));
+        match shared.parked.wait(&mut events, longest) {
             Ok(awake) => awake.iter().for_each(|connection| shared.schedule(connection)),
             Err(error) => {
                 log::error!("waiting for sockets failed: {error}");

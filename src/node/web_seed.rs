@@ -229,15 +229,27 @@ impl<'a> Intake<'a> {
     fn take_zeros(&mut self, mut length: u64) -> Result<(), End> {
         while length > 0 {
             let now = length.min(CHUNK as u64);
-            self.take(&vec![0; now as usize])?;
+            self.put(&vec![0; now as usize])?; // they were not received
             length -= now;
         }
         Ok(())
     }
 
-    /// Takes bytes as they come, and pays for them under the download limit.
+    /// Takes bytes as they come, and no faster than the download limits let them in.
     fn take(&mut self, mut bytes: &[u8]) -> Result<(), End> {
-        self.keep_limit(bytes.len() as u64)?;
+        while !bytes.is_empty() {
+            let most = self.shared.may_receive(self.torrent, bytes.len());
+            if most == 0 {
+                return Err(End::NotWanted); // the node stops
+            }
+            let (now, later) = bytes.split_at(most);
+            self.put(now)?;
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, mut bytes: &[u8]) -> Result<(), End> {
         while let Some(&span) = self.spans.front() {
             let chunk = (span.length as usize).min(CHUNK);
             let now = (chunk - self.buffer.len()).min(bytes.len());
@@ -273,12 +285,6 @@ impl<'a> Intake<'a> {
             let _ = self.store(Span { length: whole as u32, ..span });
         }
         self.advance(whole as u32);
-    }
-
-    fn keep_limit(&self, bytes: u64) -> Result<(), End> {
-        let pause = self.shared.down_limit.lock().take(self.shared.clock.now(), bytes);
-        let stops = !pause.is_zero() && self.shared.wait(pause);
-        if stops || self.shared.is_stopping() { Err(End::NotWanted) } else { Ok(()) }
     }
 
     /// Claims what the buffer holds, copies it, and says that it is written: as a worker does.

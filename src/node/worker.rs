@@ -30,11 +30,9 @@ const SILENCE: Duration = Duration::from_secs(130);
 /// How often a waiting worker looks at its deadlines.
 const TICK: Duration = Duration::from_secs(5);
 
-/// A frame begun must be whole within this, and a second more for each 4 KiB of it.
+/// A frame begun must be whole within this, and a second more for each KiB of it: who may send
+/// 1 kB/s needs so long. What our own limit makes it wait does not count.
 const FRAME: Duration = Duration::from_secs(10);
-
-/// With a download limit, a read takes at most this share of a second's bytes.
-const READS_PER_SECOND: u64 = 20;
 
 /// How a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -105,9 +103,7 @@ impl<'a> Worker<'a> {
     }
 
     fn read(&mut self, mut buffer: FrameBuffer) -> Result<(), End> {
-        let mut stream = &self.connection.stream;
-        stream.set_read_timeout(Some(TICK))?;
-        let mut read = 0; // what was read last is decoded before it is paid for
+        self.connection.stream.set_read_timeout(Some(TICK))?;
         loop {
             let mut whole = false;
             while let Some(message) = self.connection.speech.next_message(&mut buffer)? {
@@ -116,19 +112,15 @@ impl<'a> Worker<'a> {
                     self.on_message(&message)?;
                 }
             }
-            self.keep_limit(std::mem::take(&mut read))?;
             self.check_frame(whole, buffer.pending())?;
             if self.shared.is_stopping() {
                 return Err(End::Stopping);
             }
-            let room = buffer.room();
-            let most = room.len().min(self.most_at_once());
-            match stream.read(&mut room[..most]) {
+            match self.receive(buffer.room()) {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 Ok(count) => {
                     self.heard = self.shared.clock.now();
                     buffer.filled(count);
-                    read = count as u64;
                 }
                 Err(e) if is_timeout(&e) => {
                     buffer.shrink();
@@ -154,23 +146,31 @@ impl<'a> Worker<'a> {
             self.partial_since = Some(now);
         }
         let length = self.connection.speech.announced_length(pending).unwrap_or(0);
-        let patience = FRAME + Duration::from_secs(length as u64 / 4096);
+        let patience = FRAME + Duration::from_secs(length as u64 / 1024);
         if !whole && now.since(since) > patience { Err(End::Stuck) } else { Ok(()) }
     }
 
-    /// How much to read at once: little under a download limit, so that it is kept smoothly.
-    fn most_at_once(&self) -> usize {
-        let limit = self.shared.down_limit.lock().rate();
-        limit.map_or(usize::MAX, |rate| (rate / READS_PER_SECOND).max(4096) as usize)
-    }
-
-    /// Reads no faster than the download limit allows; TCP tells the sender.
-    fn keep_limit(&self, bytes: u64) -> Result<(), End> {
-        let pause = self.shared.down_limit.lock().take(self.shared.clock.now(), bytes);
-        if !pause.is_zero() && self.shared.wait(pause) {
-            return Err(End::Stopping);
+    /// Reads; under a download limit no more than that lets in, and not before. TCP tells the
+    /// sender.
+    fn receive(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let (shared, torrent) = (self.shared, &self.connection.torrent);
+        let mut stream = &self.connection.stream;
+        if !shared.is_down_limited(torrent) {
+            return stream.read(room);
         }
-        Ok(())
+        if stream.peek(&mut [0])? == 0 {
+            return Ok(0); // only who has something to read takes a turn
+        }
+        let asked = shared.clock.now();
+        let most = shared.may_receive(torrent, room.len());
+        let waited = shared.clock.now().since(asked);
+        self.partial_since = self.partial_since.map(|since| since + waited);
+        if most == 0 {
+            return Err(io::ErrorKind::Interrupted.into()); // the node stops
+        }
+        let read = stream.read(&mut room[..most]);
+        shared.not_received(torrent, most - read.as_ref().map_or(0, |count| *count));
+        read
     }
 
     fn on_message(&mut self, message: &Message) -> Result<(), End> {
