@@ -100,6 +100,8 @@ pub struct PeerStatus {
     pub pieces: u32,
     /// Bytes per second that it sends us.
     pub gives: u64,
+    /// Bytes of content that it gave us, of those that we took.
+    pub given: u64,
     /// Bytes asked of it and not delivered.
     pub in_flight: u64,
     /// Whether we do not serve it.
@@ -196,6 +198,7 @@ impl Swarm {
             address: s.address,
             pieces: s.have().count(),
             gives: s.gives.per_second(now),
+            given: s.gives.total(),
             in_flight: s.pipeline.in_flight(),
             am_choking: s.am_choking,
             peer_choking: s.peer_choking,
