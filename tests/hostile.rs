@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use swarmlet::ids::{InfoHashV2, PieceIndex, Sha256Hash, Span};
+use swarmlet::ids::{InfoHashV2, PeerId, PieceIndex, Sha256Hash, Span};
 use swarmlet::protocol::frame::PEER_MAGIC;
 use swarmlet::protocol::message::{Availability, HashRange, Message};
 
@@ -508,6 +508,21 @@ fn a_flood_of_connections_is_bounded() {
     check_callers("connections", "", |victim, _| {
         let callers: Vec<_> = (0..200).map(|_| Caller::connect(victim)).collect();
         assert!(callers.iter().filter(|caller| caller.is_ok()).count() > 100);
+    });
+}
+
+#[test]
+fn one_id_may_call_from_two_addresses_and_from_one_only_once() {
+    check_callers("one-id", "", |victim, content| {
+        let id = PeerId([7; 20]);
+        let greet = |ip: [u8; 4]| {
+            let mut caller = Caller::connect_from(ip.into(), victim).expect("it listens");
+            let answer = caller.greet_as(id, content.info_hash).expect("an answer");
+            (caller, answer.expect("it knows the content"))
+        };
+        let calls = [[127, 0, 0, 1], [127, 0, 0, 1], [127, 0, 0, 2]].map(greet);
+        let let_in = calls.each_ref().map(|(_, answer)| *answer != Availability::Unavailable);
+        assert_eq!(let_in, [true, false, true]);
     });
 }
 

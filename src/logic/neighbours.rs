@@ -109,7 +109,7 @@ impl Neighbours {
         if ask {
             self.asked = Some(now);
         }
-        let wanted = how.full && if how.complete { true } else { starving && how.fresh };
+        let wanted = how.full && (how.complete || starving && how.fresh);
         let rested = self.changed.is_none_or(|at| now.since(at) >= self.patience);
         let let_go = (wanted && rested).then(|| self.least_useful(now, all, how)).flatten();
         if let_go.is_some() {

@@ -16,7 +16,7 @@ use std::thread::Builder;
 /// Dials that may be under way at once.
 const HALF_OPEN: usize = 8;
 
-/// The share of all connections that a seeder keeps for its callers.
+/// A seeder keeps one connection of so many for its callers.
 const FOR_CALLERS: usize = 3;
 
 /// The calls under way.

@@ -30,8 +30,7 @@ const STRANGERS_CALLS: (usize, Duration) = (3, Duration::from_mins(10));
 /// How often any other address is called in how long a time.
 const CALLS: (usize, Duration) = (6, Duration::from_mins(5));
 
-/// How many calls a rumour waits behind an address that was named by somebody better: as long as
-/// its first two.
+/// What only gossip named waits until the others have had so many calls.
 const RUMOURS_HANDICAP: u32 = 2;
 
 /// Who named an address; the first is believed most.
@@ -144,11 +143,15 @@ impl Candidate {
         Some(at.max(self.calls.room(most, time)))
     }
 
-    /// Its place among those that are due: every address has its n-th call before any has its next
-    /// one, so that no heap of dead ones keeps a live one waiting.
+    /// Its place among those that are due: the user's first, then every address has its n-th call
+    /// before any has its next one, so that no heap of dead ones keeps a live one waiting.
     pub fn order(&self) -> (u32, u8) {
-        let handicap = if self.is_rumour() { RUMOURS_HANDICAP } else { 0 };
-        (self.failures.saturating_add(handicap), self.source.rank())
+        let failures = match self.source {
+            Source::Given => 0,
+            _ if self.is_rumour() => self.failures.saturating_add(RUMOURS_HANDICAP),
+            _ => self.failures,
+        };
+        (failures, self.source.rank())
     }
 
     /// Its place among those that are forgotten when there is no room: the last goes first.

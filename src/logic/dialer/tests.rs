@@ -245,8 +245,8 @@ fn a_live_address_whose_first_call_failed_is_called_before_any_third_call() {
     d.on_announced(at(0), &many(0, 500));
     d.next_dials(at(0), 500, false).iter().for_each(|dial| d.on_failed(at(0), dial.address));
     d.next_dials(at(5), 500, false).iter().for_each(|dial| d.on_failed(at(5), dial.address));
-    d.on_given(at(60), address(9), Native);
-    calls(&mut d, 60, 1);
+    on_found(&mut d, 60, address(9), Native);
+    assert_eq!(calls(&mut d, 60, 1), [(address(9), Native)], "it is new");
     d.on_failed(at(60), address(9));
     assert_eq!(calls(&mut d, 65, 1), [(address(9), Native)]);
 }
@@ -496,7 +496,7 @@ fn whom_the_user_or_a_tracker_named_is_called_before_those_of_gossip() {
     first.iter().for_each(|&(a, _)| d.on_failed(at(0), a));
     on_found(&mut d, 4, many(30, 1)[0], BitTorrent);
     let next: Vec<_> = calls(&mut d, 5, 3).into_iter().map(|(a, _)| a).collect();
-    assert_eq!(next, [many(30, 1)[0], address(9), address(5)], "who is new first");
+    assert_eq!(next, [address(9), many(30, 1)[0], address(5)], "the user's, then who is new");
 }
 
 #[test]
