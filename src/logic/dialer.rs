@@ -25,8 +25,12 @@ pub mod candidate;
 /// What peers tell each other.
 pub mod gossip;
 
+/// How many calls may begin now.
+pub mod load;
+
 pub use address::{can_be_dialled, canonical, may_tell};
 pub use candidate::{Source, Why};
+pub use load::Load;
 
 use crate::clock::Moment;
 use crate::protocol::Dialect;
@@ -255,17 +259,20 @@ impl Dialer {
 
     fn change_busy(&mut self, address: SocketAddr, change: impl FnOnce(&mut Candidate)) {
         let candidate = self.candidates.get_mut(&canonical(address));
-        candidate.filter(|c| c.state == State::Busy).map(change);
+        if let Some(candidate) = candidate.filter(|c| c.state == State::Busy) {
+            change(candidate);
+        }
     }
 
     /// The address is our own, or a liar's: never again.
     pub fn on_never(&mut self, address: SocketAddr) {
         let address = canonical(address);
         if self.candidates.len() >= CANDIDATES && !self.candidates.contains_key(&address) {
-            let is_idle = |c: &Candidate| matches!(c.state, State::Idle(_));
-            let idle = self.candidates.iter().find(|(_, c)| is_idle(c));
-            let Some(idle) = idle.map(|(&address, _)| address) else { return };
-            self.candidates.remove(&idle);
+            let is_spare =
+                |c: &Candidate| matches!(c.state, State::Idle(_)) && c.source != Source::Given;
+            let spare = self.candidates.iter().find(|(_, c)| is_spare(c));
+            let Some(spare) = spare.map(|(&address, _)| address) else { return };
+            self.candidates.remove(&spare);
         }
         let never = Candidate::new(State::Never, Dialect::Native, Source::Tracker);
         self.candidates.insert(address, never);
@@ -281,8 +288,9 @@ impl Dialer {
         }
         if self.banned.len() >= BANNED {
             // Whoever has so many machines comes back anyway.
-            let any = self.banned.iter().next().copied();
-            any.map(|ip| self.banned.remove(&ip));
+            if let Some(any) = self.banned.iter().next().copied() {
+                self.banned.remove(&any);
+            }
         }
         self.banned.insert(address.ip());
     }

@@ -125,11 +125,10 @@ impl Neighbours {
             .iter()
             .map(|n| {
                 let bytes = n.given + n.taken;
-                let same = before.get(&n.peer).filter(|(known, _)| *known == bytes);
-                let moved = match (same, bytes) {
-                    (Some(&(_, at)), _) => at,
-                    (None, 0) => n.since,
-                    (None, _) => now,
+                let moved = match before.get(&n.peer) {
+                    Some(&(known, at)) if known == bytes => at,
+                    _ if bytes == 0 => n.since,
+                    _ => now,
                 };
                 (n.peer, (bytes, moved))
             })

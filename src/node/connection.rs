@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A connection that lasted so long was worth a call, and is not given up for another.
+/// A connection that lasted so long was worth a call.
 const OF_USE: Duration = Duration::from_secs(10);
 
 /// Calls a peer about a torrent.

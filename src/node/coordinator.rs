@@ -45,15 +45,16 @@ pub struct Wires {
 
 /// Runs until the node stops.
 pub fn run(shared: &Arc<Shared>, wires: &Wires) {
+    let (now, scaled) = (shared.clock.now(), |timer| shared.clock.scaled(timer));
     let mut coordinator = Coordinator {
         shared,
         wires,
         dialling: Dialling::default(),
-        next_tick: shared.clock.now(),
+        tick: Timer { every: TICK, next: now },
+        round: Timer { every: scaled(choker::ROUND), next: now + scaled(choker::ROUND) },
+        ping: Timer { every: PING, next: now + PING },
+        look: Timer { every: scaled(LOOK), next: now },
         first: 0,
-        next_round: shared.clock.now() + shared.clock.scaled(choker::ROUND),
-        next_ping: shared.clock.now() + PING,
-        next_look: shared.clock.now(),
     };
     let never = crossbeam_channel::never();
     let quiet = crossbeam_channel::never();
@@ -84,10 +85,10 @@ struct Coordinator<'a> {
     shared: &'a Arc<Shared>,
     wires: &'a Wires,
     dialling: Dialling,
-    next_tick: Moment,
-    next_round: Moment,
-    next_ping: Moment,
-    next_look: Moment,
+    tick: Timer,
+    round: Timer,
+    ping: Timer,
+    look: Timer,
     /// Which torrent dials first.
     first: usize,
 }
@@ -149,22 +150,10 @@ impl Coordinator<'_> {
         let now = self.shared.clock.now();
         let torrents: Vec<Arc<Torrent>> = self.shared.torrents.lock().all();
         // A nudge is for the dialer; what time decides is decided by time, however often it comes.
-        let tick = now >= self.next_tick;
-        if tick {
-            self.next_tick = now + TICK;
-        }
-        let round = now >= self.next_round;
-        if round {
-            self.next_round = now + self.shared.clock.scaled(choker::ROUND);
-        }
-        let ping = now >= self.next_ping;
-        if ping {
-            self.next_ping = now + PING;
-        }
-        let look = now >= self.next_look;
-        if look {
-            self.next_look = now + self.shared.clock.scaled(LOOK);
-        }
+        let tick = self.tick.is_due(now);
+        let round = self.round.is_due(now);
+        let ping = self.ping.is_due(now);
+        let look = self.look.is_due(now);
         self.first = self.first.wrapping_add(1);
         for nth in 0..torrents.len() {
             // Another one is first each time, so that none takes all dials for itself.
@@ -193,6 +182,23 @@ impl Coordinator<'_> {
         }
         renewal::ask_for_peers(self.shared, torrent);
         extensions::tell_peers(self.shared, torrent);
+    }
+}
+
+/// Something that is done again and again.
+struct Timer {
+    every: Duration,
+    next: Moment,
+}
+
+impl Timer {
+    /// Whether it is to be done now; then it is due again after a while.
+    fn is_due(&mut self, now: Moment) -> bool {
+        let due = now >= self.next;
+        if due {
+            self.next = now + self.every;
+        }
+        due
     }
 }
 

@@ -1,10 +1,7 @@
 //! Calls the peers that the dialer names, each on a thread of its own.
-//!
-//! At most eight calls are under way at once, over all torrents. A seeder calls only while a third
-//! of the connections is left for those who call it: they want something, and it need not ask.
 
 use crate::clock::Moment;
-use crate::logic::dialer::Dial;
+use crate::logic::dialer::{Dial, Load};
 use crate::node::listener::STACK;
 use crate::node::opening::Refused;
 use crate::node::shared::{Shared, Torrent};
@@ -12,12 +9,6 @@ use crate::node::{connection, worker};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::Builder;
-
-/// Dials that may be under way at once.
-const HALF_OPEN: usize = 8;
-
-/// A seeder keeps one connection of so many for its callers.
-const FOR_CALLERS: usize = 3;
 
 /// The calls under way.
 #[derive(Debug, Clone, Default)]
@@ -30,8 +21,12 @@ impl Dialling {
             return;
         }
         let seeding = torrent.completed.load(Ordering::Acquire);
-        let free = self.free(shared, seeding);
-        let due = torrent.peers.lock().dialer.next_dials(now, free, seeding);
+        let load = Load {
+            most: shared.max_peers,
+            connected: shared.connections.load(Ordering::Acquire),
+            under_way: self.0.load(Ordering::Acquire),
+        };
+        let due = torrent.peers.lock().dialer.next_dials(now, load.free(seeding), seeding);
         for dial in due {
             self.0.fetch_add(1, Ordering::AcqRel);
             let (shared, torrent, dialling) = (shared.clone(), torrent.clone(), self.clone());
@@ -42,15 +37,6 @@ impl Dialling {
                 self.0.fetch_sub(1, Ordering::AcqRel);
             }
         }
-    }
-
-    /// How many more may be called now.
-    fn free(&self, shared: &Shared, seeding: bool) -> usize {
-        let under_way = self.0.load(Ordering::Acquire);
-        let taken = shared.connections.load(Ordering::Acquire) + under_way;
-        let kept = if seeding { shared.max_peers / FOR_CALLERS } else { 0 };
-        let room = shared.max_peers.saturating_sub(taken + kept);
-        room.min(HALF_OPEN.saturating_sub(under_way))
     }
 
     /// A dialling thread, which becomes the connection's worker when the peer answers.
