@@ -46,6 +46,12 @@ pub mod fast_set;
 /// Whom to call, and when again.
 pub mod dialer;
 
+/// Whether a new connection comes in, and which one goes for it.
+pub mod admission;
+
+/// When a torrent starves, and whom it lets go for somebody new.
+pub mod neighbours;
+
 /// Which addresses a URL may lead to.
 pub mod reach;
 

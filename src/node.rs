@@ -21,6 +21,8 @@
 pub mod connection;
 /// What nobody's message asks for.
 pub mod coordinator;
+/// Calls peers.
+pub mod dialling;
 /// What happens, for people.
 pub mod event;
 /// What BitTorrent peers can do beyond BEP 3.
@@ -37,6 +39,8 @@ pub mod metadata;
 pub mod opening;
 /// What is to be sent to one peer.
 pub mod outbox;
+/// Asks for more peers, and lets the least useful one go.
+pub mod renewal;
 /// What the threads share.
 pub mod shared;
 /// What std's sockets do not offer.
@@ -62,6 +66,7 @@ use crate::clock::Clock;
 use crate::ids::{InfoHash, PeerId};
 use crate::logic::choker::ChokerPolicy;
 use crate::logic::dialer::Tongues;
+use crate::logic::neighbours;
 use crate::logic::picker::Policy;
 use crate::logic::rate::Rate;
 use crate::logic::swarm::{Params, PeerStatus, Swarm};
@@ -359,7 +364,7 @@ impl Node {
             meta,
             geometry,
             storage,
-            peers: Mutex::new(Peers::new(tongues)),
+            peers: Mutex::new(Peers::new(tongues, clock.scaled(neighbours::PATIENCE))),
             completed: AtomicBool::new(completed),
             failed: AtomicBool::new(false),
             removed: AtomicBool::new(false),

@@ -87,6 +87,7 @@ fn claim(number: u32) -> Claim {
         name: format!("file-{number:04}.bin"),
         size: u64::from(number) + 1,
         pieces: 1,
+        seeding: true,
     }
 }
 

@@ -5,20 +5,25 @@
 
 mod harness;
 
+use crossbeam_channel::Receiver;
 use harness::hostile::{Caller, Content, Hostile, Lie};
 use harness::process::Process;
-use harness::programs::{Listening, create, leecher, quick_tracker, seeder, tracker, wait_seeders};
+use harness::programs::{
+    Listening, address_of, create, leecher, quick_tracker, seeder, tracker, wait_seeders,
+};
 use harness::registry::{Claim, Claimant};
+use harness::relay::Relay;
 use harness::scratch::{Scratch, assert_same};
 use harness::{DOWNLOAD, SOON, alone, together};
-use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use swarmlet::ids::{InfoHashV2, PieceIndex, Sha256Hash, Span};
-use swarmlet::protocol::message::{HashRange, Message};
+use swarmlet::ids::{InfoHashV2, PeerId, PieceIndex, Sha256Hash, Span};
+use swarmlet::protocol::frame::PEER_MAGIC;
+use swarmlet::protocol::message::{Availability, HashRange, Message};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -60,6 +65,18 @@ impl Stage {
         let peers: Vec<String> = peers.iter().map(|peer| format!(" --peer {peer}")).collect();
         let peers = peers.concat();
         leecher("victim", self.tracker.address, what, &out, &format!("--seed-time 0{peers}"))
+    }
+
+    /// Has the tracker list an address, as a seeder's or as that of a peer that has nothing.
+    fn claimant(&self, listens: SocketAddr, seeding: bool) -> Claimant {
+        let claim = Claim {
+            info_hash: self.content.info_hash,
+            name: self.content.name.clone(),
+            size: self.content.bytes.len() as u64,
+            pieces: self.content.pieces,
+            seeding,
+        };
+        Claimant::start(self.tracker.address, HERE, listens.port(), vec![claim])
     }
 
     fn expect_whole(&self, victim: &mut Process, within: Duration) {
@@ -212,24 +229,86 @@ fn a_peer_that_hangs_up_is_not_called_all_the_time() {
     assert!(servers[0].calls() <= 4, "{} calls", servers[0].calls());
 }
 
+/// Somebody who listens, is no peer, and hangs up on whoever calls.
+struct Bystander {
+    address: SocketAddr,
+    calls: Receiver<TcpStream>,
+}
+
+impl Bystander {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("it listens");
+        let (called, calls) = crossbeam_channel::unbounded();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let _ = stream.shutdown(Shutdown::Write); // it may be gone already
+                if called.send(stream).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { address, calls }
+    }
+}
+
+impl Drop for Bystander {
+    /// Ends its thread.
+    fn drop(&mut self) {
+        self.calls = crossbeam_channel::never();
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
 /// A peer names the caller itself, one victim a thousand times, and places that nobody may dial.
 #[test]
 fn peers_that_a_peer_names_are_dialled_with_care() {
-    let bystander = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = bystander.local_addr().expect("it listens");
-    let (called, calls) = crossbeam_channel::unbounded();
-    std::thread::spawn(move || {
-        for stream in bystander.incoming().flatten() {
-            if called.send(stream).is_err() {
-                return;
-            }
-        }
-    });
-    let (_servers, victim) = check_servers("names", &[Lie::NamesPeers(address)]);
-    assert!(calls.len() <= 3, "the bystander was called {} times", calls.len());
-    drop(calls);
-    let _ = TcpStream::connect(address); // ends the bystander's thread
+    let bystander = Bystander::start();
+    let (_servers, victim) = check_servers("names", &[Lie::NamesPeers(bystander.address)]);
+    let calls = bystander.calls.len();
+    assert!(calls <= 3, "the bystander was called {calls} times");
     drop(victim);
+}
+
+/// A download that takes ten seconds, of which the tracker lists somebody who is no peer.
+#[test]
+fn a_bystander_whom_a_tracker_lists_is_called_once_in_each_dialect() {
+    let _turn = together();
+    let stage = Stage::new("bystander", 2 * MIB);
+    let bystander = Bystander::start();
+    let _claim = stage.claimant(bystander.address, true);
+    let _honest = stage.seeder("--uplimit 200k");
+    let mut victim = stage.victim(&[]);
+    stage.expect_whole(&mut victim, DOWNLOAD);
+    let calls = bystander.calls.len();
+    assert_eq!(calls, 2, "the third call comes after a minute");
+}
+
+/// A tracker gives a leecher an address that leads to itself.
+#[test]
+fn a_leecher_calls_itself_once() {
+    let _turn = together();
+    let stage = Stage::new("itself", 2 * MIB);
+    let _honest = stage.seeder("--uplimit 200k");
+    let mut victim = stage.victim(&[]);
+    let itself = Relay::start(address_of(&victim), Duration::ZERO);
+    let _claim = stage.claimant(itself.address, true);
+    stage.expect_whole(&mut victim, DOWNLOAD);
+    assert_eq!(itself.calls(), 1);
+}
+
+/// Newcomers who know only each other would never meet a seed that waits to be called.
+#[test]
+fn a_seeder_calls_a_newcomer_that_calls_nobody() {
+    let _turn = together();
+    let stage = Stage::new("newcomer", MIB);
+    let newcomer = Bystander::start();
+    let _claim = stage.claimant(newcomer.address, false);
+    let _honest = stage.seeder("");
+    let mut call = newcomer.calls.recv_timeout(SOON).expect("the seeder calls");
+    let mut magic = [0; 4];
+    call.read_exact(&mut magic).expect("it says HELLO");
+    assert_eq!(magic, PEER_MAGIC);
 }
 
 /// Hostile seeders that the tracker lists, found by name like any other.
@@ -241,16 +320,8 @@ fn hostile_seeders_on_the_trackers_list_do_not_stop_a_download() {
     let servers = lies.map(|lie| Hostile::start(HERE, stage.content.clone(), lie));
     let honest = stage.seeder("--uplimit 1M");
     wait_seeders(stage.tracker.address, "film.bin", 1, SOON);
-    let claim = Claim {
-        info_hash: stage.content.info_hash,
-        name: stage.content.name.clone(),
-        size: stage.content.bytes.len() as u64,
-        pieces: stage.content.pieces,
-    };
     let address = stage.tracker.address;
-    let claimants = servers
-        .each_ref()
-        .map(|server| Claimant::start(address, HERE, server.address.port(), vec![claim.clone()]));
+    let claimants = servers.each_ref().map(|server| stage.claimant(server.address, true));
     wait_seeders(address, "film.bin", 5, SOON);
     stage.expect_served("user", DOWNLOAD);
     let called = servers.iter().filter(|server| server.calls() > 0).count();
@@ -437,6 +508,37 @@ fn a_flood_of_connections_is_bounded() {
     check_callers("connections", "", |victim, _| {
         let callers: Vec<_> = (0..200).map(|_| Caller::connect(victim)).collect();
         assert!(callers.iter().filter(|caller| caller.is_ok()).count() > 100);
+    });
+}
+
+#[test]
+fn one_id_may_call_from_two_addresses_and_from_one_only_once() {
+    check_callers("one-id", "", |victim, content| {
+        let id = PeerId([7; 20]);
+        let greet = |ip: [u8; 4]| {
+            let mut caller = Caller::connect_from(ip.into(), victim).expect("it listens");
+            let answer = caller.greet_as(id, content.info_hash).expect("an answer");
+            (caller, answer.expect("it knows the content"))
+        };
+        let calls = [[127, 0, 0, 1], [127, 0, 0, 1], [127, 0, 0, 2]].map(greet);
+        let let_in = calls.each_ref().map(|(_, answer)| *answer != Availability::Unavailable);
+        assert_eq!(let_in, [true, false, true]);
+    });
+}
+
+/// A seeder has room for two, and two who want nothing have taken it.
+#[test]
+fn callers_that_want_nothing_do_not_keep_a_full_seeder_from_others() {
+    check_callers("idle", "--max-peers 2 --time-scale 60", |victim, content| {
+        let enter = |_| {
+            harness::until("the caller is let in", SOON, || {
+                let mut caller = Caller::connect(victim).expect("it listens");
+                let answer = caller.greet(content.info_hash).expect("an answer");
+                (answer != Ok(Availability::Unavailable)).then_some(caller)
+            })
+        };
+        let mut callers = [0, 1, 2].map(enter);
+        callers[0].expect(|m| (*m == Message::Bye).then_some(())).expect("it is let go");
     });
 }
 

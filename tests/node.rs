@@ -314,6 +314,61 @@ fn a_torrents_limit_does_not_slow_another() {
     check_torrent_limit("own-down", None, Some(1));
 }
 
+/// Waits until something is so.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = std::time::Instant::now() + DEADLINE;
+    while !is_so() {
+        assert!(std::time::Instant::now() < end, "{what}: not within {DEADLINE:?}");
+        let _ = crossbeam_channel::after(Duration::from_millis(10)).recv();
+    }
+}
+
+/// Two peers that have nothing call each other at once.
+fn check_crossed_calls(name: &str, ours: Dialect, theirs: Dialect) {
+    let scratch = Scratch::new(name);
+    let path = scratch.file("src/big.bin", 100_000, 10);
+    let meta = metainfo(&path);
+    for round in 0..5 {
+        let nodes = [node(), node()];
+        let out = |n: usize| scratch.0.join(format!("out{round}{n}"));
+        let torrents = [0, 1].map(|n| leech(&nodes[n], &meta, &out(n), Io::Mmap));
+        nodes[0].add_peer(&torrents[0], address(&nodes[1]), ours);
+        nodes[1].add_peer(&torrents[1], address(&nodes[0]), theirs);
+        until("each has one connection", || {
+            [0, 1].iter().all(|&n| nodes[n].status(&torrents[n]).peers.len() == 1)
+        });
+        nodes.into_iter().for_each(Node::stop);
+    }
+}
+
+#[test]
+fn one_connection_is_left_of_two_calls_at_once_in_either_dialect_and_in_both() {
+    use Dialect::{BitTorrent, Native};
+    check_crossed_calls("crossed-native", Native, Native);
+    check_crossed_calls("crossed-bittorrent", BitTorrent, BitTorrent);
+    check_crossed_calls("crossed-mixed", Native, BitTorrent);
+}
+
+#[test]
+fn a_starving_leecher_with_all_connections_taken_lets_one_go_for_somebody_new() {
+    let scratch = Scratch::new("starving");
+    let path = scratch.file("src/big.bin", 300_000, 11);
+    let meta = metainfo(&path);
+    let useless = [node(), node()];
+    let idle = |n: usize| leech(&useless[n], &meta, &scratch.0.join(format!("idle{n}")), Io::Mmap);
+    let _idle = [0, 1].map(idle);
+    let options = NodeOptions { max_peers: 2, time_scale: 60.0, ..NodeOptions::on_loopback() };
+    let ben = Node::start(options).unwrap();
+    let torrent = leech(&ben, &meta, &scratch.0.join("out"), Io::Mmap);
+    useless.iter().for_each(|node| ben.add_peer(&torrent, address(node), Dialect::Native));
+    until("all connections are taken", || ben.status(&torrent).peers.len() == 2);
+    let ann = node();
+    seed(&ann, &meta, &path);
+    ben.add_peer(&torrent, address(&ann), Dialect::Native);
+    wait_complete(&ben);
+    useless.into_iter().chain([ann, ben]).for_each(Node::stop);
+}
+
 #[test]
 fn of_many_callers_that_say_nothing_the_oldest_makes_room() {
     let ann = node();

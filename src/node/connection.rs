@@ -1,17 +1,16 @@
 //! How a connection begins: who are you, which content, may you come in?
 //!
-//! The first words are read and written by [`super::opening`]; here is decided who is let in, and
-//! what is said first:
+//! The first words are read and written by [`super::opening`]; who is let in is decided by
+//! [`crate::logic::admission`]; here it is done, and the first messages are said:
 //!
 //! ```text
 //! native:      HELLO, STATE, then BITFIELD | HAVE_ALL | HAVE_NONE from both sides
 //! BitTorrent:  handshake, handshake, then the same, then the extension handshake (BEP 10)
 //! ```
 
-use crate::logic::PeerKey;
-use crate::logic::dialer::survives;
+use crate::logic::admission::{Entry, Line, Room, admit as may_enter};
 use crate::logic::swarm::FirstWord;
-use crate::logic::{fast_set, is_local};
+use crate::logic::{PeerKey, fast_set};
 use crate::node::extensions;
 use crate::node::opening::{Caller, Opening, Refused};
 use crate::node::outbox::Outbox;
@@ -31,7 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A connection that lasted so long was worth a call, and is not given up for another.
+/// A connection that lasted so long was worth a call.
 const OF_USE: Duration = Duration::from_secs(10);
 
 /// Calls a peer about a torrent.
@@ -235,7 +234,7 @@ fn enter(
     }
     make_room(shared, &peers, &connection)?;
     if who.listens {
-        peers.dialer.on_connected(who.address, speech.dialect());
+        peers.dialer.on_connected(who.address, speech.dialect(), who.dialled);
     }
     peers.connections.insert(connection.key, connection.clone());
     shared.connections.fetch_add(1, Ordering::AcqRel);
@@ -268,40 +267,31 @@ pub fn leave(shared: &Shared, connection: &Arc<Connection>) {
     shared.decide(torrent, |swarm, now, out| swarm.on_left(now, connection.key, out));
 }
 
+/// Lets the connection in, or says why not; one that it replaces is shut.
 fn make_room(shared: &Shared, peers: &Peers, new: &Connection) -> Result<(), Refused> {
-    if peers.connections.values().any(|old| is_its_other_family(&old.who, &new.who)) {
-        return Err(Refused::Duplicate);
-    }
-    let same = |c: &&Arc<Connection>| {
-        c.who.peer_id == new.who.peer_id && c.who.address.ip() == new.who.address.ip()
-    };
-    if let Some(old) = peers.connections.values().find(same) {
-        // Only of two that were dialled at the same time one must go, by a rule that both ends
-        // know; one that has lasted is not given up.
-        let crossed = old.who.dialled != new.who.dialled;
-        let lasted = new.since.since(old.since) >= OF_USE;
-        if !crossed || lasted || !survives(shared.peer_id, new.who.peer_id, new.who.dialled) {
-            return Err(Refused::Duplicate);
+    let others: Vec<Line> = peers.connections.values().map(|old| line(old)).collect();
+    let connected = shared.connections.load(Ordering::Acquire);
+    let free = shared.max_peers.saturating_sub(connected);
+    let room = Room { free, per_ip: shared.max_per_ip };
+    match may_enter(shared.peer_id, &line(new), &others, room) {
+        Entry::Enters => Ok(()),
+        Entry::Replaces(old) => {
+            peers.connections[&old].shut();
+            Ok(())
         }
-        old.shut();
-        return Ok(());
+        Entry::Duplicate(old) => {
+            if new.who.dialled {
+                peers.connections[&old].on_found_at(new.who.address);
+            }
+            Err(Refused::Duplicate)
+        }
+        Entry::Full => Err(Refused::Full),
     }
-    if shared.connections.load(Ordering::Acquire) >= shared.max_peers {
-        return Err(Refused::Full);
-    }
-    let ip = new.who.address.ip();
-    let from_there = peers.connections.values().filter(|c| c.who.address.ip() == ip).count();
-    if shared.max_per_ip > 0 && from_there >= shared.max_per_ip && !is_local(ip) {
-        return Err(Refused::Full);
-    }
-    Ok(())
 }
 
-/// Whether we dialled one peer over IPv4 and over IPv6. Of callers the id alone proves nothing:
-/// somebody else may have taken it.
-fn is_its_other_family(old: &Who, new: &Who) -> bool {
-    let families = old.address.is_ipv4() != new.address.is_ipv4();
-    old.dialled && new.dialled && old.peer_id == new.peer_id && families
+fn line(connection: &Connection) -> Line {
+    let Who { peer_id, address, dialled, .. } = connection.who;
+    Line { key: connection.key, peer_id, ip: address.ip(), dialled, since: connection.since }
 }
 
 /// The first word after the opening: everything, nothing, or a bitfield in parts. It is put into
@@ -348,27 +338,4 @@ fn allow_fast(shared: &Shared, connection: &Arc<Connection>) {
     let hash = torrent.info_hash.short();
     let set = fast_set::allowed_fast(fast_set::SET_SIZE, pieces, hash, ip);
     shared.decide(torrent, |swarm, _, out| swarm.allow_fast(connection.key, &set, out));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ids::PeerId;
-
-    fn who(id: u8, address: &str, dialled: bool) -> Who {
-        let address = address.parse().unwrap();
-        Who { peer_id: PeerId([id; 20]), address, listens: true, dialled, source: address }
-    }
-
-    #[test]
-    fn a_peer_that_we_dial_over_both_families_is_one_peer() {
-        let old = who(1, "203.0.113.7:1", true);
-        assert!(is_its_other_family(&old, &who(1, "[2001:db8::7]:1", true)));
-        assert!(is_its_other_family(&who(1, "[2001:db8::7]:1", true), &old));
-        assert!(!is_its_other_family(&old, &who(2, "[2001:db8::7]:1", true)), "another id");
-        assert!(!is_its_other_family(&old, &who(1, "203.0.113.8:1", true)), "the same family");
-        assert!(!is_its_other_family(&old, &who(1, "[2001:db8::7]:1", false)), "it called");
-        let caller = who(1, "203.0.113.7:1", false);
-        assert!(!is_its_other_family(&caller, &who(1, "[2001:db8::7]:1", true)), "it called");
-    }
 }

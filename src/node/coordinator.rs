@@ -1,33 +1,32 @@
 //! The coordinator: one thread that does what nobody's message asks for.
 //!
-//! It waits on what trackers say, on nudges, and on a tick; calls peers that the dialer names;
-//! lets the swarms give up on late requests; and holds the choker's rounds.
+//! It waits on what trackers say, on nudges, and on a tick; has peers called that the dialer names;
+//! lets the swarms give up on late requests; holds the choker's rounds; and looks after torrents
+//! that starve.
 
 use crate::clock::Moment;
 use crate::ids::InfoHashV2;
+use crate::logic::dialer::Listed;
 use crate::logic::timers::Timers;
-use crate::node::connection;
-use crate::node::listener::STACK;
-use crate::node::opening::Refused;
+use crate::node::dialling::Dialling;
 use crate::node::shared::{Shared, Torrent};
 use crate::node::trackers::TrackerEvent;
 use crate::node::trackers::announce::AnnounceEvent;
 use crate::node::tracking::may_have;
-use crate::node::{Event, extensions, worker};
+use crate::node::{Event, extensions, renewal};
 use crate::protocol::Dialect;
 use crate::protocol::message::Message;
+use crate::protocol::tracker_native::PeerEntry;
 use crossbeam_channel::{Receiver, Sender, select};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::Builder;
 use std::time::Duration;
 
 /// How often it looks at its timers when nothing happens.
 const TICK: Duration = Duration::from_millis(500);
 
-/// Dials that may be under way at once.
-const HALF_OPEN: usize = 8;
+/// How often it looks whether a torrent starves, or has neighbours to spare. A strategy timer.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// How often a silent connection is asked whether it is there, and who else is.
 const PING: Duration = Duration::from_mins(1);
@@ -46,14 +45,17 @@ pub struct Wires {
 
 /// Runs until the node stops.
 pub fn run(shared: &Arc<Shared>, wires: &Wires) {
+    let (now, scaled) = (shared.clock.now(), |timer| shared.clock.scaled(timer));
+    let round = scaled(Timers::default().round);
     let mut coordinator = Coordinator {
         shared,
         wires,
-        dialling: Arc::new(AtomicUsize::new(0)),
-        next_tick: shared.clock.now(),
+        dialling: Dialling::default(),
+        tick: Timer { every: TICK, next: now },
+        round: Timer { every: round, next: now + round },
+        ping: Timer { every: PING, next: now + PING },
+        look: Timer { every: scaled(LOOK), next: now },
         first: 0,
-        next_round: shared.clock.now() + shared.clock.scaled(Timers::default().round),
-        next_ping: shared.clock.now() + PING,
     };
     let never = crossbeam_channel::never();
     let quiet = crossbeam_channel::never();
@@ -83,10 +85,11 @@ pub fn run(shared: &Arc<Shared>, wires: &Wires) {
 struct Coordinator<'a> {
     shared: &'a Arc<Shared>,
     wires: &'a Wires,
-    dialling: Arc<AtomicUsize>,
-    next_tick: Moment,
-    next_round: Moment,
-    next_ping: Moment,
+    dialling: Dialling,
+    tick: Timer,
+    round: Timer,
+    ping: Timer,
+    look: Timer,
     /// Which torrent dials first.
     first: usize,
 }
@@ -101,10 +104,8 @@ impl Coordinator<'_> {
             TrackerEvent::Peers { tracker, info_hash, peers } => {
                 let Some(torrent) = self.torrent(info_hash) else { return };
                 let now = self.shared.clock.now();
-                let dialled = peers.iter().filter(|peer| peer.native || peer.bittorrent);
-                let said = |native| if native { Dialect::Native } else { Dialect::BitTorrent };
-                let addresses: Vec<_> = dialled.map(|p| (p.addr, said(p.native))).collect();
-                torrent.peers.lock().dialer.on_listed(now, tracker, &addresses);
+                let listed: Vec<_> = peers.iter().filter_map(listed).collect();
+                torrent.peers.lock().dialer.on_listed(now, tracker, &listed);
             }
             TrackerEvent::NeedsPublish { tracker, info_hash } => {
                 let torrent = self.torrent(info_hash);
@@ -150,18 +151,10 @@ impl Coordinator<'_> {
         let now = self.shared.clock.now();
         let torrents: Vec<Arc<Torrent>> = self.shared.torrents.lock().all();
         // A nudge is for the dialer; what time decides is decided by time, however often it comes.
-        let tick = now >= self.next_tick;
-        if tick {
-            self.next_tick = now + TICK;
-        }
-        let round = now >= self.next_round;
-        if round {
-            self.next_round = now + self.shared.clock.scaled(Timers::default().round);
-        }
-        let ping = now >= self.next_ping;
-        if ping {
-            self.next_ping = now + PING;
-        }
+        let tick = self.tick.is_due(now);
+        let round = self.round.is_due(now);
+        let ping = self.ping.is_due(now);
+        let look = self.look.is_due(now);
         self.first = self.first.wrapping_add(1);
         for nth in 0..torrents.len() {
             // Another one is first each time, so that none takes all dials for itself.
@@ -180,73 +173,45 @@ impl Coordinator<'_> {
             if ping {
                 self.ping(torrent, now);
             }
-            self.dial(torrent, now);
+            if look {
+                renewal::look_after(self.shared, torrent, now);
+            }
+            self.dialling.dial(self.shared, torrent, now);
         }
     }
 
     fn ping(&self, torrent: &Torrent, now: Moment) {
-        let wants_peers = !torrent.completed.load(Ordering::Acquire) && !torrent.meta.private;
         for connection in torrent.connections() {
             self.shared.say(&connection, &Message::Ping(now.elapsed().as_micros() as u64));
-            if wants_peers {
-                connection.asked_for_peers.store(true, Ordering::Release);
-                self.shared.say(&connection, &Message::Peers);
-            }
         }
+        renewal::ask_for_peers(self.shared, torrent);
         extensions::tell_peers(self.shared, torrent);
-    }
-
-    /// Calls whom the dialer names.
-    fn dial(&self, torrent: &Arc<Torrent>, now: Moment) {
-        if torrent.failed.load(Ordering::Acquire) {
-            return;
-        }
-        let seeding = torrent.completed.load(Ordering::Acquire);
-        let under_way = self.dialling.load(Ordering::Acquire);
-        let connected = self.shared.connections.load(Ordering::Acquire);
-        let room = self.shared.max_peers.saturating_sub(connected + under_way);
-        let free = room.min(HALF_OPEN.saturating_sub(under_way));
-        let due = torrent.peers.lock().dialer.next_dials(now, free, seeding);
-        for (address, dialect) in due {
-            self.dialling.fetch_add(1, Ordering::AcqRel);
-            let (shared, torrent) = (self.shared.clone(), torrent.clone());
-            let dialling = self.dialling.clone();
-            let thread = Builder::new().name(format!("peer-{address}")).stack_size(STACK);
-            let spawned =
-                thread.spawn(move || call(&shared, &torrent, address, dialect, &dialling));
-            if let Err(error) = spawned {
-                log::warn!("{address}: no thread for it: {error}");
-                self.dialling.fetch_sub(1, Ordering::AcqRel);
-            }
-        }
     }
 }
 
-/// A dialling thread, which becomes the connection's worker when the peer answers.
-fn call(
-    shared: &Shared,
-    torrent: &Arc<Torrent>,
-    address: SocketAddr,
-    dialect: Dialect,
-    dialling: &AtomicUsize,
-) {
-    let answered = connection::dial(shared, torrent, address, dialect);
-    dialling.fetch_sub(1, Ordering::AcqRel);
-    match answered {
-        Ok((connection, buffer)) => worker::run(shared, &connection, buffer),
-        Err(refused) => {
-            log::debug!("{address}: no {dialect} connection: {refused}");
-            let now = shared.clock.now();
-            let mut peers = torrent.peers.lock();
-            match refused {
-                Refused::Ourselves => peers.dialer.on_never(address),
-                Refused::Duplicate if peers.is_connected(address) => {}
-                refused if refused.is_misunderstanding() => {
-                    peers.dialer.on_misunderstood(now, address);
-                }
-                _ => peers.dialer.on_failed(now, address),
-            }
+/// Something that is done again and again.
+struct Timer {
+    every: Duration,
+    next: Moment,
+}
+
+impl Timer {
+    /// Whether it is to be done now; then it is due again after a while.
+    fn is_due(&mut self, now: Moment) -> bool {
+        let due = now >= self.next;
+        if due {
+            self.next = now + self.every;
         }
+        due
     }
-    let _ = shared.nudge.try_send(()); // a dial slot is free
+}
+
+/// A peer on a tracker's list, if it answers in a dialect that we speak; natively, if it can.
+fn listed(peer: &PeerEntry) -> Option<Listed> {
+    let dialect = match (peer.native, peer.bittorrent) {
+        (true, _) => Dialect::Native,
+        (false, true) => Dialect::BitTorrent,
+        (false, false) => return None,
+    };
+    Some(Listed { address: peer.addr, dialect, is_seed: peer.seed })
 }

@@ -51,7 +51,7 @@ pub fn on_extensions(connection: &Connection, said: &Extensions) {
     }
     if let Some(address) = connection.listens_at() {
         let mut peers = connection.torrent.peers.lock();
-        peers.dialer.on_connected(address, Dialect::BitTorrent);
+        peers.dialer.on_connected(address, Dialect::BitTorrent, false);
     }
 }
 
@@ -75,6 +75,8 @@ pub fn on_peers_changed(shared: &Shared, connection: &Connection, changed: &Peer
     let added = changed.added.iter().map(|&(address, _)| address);
     let mut peers = torrent.peers.lock();
     peers.dialer.on_gossip(shared.clock.now(), source, Dialect::BitTorrent, added);
+    let seeds = changed.added.iter().filter(|(_, flags)| flags & SEED != 0);
+    seeds.for_each(|&(address, _)| peers.dialer.on_rumoured_seed(address));
 }
 
 /// Tells each BitTorrent peer who came and who went since it was last told.

@@ -5,6 +5,7 @@
 //! address that is neither loopback nor private at most 8 may be pending; a ninth is dropped. When
 //! the process runs out of descriptors or threads it backs off instead of spinning.
 
+use crate::logic::dialer::canonical;
 use crate::logic::is_local;
 use crate::node::shared::Shared;
 use crate::node::{connection, worker};
@@ -49,15 +50,6 @@ pub fn run(shared: &Arc<Shared>, listener: &TcpListener) {
             }
             _ => {}
         }
-    }
-}
-
-/// Whoever calls over IPv4 has an IPv4 address, also when the socket hears both families and calls
-/// it `::ffff:a.b.c.d` (RFC 4291, 2.5.5.2).
-fn canonical(from: SocketAddr) -> SocketAddr {
-    match from.ip().to_canonical() {
-        IpAddr::V4(ip) => SocketAddr::new(ip.into(), from.port()),
-        IpAddr::V6(_) => from,
     }
 }
 
@@ -142,18 +134,6 @@ mod tests {
 
     fn stranger(number: u8) -> IpAddr {
         IpAddr::from([203, 0, 113, number])
-    }
-
-    #[test]
-    fn a_caller_over_ipv4_is_called_so_by_a_socket_for_both_families() {
-        let check = |from: &str, expected: &str| {
-            assert_eq!(canonical(from.parse().unwrap()), expected.parse().unwrap(), "{from}");
-        };
-        check("[::ffff:203.0.113.7]:4000", "203.0.113.7:4000");
-        check("203.0.113.7:4000", "203.0.113.7:4000");
-        check("[2001:db8::7]:4000", "[2001:db8::7]:4000");
-        check("[fe80::7%3]:4000", "[fe80::7%3]:4000");
-        check("[::1]:4000", "[::1]:4000");
     }
 
     #[test]

@@ -89,6 +89,18 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// Whether a peer answered us, though no connection came of it.
+    pub fn is_answer(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable
+                | Self::Told(_)
+                | Self::OtherContent(_)
+                | Self::Full
+                | Self::Duplicate
+        )
+    }
+
     /// Whether somebody took the call who may speak the other dialect.
     pub fn is_misunderstanding(&self) -> bool {
         matches!(self, Self::Io(_) | Self::Malformed(_) | Self::Slow | Self::NoHello)

@@ -2,7 +2,7 @@
 //!
 //! | lock | guards | never held across |
 //! |---|---|---|
-//! | `Torrent::peers` | the connections and the dialer of a torrent | I/O |
+//! | `Torrent::peers` | the connections, the dialer and the neighbours of a torrent | I/O |
 //! | `Torrent::picker` | the torrent's [`Swarm`]: bitmap, picker, choker, sessions | I/O |
 //! | `Torrent::leaves` | the leaf hashes asked for lately | anything but reading that one piece |
 //!
@@ -18,6 +18,7 @@ use crate::geometry::Geometry;
 use crate::ids::{InfoHash, InfoHashV1, PeerId, PieceIndex, Sha1Hash, Span};
 use crate::logic::PeerKey;
 use crate::logic::dialer::{Dialer, Tongues};
+use crate::logic::neighbours::Neighbours;
 use crate::logic::rate::Rate;
 use crate::logic::swarm::{Action, Parting, Swarm};
 use crate::metainfo::Metainfo;
@@ -322,12 +323,15 @@ pub struct Peers {
     pub connections: HashMap<PeerKey, Arc<Connection>>,
     /// Whom to call.
     pub dialer: Dialer,
+    /// When it starves, and whom it lets go.
+    pub neighbours: Neighbours,
 }
 
 impl Peers {
-    /// Nobody is connected, nobody known.
-    pub fn new(tongues: Tongues) -> Self {
-        Self { connections: HashMap::new(), dialer: Dialer::new(tongues) }
+    /// Nobody is connected, nobody known; neighbours have so much patience with each other.
+    pub fn new(tongues: Tongues, patience: Duration) -> Self {
+        let (dialer, neighbours) = (Dialer::new(tongues), Neighbours::new(patience));
+        Self { connections: HashMap::new(), dialer, neighbours }
     }
 
     /// Whether a live connection is with the peer that listens there.
@@ -350,7 +354,7 @@ pub struct Torrent {
     pub geometry: Geometry,
     /// Its files.
     pub storage: Storage,
-    /// Connections and dialer.
+    /// Connections, dialer and neighbours.
     pub peers: Mutex<Peers>,
     /// Bitmap, picker, choker, sessions, and where to say what they decide.
     pub picker: Mutex<Picking>,
@@ -472,6 +476,16 @@ impl Connection {
     /// that to ten.
     pub fn set_weight(&self, thousandths: u32) {
         self.outbox.weight.store(thousandths, Ordering::Relaxed);
+    }
+
+    /// A call of ours found the same peer listening there: it called us, and need not be called.
+    pub fn on_found_at(&self, address: SocketAddr) {
+        if !self.who.listens && address.ip() == self.who.source.ip() {
+            let (unknown, port) = (0, address.port());
+            // It fails when the peer itself has said where it listens.
+            let _ =
+                self.says_port.compare_exchange(unknown, port, Ordering::AcqRel, Ordering::Acquire);
+        }
     }
 
     /// Ends it at once; wakes its worker.

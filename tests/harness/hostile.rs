@@ -494,6 +494,17 @@ impl Caller {
         Ok(Self { frames: Frames { stream, pending: Vec::new() } })
     }
 
+    /// Connects from an address of this machine.
+    pub fn connect_from(ip: IpAddr, address: SocketAddr) -> io::Result<Self> {
+        let domain = socket2::Domain::for_address(address);
+        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+        socket.bind(&SocketAddr::new(ip, 0).into())?;
+        socket.connect_timeout(&address.into(), READ)?;
+        socket.set_read_timeout(Some(READ))?;
+        socket.set_write_timeout(Some(READ))?;
+        Ok(Self { frames: Frames { stream: socket.into(), pending: Vec::new() } })
+    }
+
     /// Connects with a receive buffer as small as the system allows.
     pub fn connect_narrow(address: SocketAddr) -> io::Result<Self> {
         let domain = socket2::Domain::for_address(address);
@@ -507,8 +518,11 @@ impl Caller {
 
     /// HELLO for a content, with a fresh id; not yet answered.
     pub fn hello(&mut self, info_hash: InfoHashV2) -> io::Result<()> {
+        self.hello_as(PeerId::generate(&mut fastrand::Rng::new()), info_hash)
+    }
+
+    fn hello_as(&mut self, peer_id: PeerId, info_hash: InfoHashV2) -> io::Result<()> {
         let mut opening = PEER_MAGIC.to_vec();
-        let peer_id = PeerId::generate(&mut fastrand::Rng::new());
         let features = Vec::new();
         Message::Hello(Hello { version: VERSION, info_hash, peer_id, port: 0, features })
             .put(&mut opening);
@@ -517,7 +531,16 @@ impl Caller {
 
     /// HELLO, and the answer: how busy the peer is, or why it refuses.
     pub fn greet(&mut self, info_hash: InfoHashV2) -> io::Result<Result<Availability, String>> {
-        self.hello(info_hash)?;
+        self.greet_as(PeerId::generate(&mut fastrand::Rng::new()), info_hash)
+    }
+
+    /// The same under a certain id.
+    pub fn greet_as(
+        &mut self,
+        peer_id: PeerId,
+        info_hash: InfoHashV2,
+    ) -> io::Result<Result<Availability, String>> {
+        self.hello_as(peer_id, info_hash)?;
         self.frames.magic()?;
         self.frames.next(|message| match message {
             Message::State(state) => Ok(state.state),

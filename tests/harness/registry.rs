@@ -20,6 +20,8 @@ pub struct Claim {
     pub size: u64,
     /// How many pieces it has.
     pub pieces: u32,
+    /// Whether all of it; else nothing.
+    pub seeding: bool,
 }
 
 /// Someone who is registered at a tracker and is nothing else.
@@ -29,7 +31,7 @@ pub struct Claimant {
 }
 
 impl Claimant {
-    /// Registers as a seeder that listens on `ip`:`port`.
+    /// Registers as a peer that listens on `ip`:`port`.
     pub fn start(tracker: SocketAddr, ip: IpAddr, port: u16, claims: Vec<Claim>) -> Self {
         let (sender, events) = bounded(8192);
         let config = HeartbeatConfig {
@@ -46,14 +48,18 @@ impl Claimant {
             name: claim.name.clone(),
             size: claim.size,
             pieces: claim.pieces,
-            left: 0,
+            left: if claim.seeding { 0 } else { claim.size },
             uploaded: 0,
             downloaded: 0,
             down_rate: 0,
             up_rate: 0,
-            have: Bitfield::full(claim.pieces),
+            have: if claim.seeding {
+                Bitfield::full(claim.pieces)
+            } else {
+                Bitfield::new(claim.pieces)
+            },
             wants_peers: false,
-            seeding: true,
+            seeding: claim.seeding,
         };
         let reports = move || claims.iter().map(report).collect();
         let heartbeat = Heartbeat::start(config, Box::new(reports), sender);

@@ -4,7 +4,7 @@ use crossbeam_channel::{Receiver, Sender, at, bounded};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{JoinHandle, spawn};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ type Run = (Instant, Vec<u8>);
 pub struct Relay {
     /// Where it listens.
     pub address: SocketAddr,
+    calls: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -28,11 +29,14 @@ impl Relay {
         let address = listener.local_addr().expect("it listens");
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = calls.clone();
         let thread = spawn(move || {
             for near in listener.incoming().flatten() {
                 if stopped.load(Ordering::Acquire) {
                     return;
                 }
+                counted.fetch_add(1, Ordering::Relaxed);
                 let Ok(far) = TcpStream::connect(to) else { continue };
                 for (from, into) in [(&near, &far), (&far, &near)] {
                     let (Ok(from), Ok(into)) = (from.try_clone(), into.try_clone()) else {
@@ -44,7 +48,12 @@ impl Relay {
                 }
             }
         });
-        Self { address, stop, thread: Some(thread) }
+        Self { address, calls, stop, thread: Some(thread) }
+    }
+
+    /// Connections accepted.
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
     }
 }
 

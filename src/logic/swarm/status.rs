@@ -42,6 +42,8 @@ pub struct PeerStatus {
     pub wanted: u32,
     /// Bytes per second that it sends us.
     pub gives: u64,
+    /// Bytes of content that it gave us, of those that we took.
+    pub given: u64,
     /// Bytes per second that we send it.
     pub takes: u64,
     /// Requests that it has not answered.
@@ -85,6 +87,7 @@ impl Swarm {
             pieces: s.have().count(),
             wanted: s.wanted,
             gives: s.gives.per_second(now),
+            given: s.gives.total(),
             takes: s.takes.per_second(now),
             requests: s.requests.count(),
             in_flight: s.requests.pipeline.in_flight(),

@@ -1,0 +1,95 @@
+//! Whether a new connection comes in, and which one goes for it.
+//!
+//! ```text
+//! A (greater id)                B          two peers call each other at once
+//!   |---- call a ---. .--- call b ----|
+//!   |                X                |    whoever is called decides first, the caller when
+//!   |<-- b enters --' '-- a enters -->|    the answer comes; both by the same rule:
+//!   |<------- a is answered ----------|    the call of the greater id stays
+//!   |   b goes, a enters              |
+//! ```
+//! A peer is known by its id *and* its IP, for anybody can say any id: two peers of one id from
+//! different IPs may both come, and of one IP only one.
+//!
+//! Who has been connected for a while is not given up for a caller. That is decided by whoever is
+//! called, alone: the caller is answered or refused, and needs no clock to agree.
+
+use crate::clock::Moment;
+use crate::ids::PeerId;
+use crate::logic::{PeerKey, is_local};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// A connection that lasted so long is not given up for a caller.
+pub const LASTED: Duration = Duration::from_secs(10);
+
+/// What decides about a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line {
+    /// Which.
+    pub key: PeerKey,
+    /// What the peer calls itself.
+    pub peer_id: PeerId,
+    /// Where it is.
+    pub ip: IpAddr,
+    /// Whether we dialled.
+    pub dialled: bool,
+    /// Since when both sides know each other.
+    pub since: Moment,
+}
+
+/// How many may be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// More, over all torrents.
+    pub free: usize,
+    /// In all with one address that is neither loopback nor private; 0 is no limit.
+    pub per_ip: usize,
+}
+
+/// What becomes of a new connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// It comes in.
+    Enters,
+    /// It comes in, and this one goes.
+    Replaces(PeerKey),
+    /// It does not come in: this one is with the same peer.
+    Duplicate(PeerKey),
+    /// It does not come in: there is no room.
+    Full,
+}
+
+/// Whether `new` comes in beside `others` of the same torrent; `own` is our id.
+pub fn admit(own: PeerId, new: &Line, others: &[Line], room: Room) -> Entry {
+    if let Some(old) = others.iter().find(|old| is_its_other_family(old, new)) {
+        return Entry::Duplicate(old.key);
+    }
+    let is_same = |old: &&Line| old.peer_id == new.peer_id && old.ip == new.ip;
+    // One that was replaced may still be on its way out: the youngest is meant.
+    if let Some(old) = others.iter().filter(is_same).max_by_key(|old| old.key) {
+        let crossed = old.dialled != new.dialled;
+        let lasted = !new.dialled && new.since.since(old.since) >= LASTED;
+        let stays = crossed && !lasted && survives(own, new.peer_id, new.dialled);
+        return if stays { Entry::Replaces(old.key) } else { Entry::Duplicate(old.key) };
+    }
+    let from_there = others.iter().filter(|other| other.ip == new.ip).count();
+    let too_many = room.per_ip > 0 && from_there >= room.per_ip && !is_local(new.ip);
+    if room.free == 0 || too_many { Entry::Full } else { Entry::Enters }
+}
+
+/// Two peers that dialled each other at once keep the connection that the greater id dialled.
+/// Both ends come to the same answer.
+fn survives(own: PeerId, theirs: PeerId, we_dialled: bool) -> bool {
+    we_dialled == (own > theirs)
+}
+
+/// Whether we dialled one peer over IPv4 and over IPv6. Of callers the id alone proves nothing:
+/// somebody else may have taken it.
+fn is_its_other_family(old: &Line, new: &Line) -> bool {
+    let families = old.ip.is_ipv4() != new.ip.is_ipv4();
+    old.dialled && new.dialled && old.peer_id == new.peer_id && families
+}
+
+#[cfg(test)]
+mod tests;

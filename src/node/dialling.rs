@@ -1,0 +1,71 @@
+//! Calls the peers that the dialer names, each on a thread of its own.
+
+use crate::clock::Moment;
+use crate::logic::dialer::{Dial, Load};
+use crate::node::listener::STACK;
+use crate::node::opening::Refused;
+use crate::node::shared::{Shared, Torrent};
+use crate::node::{connection, worker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::Builder;
+
+/// The calls under way.
+#[derive(Debug, Clone, Default)]
+pub struct Dialling(Arc<AtomicUsize>);
+
+impl Dialling {
+    /// Calls whom a torrent's dialer names now, as far as there is room.
+    pub fn dial(&self, shared: &Arc<Shared>, torrent: &Arc<Torrent>, now: Moment) {
+        if torrent.failed.load(Ordering::Acquire) {
+            return;
+        }
+        let seeding = torrent.completed.load(Ordering::Acquire);
+        let load = Load {
+            most: shared.max_peers,
+            connected: shared.connections.load(Ordering::Acquire),
+            under_way: self.0.load(Ordering::Acquire),
+        };
+        let due = torrent.peers.lock().dialer.next_dials(now, load.free(seeding), seeding);
+        for dial in due {
+            self.0.fetch_add(1, Ordering::AcqRel);
+            let (shared, torrent, dialling) = (shared.clone(), torrent.clone(), self.clone());
+            let thread = Builder::new().name(format!("peer-{}", dial.address)).stack_size(STACK);
+            let spawned = thread.spawn(move || dialling.call(&shared, &torrent, dial));
+            if let Err(error) = spawned {
+                log::warn!("{}: no thread for it: {error}", dial.address);
+                self.0.fetch_sub(1, Ordering::AcqRel);
+            }
+        }
+    }
+
+    /// A dialling thread, which becomes the connection's worker when the peer answers.
+    fn call(&self, shared: &Shared, torrent: &Arc<Torrent>, dial: Dial) {
+        let Dial { address, dialect, why } = dial;
+        log::debug!("{address}: called, {dialect}: {why}");
+        let answered = connection::dial(shared, torrent, address, dialect);
+        self.0.fetch_sub(1, Ordering::AcqRel);
+        match answered {
+            Ok((connection, buffer)) => worker::run(shared, &connection, buffer),
+            Err(refused) => {
+                log::debug!("{address}: no {dialect} connection: {refused}");
+                on_refused(shared, torrent, dial, &refused);
+            }
+        }
+        let _ = shared.nudge.try_send(()); // a dial slot is free
+    }
+}
+
+/// What a call that led to nothing says of the address.
+fn on_refused(shared: &Shared, torrent: &Torrent, dial: Dial, refused: &Refused) {
+    let (now, address) = (shared.clock.now(), dial.address);
+    let mut peers = torrent.peers.lock();
+    match refused {
+        Refused::Ourselves => peers.dialer.on_never(address),
+        // It called us meanwhile, and that connection stays: this one was cut short for it.
+        _ if peers.is_connected(address) => {}
+        refused if refused.is_misunderstanding() => peers.dialer.on_misunderstood(now, address),
+        refused if refused.is_answer() => peers.dialer.on_declined(now, address),
+        _ => peers.dialer.on_failed(now, address),
+    }
+}
