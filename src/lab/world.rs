@@ -26,6 +26,7 @@ use crate::clock::Moment;
 use crate::geometry::Geometry;
 use crate::ids::{InfoHashV1, PieceIndex, Sha256Hash, Span};
 use crate::lab::link::{Line, MAX_REQUESTS};
+use crate::logic::session::Fault;
 use crate::logic::swarm::{Action, Parting, Swarm};
 use crate::logic::{PeerKey, choker, fast_set};
 use crate::protocol::Dialect;
@@ -44,7 +45,7 @@ pub use peer::{Honesty, Leaves, PeerOptions, PeerReport, Role};
 const TICK: Duration = Duration::from_millis(500);
 
 /// What all peers of a world share.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct WorldOptions {
     /// Bytes in a piece. Default: 64 KiB.
     pub piece_length: u32,
@@ -189,7 +190,7 @@ impl World {
             }
             Event::Sent(peer) if self.peers[peer].is_present() => self.on_sent(peer),
             Event::Hears(peer, key, word) if self.end_of(peer, key).is_open => {
-                self.hear(peer, key, word);
+                self.hear(peer, key, &word);
             }
             Event::Hears(peer, _, Word::Chunk(span)) => {
                 self.peers[peer].on_received(span.length, &[], Honesty::Honest);
@@ -197,8 +198,8 @@ impl World {
             Event::Forgets(peer, key) => {
                 self.drive(peer, |swarm, now, out| swarm.on_left(now, key, out));
             }
-            Event::Hears(..) => {} // the connection is over
-            Event::Ticks(_) | Event::Rounds(_) | Event::Sent(_) => {} // the peer is gone
+            // The connection is over, or the peer is gone.
+            Event::Hears(..) | Event::Ticks(_) | Event::Rounds(_) | Event::Sent(_) => {}
         }
     }
 
@@ -258,14 +259,14 @@ impl World {
         }
     }
 
-    fn connect(&mut self, caller: usize, called: usize) {
+    fn connect(&mut self, caller: usize, host: usize) {
         let key = PeerKey(self.connections.len() as u64);
         let is_native = |peer: usize| self.peers[peer].options.dialect == Dialect::Native;
-        let native = is_native(caller) && is_native(called);
+        let native = is_native(caller) && is_native(host);
         let dialect = if native { Dialect::Native } else { Dialect::BitTorrent };
         let end = |peer| End { peer, is_open: true, line: Line::default() };
-        self.connections.push(Connection { dialect, ends: [end(caller), end(called)] });
-        for (peer, other) in [(caller, called), (called, caller)] {
+        self.connections.push(Connection { dialect, ends: [end(caller), end(host)] });
+        for (peer, other) in [(caller, host), (host, caller)] {
             let address = self.peers[other].address;
             self.peers[peer].connections.push(key);
             self.peers[peer].swarm.on_joined(self.now, key, address, dialect);
@@ -403,8 +404,8 @@ impl World {
         self.begin_block(peer);
     }
 
-    fn hear(&mut self, peer: usize, key: PeerKey, word: Word) {
-        let message = match &word {
+    fn hear(&mut self, peer: usize, key: PeerKey, word: &Word) {
+        let message = match word {
             Word::Said(Message::GetHashes(range)) => return self.answer(peer, key, *range),
             Word::Said(message) => message.clone(),
             Word::Bitfield(first, bits) => Message::Bitfield { first: *first, bits },
@@ -417,8 +418,8 @@ impl World {
             }
         };
         let heard = self.drive(peer, |swarm, now, out| swarm.on_message(now, key, &message, out));
-        if heard.is_err() {
-            self.on_fault(peer, key);
+        if let Err(fault) = heard {
+            self.on_fault(peer, key, fault);
         }
     }
 
@@ -428,8 +429,8 @@ impl World {
         let claim = self.drive(peer, |swarm, now, out| swarm.claim(now, key, chunk, out));
         let granted = claim.as_deref().unwrap_or_default();
         self.peers[peer].on_received(chunk.length, granted, honesty);
-        if claim.is_err() {
-            return self.on_fault(peer, key);
+        if let Err(fault) = claim {
+            return self.on_fault(peer, key, fault);
         }
         let whole = self.drive(peer, |swarm, now, out| {
             swarm.on_written(now, key, granted, out);
@@ -440,8 +441,9 @@ impl World {
         }
     }
 
-    fn on_fault(&mut self, peer: usize, key: PeerKey) {
-        self.peers[peer].report.faults += 1;
+    fn on_fault(&mut self, peer: usize, key: PeerKey, fault: Fault) {
+        let other = self.other(peer, key);
+        self.peers[peer].report.faults.push((other, fault));
         self.end(peer, key);
     }
 

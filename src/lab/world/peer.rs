@@ -7,6 +7,7 @@ use crate::ids::{PieceIndex, Span};
 use crate::lab::link::{Downlink, Uplink};
 use crate::logic::PeerKey;
 use crate::logic::picker::Policy;
+use crate::logic::session::Fault;
 use crate::logic::swarm::{Params, Swarm};
 use crate::protocol::Dialect;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -55,7 +56,8 @@ pub struct PeerOptions {
     pub leaves: Leaves,
     /// Bytes per second that it sends at most; `None` is as fast as can be.
     pub up: Option<u64>,
-    /// Bytes per second that it receives at most.
+    /// Bytes per second that it receives at most; its swarm knows that and asks for no more, as
+    /// under `--downlimit`.
     pub down: Option<u64>,
     /// How many it serves at once; a free rider serves nobody.
     pub upload_slots: usize,
@@ -109,8 +111,8 @@ pub struct PeerReport {
     pub wasted: u64,
     /// How many connections it ended because the other sent wrong bytes.
     pub bans: u32,
-    /// How many it ended because the other broke a rule.
-    pub faults: u32,
+    /// Whose connections it ended because they broke a rule, and which.
+    pub faults: Vec<(usize, Fault)>,
 }
 
 impl PeerReport {
@@ -149,7 +151,7 @@ impl Peer {
             policy: options.picker,
             upload_slots: options.upload_slots,
             rate_window: RATE_WINDOW.div_f64(scale),
-            down_limit: None,
+            down_limit: options.down,
             seed,
         };
         let have = match options.role {
@@ -167,7 +169,7 @@ impl Peer {
             received: 0,
             wasted: 0,
             bans: 0,
-            faults: 0,
+            faults: Vec::new(),
         };
         let per_piece = geometry.piece_length().div_ceil(BLOCK_LEN);
         Self {
