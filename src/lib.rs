@@ -52,5 +52,8 @@ pub mod node;
 /// The tracker: one thread, one loop.
 pub mod tracker;
 
+/// Experiments: swarms in virtual time, and theory.
+pub mod lab;
+
 /// Command lines, progress, exit codes.
 pub mod cli;

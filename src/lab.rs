@@ -1,0 +1,14 @@
+//! Experiments: whole swarms in virtual time, and the theory to hold them against.
+//!
+//! [`world`] drives exactly the logic that ships ([`crate::logic::swarm::Swarm`]) over the
+//! simulated links of [`link`], and [`theory`] says what the books promise. No socket, thread or
+//! clock stands here: a run is a function of its options, the same to the byte for the same seed.
+
+/// What the books promise: lower bounds on the time that a file takes to reach everybody.
+pub mod theory;
+
+/// Uplinks, downlinks and ordered lines in virtual time.
+pub mod link;
+
+/// A swarm in virtual time.
+pub mod world;
