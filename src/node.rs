@@ -597,6 +597,37 @@ mod tests {
         add(node, meta, Storage::open_existing(plan).unwrap(), have)
     }
 
+    /// Fetches into a folder, from the node that has it.
+    fn fetch(node: &Node, meta: &Metainfo, folder: PathBuf, from: &Node) -> Arc<Torrent> {
+        let plan = StoragePlan::of(meta, folder).unwrap();
+        let storage = Storage::create_or_resume(plan, Io::Mmap).unwrap();
+        let torrent = add(node, meta, storage, Bitfield::new(meta.geometry().pieces()));
+        let there = SocketAddr::from((Ipv4Addr::LOCALHOST, from.port()));
+        node.add_peer(&torrent, there, Dialect::Native);
+        torrent
+    }
+
+    /// Waits until a download is whole, over the connections that it began with.
+    fn wait_complete(node: &Node) {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            match node.events().recv_deadline(end).unwrap() {
+                Event::Complete { .. } => return,
+                Event::Disconnected { why, .. } => panic!("a connection ended: {why}"),
+                _ => {}
+            }
+        }
+    }
+
+    /// Waits until something is so, while the node's events go by.
+    fn wait_until(node: &Node, what: &str, is_so: impl Fn() -> bool) {
+        let end = Instant::now() + DEADLINE;
+        while !is_so() {
+            assert!(Instant::now() < end, "{what}");
+            let _ = node.events().recv_timeout(Duration::from_millis(10));
+        }
+    }
+
     #[test]
     fn what_was_fetched_is_made_durable_though_it_was_taken_out_before_the_end() {
         let scratch = Scratch::new("durable");
@@ -605,13 +636,8 @@ mod tests {
         let meta = metainfo(&path);
         let (ann, ben) = (node(), node());
         let served = seed(&ann, &meta, &scratch.0);
-        let plan = StoragePlan::of(&meta, scratch.0.join("out")).unwrap();
-        let storage = Storage::create_or_resume(plan, Io::Mmap).unwrap();
-        let fetched = add(&ben, &meta, storage, Bitfield::new(meta.geometry().pieces()));
-        let there = SocketAddr::from((Ipv4Addr::LOCALHOST, ann.port()));
-        ben.add_peer(&fetched, there, Dialect::Native);
-        let end = Instant::now() + DEADLINE;
-        while !matches!(ben.events().recv_deadline(end).unwrap(), Event::Complete { .. }) {}
+        let fetched = fetch(&ben, &meta, scratch.0.join("out"), &ann);
+        wait_complete(&ben);
         ben.remove(&fetched);
         ann.remove(&served);
         let (of_ben, of_ann) = (ben.all_torrents(), ann.all_torrents());
@@ -621,37 +647,57 @@ mod tests {
         assert!(of_ann.is_empty(), "nothing of it was written");
     }
 
-    /// A limit of one byte per second lets a hundred bytes through, and none for a hundred seconds.
-    fn check_that_a_limit_can_be_lifted(name: &str, up: Option<u64>, down: Option<u64>) {
-        let scratch = Scratch::new(name);
-        let path = scratch.0.join("a.bin");
-        std::fs::write(&path, vec![7; 300_000]).unwrap();
-        let meta = metainfo(&path);
-        let (ann, ben) = (node(), node());
-        ann.set_limits(up, None);
-        ben.set_limits(None, down);
-        seed(&ann, &meta, &scratch.0);
-        let plan = StoragePlan::of(&meta, scratch.0.join("out")).unwrap();
-        let storage = Storage::create_or_resume(plan, Io::Mmap).unwrap();
-        let fetched = add(&ben, &meta, storage, Bitfield::new(meta.geometry().pieces()));
-        let there = SocketAddr::from((Ipv4Addr::LOCALHOST, ann.port()));
-        ben.add_peer(&fetched, there, Dialect::Native);
-        let end = Instant::now() + DEADLINE;
-        while !(ann.shared.up_limits.is_waited_for() || ben.shared.down_limit.is_waited_for()) {
-            assert!(Instant::now() < end, "nobody waits for the limit");
-            let _ = ben.events().recv_timeout(Duration::from_millis(10));
+    /// Under a limit of one byte per second the next part comes after a hundred seconds.
+    #[test]
+    fn a_limit_that_is_lifted_lets_at_once_through_what_waits_for_it() {
+        for (name, is_up) in [("lift-up", true), ("lift-down", false)] {
+            let scratch = Scratch::new(name);
+            let path = scratch.0.join("a.bin");
+            std::fs::write(&path, vec![7; 300_000]).unwrap();
+            let meta = metainfo(&path);
+            let (ann, ben) = (node(), node());
+            let limit = |rate| {
+                if is_up { ann.set_limits(rate, None) } else { ben.set_limits(None, rate) }
+            };
+            limit(Some(100_000));
+            seed(&ann, &meta, &scratch.0);
+            let fetched = fetch(&ben, &meta, scratch.0.join("out"), &ann);
+            wait_until(&ben, "something comes", || ben.status(&fetched).fetched > 0);
+            limit(Some(1));
+            let far = || ben.shared.clock.now() + DEADLINE;
+            let sender_waits = || ann.shared.up_limits.waiting() > 0;
+            let reader_waits = || ben.shared.down_limit.next_due() > far();
+            wait_until(&ben, "somebody waits long", || {
+                if is_up { sender_waits() } else { reader_waits() }
+            });
+            limit(None);
+            wait_complete(&ben);
+            ben.stop();
+            ann.stop();
         }
-        ann.set_limits(None, None);
-        ben.set_limits(None, None);
-        while !matches!(ben.events().recv_deadline(end).unwrap(), Event::Complete { .. }) {}
-        ben.stop();
-        ann.stop();
     }
 
     #[test]
-    fn a_limit_that_is_lifted_lets_at_once_through_what_waits_for_it() {
-        check_that_a_limit_can_be_lifted("lift-up", Some(1), None);
-        check_that_a_limit_can_be_lifted("lift-down", None, Some(1));
+    fn of_a_limited_upload_the_heavier_connection_gets_more() {
+        let scratch = Scratch::new("weights");
+        let path = scratch.0.join("a.bin");
+        std::fs::write(&path, vec![7; 2_000_000]).unwrap();
+        let meta = metainfo(&path);
+        let (ann, ben, eve) = (node(), node(), node());
+        ann.set_limits(Some(1), None);
+        let served = seed(&ann, &meta, &scratch.0);
+        fetch(&ben, &meta, scratch.0.join("ben"), &ann);
+        let light = fetch(&eve, &meta, scratch.0.join("eve"), &ann);
+        wait_until(&ann, "both wait", || ann.shared.up_limits.waiting() == 2);
+        for connection in served.connections() {
+            let is_light = connection.who.peer_id == eve.peer_id();
+            connection.set_weight(if is_light { 100 } else { 10_000 });
+        }
+        ann.set_limits(Some(5_000_000), None);
+        wait_complete(&ben);
+        let fetched = eve.status(&light).fetched;
+        assert!(fetched < 1_000_000, "a hundredth of the weight brought {fetched} of 2000000");
+        [ann, ben, eve].into_iter().for_each(Node::stop);
     }
 
     #[test]

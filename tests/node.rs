@@ -237,6 +237,24 @@ fn an_upload_limit_is_shared_evenly() {
 }
 
 #[test]
+fn content_that_a_limit_cuts_into_parts_arrives_whole() {
+    for (name, dialect) in [("parts", Dialect::Native), ("blocks", Dialect::BitTorrent)] {
+        let scratch = Scratch::new(name);
+        let path = scratch.file("src/big.bin", 777_777, 12);
+        let meta = metainfo(&path);
+        // A part is 20 kB and a frame of BitTorrent has six blocks.
+        let (ann, ben) = (limited(Some(2_000_000), None), limited(None, Some(2_000_000)));
+        seed(&ann, &meta, &path);
+        let torrent = leech(&ben, &meta, &scratch.0.join("out"), Io::Mmap);
+        ben.add_peer(&torrent, address(&ann), dialect);
+        wait_complete(&ben);
+        assert_eq!(ben.status(&torrent).fetched, 777_777, "{name}");
+        ben.stop();
+        ann.stop();
+    }
+}
+
+#[test]
 fn an_upload_limit_does_not_slow_our_own_download() {
     let scratch = Scratch::new("own");
     let path = scratch.file("src/big.bin", 4 * 1024 * 1024, 8);

@@ -41,7 +41,8 @@ impl Limiter {
         self.rate
     }
 
-    /// Changes the limit at once: what is owed grows neither in bytes nor in time.
+    /// Changes the limit at once: what is owed grows neither in bytes nor in time, and what moved
+    /// without a limit is not owed.
     pub fn set_rate(&mut self, now: Moment, rate: Option<u64>) {
         self.fill(now);
         let new = Self::new(rate).rate;
@@ -71,25 +72,18 @@ impl Limiter {
     /// Takes the tokens of a transfer that begins now, which is due: at most a quantum.
     pub fn take(&mut self, now: Moment, bytes: u64) {
         self.fill(now);
-        if self.rate.is_some() {
-            self.tokens -= bytes as f64;
-        }
+        self.tokens -= bytes as f64;
     }
 
     /// Gives tokens back that were taken for bytes which did not move.
     pub fn give_back(&mut self, bytes: u64) {
-        self.tokens = (self.tokens + bytes as f64).min(self.most());
-    }
-
-    /// The most tokens that pile up.
-    fn most(&self) -> f64 {
-        if self.rate.is_some() { self.quantum() as f64 } else { 0.0 }
+        self.tokens += bytes as f64;
     }
 
     fn fill(&mut self, now: Moment) {
         if let Some(rate) = self.rate {
             let earned = now.since(self.filled_at).as_secs_f64() * rate as f64;
-            self.tokens = (self.tokens + earned).min(self.most());
+            self.tokens = (self.tokens + earned).min(self.quantum() as f64);
         }
         self.filled_at = self.filled_at.max(now);
     }
@@ -221,6 +215,8 @@ mod tests {
         assert_eq!(limiter.next_due(), at(11), "a debt of 100 bytes");
         limiter.set_rate(at(10), None);
         assert!(limiter.next_due() <= at(10));
+        limiter.set_rate(at(10), Some(10_000));
+        assert!(limiter.next_due() <= at(10), "without a limit nothing is owed");
     }
 
     #[test]

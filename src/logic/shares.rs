@@ -324,7 +324,12 @@ mod tests {
         assert_eq!(shares.on_want(at(0), want(3, 2)), FRAME, "it has no limit");
         assert_eq!(shares.deadline(), Some(at(10)));
         assert_eq!(shares.next_grant(at(9)), None);
+        assert_eq!(shares.on_want(at(10), want(4, 2)), FRAME, "whoever is due");
         assert_eq!(shares.next_grant(at(10)), Some((PeerKey(2), 1000)));
+        assert!(shares.is_limited());
+        shares.set_rate_of(at(10), torrent(1), None);
+        assert_eq!(shares.on_want(at(10), want(5, 1)), FRAME);
+        assert!(!shares.is_limited());
     }
 
     #[test]
@@ -344,6 +349,41 @@ mod tests {
         assert_eq!(stage.shares.on_want(at(0), stage.senders[1].want), 0);
         stage.shares.on_unsent(&torrent(1), 1000);
         assert_eq!(stage.shares.next_grant(at(0)), Some((PeerKey(1), 1000)));
+    }
+
+    #[test]
+    fn what_was_not_sent_is_given_back_to_its_torrent_too() {
+        let mut stage = Stage::new(None, &[(1, COMMON_WEIGHT)]);
+        stage.shares.set_rate_of(at(0), torrent(1), Some(100_000));
+        assert_eq!(stage.shares.on_want(at(0), stage.senders[0].want), 1000);
+        stage.shares.on_unsent(&torrent(1), 1000);
+        assert_eq!(stage.shares.on_want(at(0), stage.senders[0].want), 1000);
+    }
+
+    #[test]
+    fn who_comes_when_it_is_the_turn_of_another_waits() {
+        let mut stage = Stage::new(Some(100_000), &[(1, COMMON_WEIGHT); 3]);
+        assert_eq!(stage.shares.on_want(at(0), stage.senders[0].want), 1000);
+        assert_eq!(stage.shares.on_want(at(0), stage.senders[1].want), 0);
+        assert_eq!(stage.shares.on_want(at(10), stage.senders[2].want), 0);
+        assert_eq!(stage.shares.next_grant(at(10)), Some((PeerKey(1), 1000)));
+        assert_eq!(stage.shares.next_grant(at(10)), None);
+    }
+
+    #[test]
+    fn who_waited_long_for_its_torrent_does_not_turn_virtual_time_back() {
+        let mut stage = Stage::new(Some(1_000_000), &[(1, 1000), (1, 1000), (2, 1000), (2, 1000)]);
+        stage.shares.set_rate_of(at(0), torrent(1), Some(10_000));
+        (0..3).for_each(|nth| stage.start(nth));
+        while stage.sent()[1] == 0 {
+            stage.run(stage.now + Duration::from_micros(50)); // before the next frame begins
+        }
+        let before = stage.sent();
+        stage.start(3);
+        stage.run(stage.now + Duration::from_secs(1));
+        let after = stage.sent();
+        check_near("who was there", after[2] - before[2], 495_000.0, 0.04);
+        check_near("who came late", after[3], 495_000.0, 0.04);
     }
 
     #[test]

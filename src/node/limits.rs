@@ -225,16 +225,16 @@ impl Shared {
 
 #[cfg(test)]
 impl UpLimits {
-    /// Whether somebody waits.
-    pub fn is_waited_for(&self) -> bool {
-        !self.line.lock().waiting.is_empty()
+    /// How many connections wait.
+    pub fn waiting(&self) -> usize {
+        self.line.lock().waiting.len()
     }
 }
 
 #[cfg(test)]
 impl DownLimit {
-    /// Whether somebody waits.
-    pub fn is_waited_for(&self) -> bool {
-        self.turn.is_locked()
+    /// When it lets the next bytes in.
+    pub fn next_due(&self) -> Moment {
+        self.limiter.lock().next_due()
     }
 }
