@@ -347,6 +347,7 @@ impl Node {
             timers: Timers::default().scaled(clock.time_scale()),
             up_limit: self.options.up_limit,
             super_seeding: self.options.super_seeding,
+            keeps_partial: true,
             trace: false,
             down_limit: None, // what holds now is set below
             seed: fastrand::u64(..),

@@ -43,6 +43,11 @@ impl Uplink {
         Self { rate, waiting: BTreeMap::new(), turns: VecDeque::new(), sending: None }
     }
 
+    /// Whether a request of a peer waits.
+    pub fn is_asked_by(&self, peer: PeerKey) -> bool {
+        self.waiting.get(&peer).is_some_and(|waiting| !waiting.is_empty())
+    }
+
     /// A request of a peer; false if it has too many waiting.
     pub fn upload(&mut self, peer: PeerKey, span: Span) -> bool {
         let waiting = self.waiting.entry(peer).or_default();

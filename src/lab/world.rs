@@ -26,9 +26,10 @@ use crate::clock::Moment;
 use crate::geometry::Geometry;
 use crate::ids::{PieceIndex, Sha256Hash, Span};
 use crate::lab::link::Line;
+use crate::logic::PeerKey;
 use crate::logic::session::Fault;
 use crate::logic::swarm::{Action, Parting, Swarm};
-use crate::logic::{PeerKey, choker};
+use crate::logic::timers::Timers;
 use crate::protocol::Dialect;
 use crate::protocol::message::{HashRange, Message};
 use events::{Agenda, Event, Word};
@@ -89,6 +90,8 @@ struct End {
     is_open: bool,
     /// What goes from here to the other end.
     line: Line<Word>,
+    /// Bytes of content that it sent.
+    sent: u64,
 }
 
 /// A swarm in virtual time.
@@ -179,6 +182,7 @@ impl World {
             Event::Joins(peer) => self.join(peer),
             Event::Leaves(peer) => self.leave(peer),
             Event::Ticks(peer) if self.peers[peer].is_present() => {
+                self.tell_what_was_sent(peer);
                 self.drive(peer, Swarm::on_tick);
                 let late = self.peers[peer].swarm.deadline().filter(|&due| due > self.now);
                 let next = (self.now + TICK).min(late.unwrap_or(self.now + TICK));
@@ -204,7 +208,7 @@ impl World {
     }
 
     fn round(&self) -> Duration {
-        choker::ROUND.div_f64(self.options.time_scale)
+        Timers::default().scaled(self.options.time_scale).round
     }
 
     /// The end of a connection at a peer.
@@ -311,10 +315,20 @@ impl World {
     fn on_sent(&mut self, peer: usize) {
         let (key, span) = self.peers[peer].uplink.finish().expect("it was sending");
         self.peers[peer].report.sent += u64::from(span.length);
+        self.end_of(peer, key).sent += u64::from(span.length);
         self.send(peer, key, Word::Chunk(span));
         let held = self.end_of(peer, key).line.end_block();
         held.into_iter().for_each(|word| self.send(peer, key, word));
         self.begin_block(peer);
+    }
+
+    /// The swarm hears now and then what was sent to whom, as a node's does.
+    fn tell_what_was_sent(&mut self, peer: usize) {
+        for key in self.peers[peer].connections.clone() {
+            let (now, sent) = (self.now, self.end_of(peer, key).sent);
+            let Peer { swarm, uplink, .. } = &mut self.peers[peer];
+            swarm.on_sent(now, key, sent, uplink.is_asked_by(key));
+        }
     }
 
     fn hear(&mut self, peer: usize, key: PeerKey, word: &Word) {

@@ -344,6 +344,11 @@ impl Picker {
         }
     }
 
+    /// What `peer` sent of pieces that nobody works on is fetched again.
+    pub fn drop_partial(&mut self, peer: PeerKey) {
+        self.open.iter_mut().for_each(|open| open.drop_what_came_from(peer));
+    }
+
     /// The piece matched its hash: it is ours. Gives who wrote its blocks.
     pub fn on_verified(&mut self, piece: PieceIndex) -> Writers {
         self.lacking -= u32::from(self.lacks(piece));

@@ -66,6 +66,9 @@ pub struct Params {
     pub up_limit: Option<u64>,
     /// Whether the only seeder shows its pieces one by one (BEP 16).
     pub super_seeding: bool,
+    /// Whether the blocks of a piece are kept when the peer that sent them chokes us. They should
+    /// be: without, most of what is fetched is fetched again. It is there to show that.
+    pub keeps_partial: bool,
     /// Whether decisions are said with their reasons.
     pub trace: bool,
     /// Bytes per second that may be received: no more is asked for than that allows soon.
@@ -254,6 +257,9 @@ impl Swarm {
             Message::Choke => {
                 for span in session.on_choked() {
                     self.picker.on_void(peer, span);
+                }
+                if !self.params.keeps_partial {
+                    self.picker.drop_partial(peer);
                 }
                 self.fill_all(now, out);
             }

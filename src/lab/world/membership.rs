@@ -4,6 +4,7 @@ use super::events::{Event, Word};
 use super::{Connection, End, TICK, World};
 use crate::ids::InfoHashV1;
 use crate::lab::link::{Line, MAX_REQUESTS};
+use crate::logic::swarm::FirstWord;
 use crate::logic::{PeerKey, fast_set};
 use crate::protocol::Dialect;
 use crate::protocol::message::{BITFIELD_PART, Extensions, Message};
@@ -50,7 +51,7 @@ impl World {
         let is_native = |peer: usize| self.peers[peer].options.dialect == Dialect::Native;
         let native = is_native(caller) && is_native(host);
         let dialect = if native { Dialect::Native } else { Dialect::BitTorrent };
-        let end = |peer| End { peer, is_open: true, line: Line::default() };
+        let end = |peer| End { peer, is_open: true, line: Line::default(), sent: 0 };
         self.connections.push(Connection { dialect, ends: [end(caller), end(host)] });
         for (peer, other) in [(caller, host), (host, caller)] {
             let address = self.peers[other].address;
@@ -71,19 +72,18 @@ impl World {
 
     /// The first word: everything, nothing, or a bitfield in parts.
     fn say_what_it_has(&mut self, peer: usize, key: PeerKey) {
-        let have = self.peers[peer].swarm.have();
-        let words = if have.is_full() {
-            vec![Word::Said(Message::HaveAll)]
-        } else if have.is_empty() {
-            vec![Word::Said(Message::HaveNone)]
-        } else {
-            let longest = match self.dialect(key) {
-                Dialect::Native => BITFIELD_PART,
-                Dialect::BitTorrent => usize::MAX,
-            };
-            let parts = have.as_bytes().chunks(longest).enumerate();
-            let first = |part: usize| (part * BITFIELD_PART * 8) as u32;
-            parts.map(|(part, bits)| Word::Bitfield(first(part), bits.to_vec())).collect()
+        let longest = match self.dialect(key) {
+            Dialect::Native => BITFIELD_PART,
+            Dialect::BitTorrent => usize::MAX,
+        };
+        let words = match self.peers[peer].swarm.first_word(key) {
+            FirstWord::All => vec![Word::Said(Message::HaveAll)],
+            FirstWord::Nothing => vec![Word::Said(Message::HaveNone)],
+            FirstWord::Some(have) => {
+                let parts = have.as_bytes().chunks(longest).enumerate();
+                let first = |part: usize| (part * BITFIELD_PART * 8) as u32;
+                parts.map(|(part, bits)| Word::Bitfield(first(part), bits.to_vec())).collect()
+            }
         };
         words.into_iter().for_each(|word| self.say(peer, key, word));
     }

@@ -6,15 +6,14 @@ use crate::geometry::{BLOCK_LEN, Geometry};
 use crate::ids::{PieceIndex, Span};
 use crate::lab::link::{Downlink, Uplink};
 use crate::logic::PeerKey;
+use crate::logic::choker::ChokerPolicy;
 use crate::logic::picker::Policy;
 use crate::logic::session::Fault;
 use crate::logic::swarm::{Params, Swarm};
+use crate::logic::timers::Timers;
 use crate::protocol::Dialect;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
-
-/// Over how long a node's choker measures what a peer gives (Cohen 2003, section 3.2).
-const RATE_WINDOW: Duration = Duration::from_secs(20);
 
 /// What a peer has when it comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +62,12 @@ pub struct PeerOptions {
     pub upload_slots: usize,
     /// How it chooses pieces.
     pub picker: Policy,
+    /// How it chooses whom to serve.
+    pub choker: ChokerPolicy,
+    /// Whether it shows its pieces one by one while it is the only seeder.
+    pub super_seeding: bool,
+    /// Whether it keeps what it has of a piece when the peer that sent it chokes.
+    pub keeps_partial: bool,
     /// What it speaks; two peers speak the native dialect only if both do.
     pub dialect: Dialect,
     /// Whether it sends the right bytes.
@@ -80,6 +85,9 @@ impl PeerOptions {
             down: None,
             upload_slots: 4,
             picker: Policy::Rarest,
+            choker: ChokerPolicy::default(),
+            super_seeding: false,
+            keeps_partial: true,
             dialect: Dialect::Native,
             honesty: Honesty::Honest,
         }
@@ -149,8 +157,13 @@ impl Peer {
     ) -> Self {
         let params = Params {
             policy: options.picker,
+            choker: options.choker,
             upload_slots: options.upload_slots,
-            rate_window: RATE_WINDOW.div_f64(scale),
+            timers: Timers::default().scaled(scale),
+            up_limit: options.up,
+            super_seeding: options.super_seeding,
+            keeps_partial: options.keeps_partial,
+            trace: false,
             down_limit: options.down,
             seed,
         };

@@ -99,6 +99,20 @@ impl OpenPiece {
         }
     }
 
+    /// What a peer sent is wanted again, unless somebody works on the piece.
+    pub(super) fn drop_what_came_from(&mut self, peer: PeerKey) {
+        let at_work = |b: &Block| matches!(b.state, BlockState::Claimed | BlockState::Asked);
+        let is_whole = self.written as usize == self.blocks.len();
+        if is_whole || self.blocks.iter().any(at_work) {
+            return;
+        }
+        for block in self.blocks.iter_mut().filter(|block| block.writer == Some(peer)) {
+            *block = Block::default();
+            self.written -= 1;
+            self.wanted += 1;
+        }
+    }
+
     /// Nobody was asked for any of it.
     pub(super) fn is_untouched(&self) -> bool {
         self.wanted as usize == self.blocks.len()

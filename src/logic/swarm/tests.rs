@@ -46,6 +46,7 @@ impl Stage {
             timers: Timers::default(),
             up_limit: None,
             super_seeding: false,
+            keeps_partial: true,
             trace: false,
             down_limit: None,
             seed: 1,

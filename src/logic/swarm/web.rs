@@ -166,6 +166,7 @@ mod tests {
             timers: Timers::default(),
             up_limit: None,
             super_seeding: false,
+            keeps_partial: true,
             trace: false,
             down_limit: None,
             seed: 1,
