@@ -1,6 +1,7 @@
 //! What holds in every world.
 
 use super::*;
+use crate::logic::choker::ChokerPolicy;
 use crate::logic::picker::Policy;
 
 const MIB: u64 = 1 << 20;
@@ -177,6 +178,9 @@ fn whatever_peers_do_what_is_sent_arrives_and_no_rule_is_broken() {
                 upload_slots: rng.usize(0..6),
                 picker: *rng.choice(&[Policy::Rarest, Policy::Random, Policy::Sequential]).unwrap(),
                 dialect: if rng.bool() { Dialect::Native } else { Dialect::BitTorrent },
+                choker: *rng.choice(&ChokerPolicy::ALL).unwrap(),
+                super_seeding: rng.bool(),
+                keeps_partial: true,
                 honesty: Honesty::Honest,
             });
         }
