@@ -33,6 +33,9 @@ pub mod freeride;
 /// The strategies by name.
 pub mod policy;
 
+/// Tit for tat, and for seeders turns of a minute.
+pub mod legout;
+
 /// To each what it gave.
 pub mod propshare;
 
@@ -53,9 +56,6 @@ mod optimists;
 
 /// Who is next.
 mod rotation;
-
-/// What seeders do.
-mod seeding;
 
 /// The weight of an equal share of our upload.
 pub const EQUAL: u32 = 1000;

@@ -3,6 +3,9 @@
 //! The order of choice (Cohen 2003, section 2.4) is: a piece already begun (strict priority), a
 //! random piece while we have none at all, then the rarest; pieces of files that the user wants
 //! first come before others, and those of files that are not wanted are not fetched at all.
+//! Strict priority has one exception: a peer that does not work on the begun piece is asked for a
+//! rarer one, if it has any. To let a slow seed finish what others have too costs a swarm a third
+//! of its time.
 //! Nothing is asked twice, except in the end game: when every missing block has been asked of
 //! someone, a peer with nothing left to do is asked for what others still owe, at most two copies
 //! of a block in flight.
@@ -258,12 +261,16 @@ impl Picker {
         if ask == Ask::Copy {
             return self.copy(peer, theirs, blocks).map(|span| (span, Why::Probe));
         }
-        if let Some(at) = self.begun_piece(peer, theirs) {
-            return Some((self.ask(at, peer, blocks), Why::Begun));
-        }
-        if let Some((piece, why)) = self.new_piece(theirs) {
+        let begun = self.begun_piece(peer, theirs);
+        let new = if begun.is_some_and(|(_, mine)| mine) { None } else { self.new_piece(theirs) };
+        if let Some((piece, why)) = new
+            && begun.is_none_or(|(at, _)| self.is_rarer(piece, self.open[at].piece))
+        {
             let at = self.begin(piece);
             return Some((self.ask(at, peer, blocks), why));
+        }
+        if let Some((at, _)) = begun {
+            return Some((self.ask(at, peer, blocks), Why::Begun));
         }
         if ask == Ask::Idle && self.is_end_game() {
             return self.copy(peer, theirs, blocks).map(|span| (span, Why::EndGame));
@@ -379,16 +386,30 @@ impl Picker {
         }
     }
 
-    /// A begun piece that the peer has and that has blocks nobody was asked for: first the one that
-    /// this peer works on already, else the one begun first.
-    fn begun_piece(&self, peer: PeerKey, theirs: &Bitfield) -> Option<usize> {
+    /// A begun piece that the peer has and that has blocks nobody was asked for, and whether the
+    /// peer works on it already. If it works on none, the rarest; of equals the one begun first.
+    fn begun_piece(&self, peer: PeerKey, theirs: &Bitfield) -> Option<(usize, bool)> {
         let fits = |open: &OpenPiece| {
             let here = open.wanted > 0 && theirs.has(open.piece);
             here && self.selected.has(open.piece) && open.is_open_to(peer)
         };
         let mine = self.at_work.get(&peer).and_then(|&piece| self.place_of(piece));
-        let mine = mine.filter(|&at| fits(&self.open[at]));
-        mine.or_else(|| self.open.iter().position(fits))
+        if let Some(at) = mine.filter(|&at| fits(&self.open[at])) {
+            return Some((at, true));
+        }
+        let fitting = self.open.iter().enumerate().filter(|(_, open)| fits(open));
+        let rarest = match self.policy {
+            Policy::Rarest => fitting.min_by_key(|(_, open)| self.availability.of(open.piece)),
+            Policy::Random | Policy::Sequential => fitting.min_by_key(|&(at, _)| at),
+        };
+        rarest.map(|(at, _)| (at, false))
+    }
+
+    /// Whether a new piece goes before a begun one: whoever has something rare, a seed above all,
+    /// is not asked to finish what others have too.
+    fn is_rarer(&self, new: PieceIndex, begun: PieceIndex) -> bool {
+        let rarer = self.availability.of(new) < self.availability.of(begun);
+        self.policy == Policy::Rarest && !self.have.is_empty() && rarer
     }
 
     fn new_piece(&mut self, theirs: &Bitfield) -> Option<(PieceIndex, Why)> {

@@ -80,7 +80,7 @@ impl Shown {
 /// What all leechers of a torrent were shown, and what was seen elsewhere.
 #[derive(Debug, Clone)]
 pub struct SuperSeed {
-    /// How many leechers have each piece or were shown it.
+    /// How many leechers have each piece or were shown it. What was seen elsewhere comes last.
     copies: Availability,
     /// Pieces that some leecher has or had.
     elsewhere: Bitfield,
@@ -105,7 +105,7 @@ impl SuperSeed {
 
     /// A leecher came or said what it has.
     pub fn on_joined(&mut self, have: &Bitfield) {
-        have.iter().for_each(|piece| _ = self.elsewhere.set(piece));
+        have.iter().for_each(|piece| self.on_elsewhere(piece));
         self.copies.on_joined(have, &mut self.rng);
     }
 
@@ -124,9 +124,15 @@ impl SuperSeed {
         length: u32,
         shown: Option<&mut Shown>,
     ) {
-        self.elsewhere.set(piece);
+        self.on_elsewhere(piece);
         if !shown.is_some_and(|shown| shown.on_have(now, piece, length)) {
             self.copies.add(piece, &mut self.rng);
+        }
+    }
+
+    fn on_elsewhere(&mut self, piece: PieceIndex) {
+        if self.elsewhere.set(piece) {
+            self.copies.list(piece, Rank::Low, &mut self.rng);
         }
     }
 

@@ -90,7 +90,7 @@ pub struct NodeArgs {
     #[argh(option, arg_name = "name")]
     pub picker: Option<Policy>,
 
-    /// whom to serve: tft, random, round-robin, all, freeride, bittyrant or propshare (tft)
+    /// whom to serve: tft, legout, random, round-robin, all, freeride, bittyrant or propshare (tft)
     #[argh(option, arg_name = "name")]
     pub choker: Option<ChokerPolicy>,
 

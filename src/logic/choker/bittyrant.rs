@@ -11,8 +11,8 @@
 //! costs all when everybody does. The shares it wants are the weights of those it serves. Without
 //! a limit on uploads there is no capacity to spend, and it serves the best of as many as slots.
 
-use super::rotation::Rotation;
-use super::{Candidate, EQUAL, Served, Strategy, View, Why, seeding};
+use super::round_robin::RoundRobin;
+use super::{Candidate, EQUAL, Served, Strategy, View, Why};
 use crate::logic::PeerKey;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
@@ -27,8 +27,6 @@ const CONTENT: u32 = 3;
 #[derive(Debug, Default)]
 pub struct BitTyrant {
     known: BTreeMap<PeerKey, Bargain>,
-    /// For when we seed.
-    rotation: Rotation,
 }
 
 /// What is thought of a peer, in bytes per second.
@@ -77,7 +75,7 @@ impl BitTyrant {
 impl Strategy for BitTyrant {
     fn next_round(&mut self, view: &View, rng: &mut fastrand::Rng) -> Vec<Served> {
         if view.seeding {
-            return seeding::next_round(view, &mut self.rotation, rng);
+            return RoundRobin.next_round(view, rng);
         }
         self.learn(view);
         let bargain = |p: &Candidate| self.known.get(&p.peer).map(|&bargain| (p.peer, bargain));
@@ -104,7 +102,7 @@ impl Strategy for BitTyrant {
             return None; // what is left of the capacity is spent in the next round
         }
         if view.seeding {
-            return seeding::next_for_free_slot(view, &mut self.rotation, rng);
+            return RoundRobin.next_for_free_slot(view, rng);
         }
         view.longest_waiting()
     }

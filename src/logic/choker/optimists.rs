@@ -19,11 +19,6 @@ pub struct Optimists {
 }
 
 impl Optimists {
-    /// Who comes next, for those who give turns of other kinds.
-    pub fn rotation(&mut self) -> &mut Rotation {
-        &mut self.rotation
-    }
-
     /// Whether a peer is on trial.
     pub fn has(&self, peer: PeerKey) -> bool {
         self.on_trial.iter().any(|trial| trial.0 == peer)

@@ -2,8 +2,8 @@
 
 use super::Strategy;
 use super::{
-    all::All, bittyrant::BitTyrant, freeride::FreeRide, propshare::PropShare, random::Random,
-    round_robin::RoundRobin, tft::TitForTat,
+    all::All, bittyrant::BitTyrant, freeride::FreeRide, legout::Legout, propshare::PropShare,
+    random::Random, round_robin::RoundRobin, tft::TitForTat,
 };
 use std::fmt;
 use std::str::FromStr;
@@ -14,6 +14,8 @@ pub enum ChokerPolicy {
     /// See [`TitForTat`].
     #[default]
     TitForTat,
+    /// See [`Legout`].
+    Legout,
     /// See [`Random`].
     Random,
     /// See [`RoundRobin`].
@@ -30,8 +32,9 @@ pub enum ChokerPolicy {
 
 impl ChokerPolicy {
     /// All of them, the default first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::TitForTat,
+        Self::Legout,
         Self::Random,
         Self::RoundRobin,
         Self::All,
@@ -44,6 +47,7 @@ impl ChokerPolicy {
     pub fn name(self) -> &'static str {
         match self {
             Self::TitForTat => "tft",
+            Self::Legout => "legout",
             Self::Random => "random",
             Self::RoundRobin => "round-robin",
             Self::All => "all",
@@ -57,6 +61,7 @@ impl ChokerPolicy {
     pub fn description(self) -> &'static str {
         match self {
             Self::TitForTat => "Serves the best givers, and one peer in turns on trial.",
+            Self::Legout => "Tit for tat; as a seeder it serves each for a minute in turns.",
             Self::Random => "Draws those it serves by lot, anew every round.",
             Self::RoundRobin => "Serves whoever waited longest, half of the slots anew each round.",
             Self::All => "Serves everybody who wants something, whatever the number of slots.",
@@ -72,6 +77,7 @@ impl ChokerPolicy {
     pub fn strategy(self) -> Box<dyn Strategy> {
         match self {
             Self::TitForTat => Box::<TitForTat>::default(),
+            Self::Legout => Box::<Legout>::default(),
             Self::Random => Box::new(Random),
             Self::RoundRobin => Box::new(RoundRobin),
             Self::All => Box::new(All),
@@ -125,7 +131,7 @@ mod tests {
     fn a_wrong_name_is_answered_with_the_right_ones() {
         assert_eq!(
             "tit".parse::<ChokerPolicy>().unwrap_err().to_string(),
-            "no choker is called tit: try tft, random, round-robin, all, freeride, bittyrant or \
+            "no choker is called tit: try tft, legout, random, round-robin, all, freeride, bittyrant or \
              propshare"
         );
     }

@@ -8,7 +8,8 @@
 //! The shares are the weights of those it serves.
 
 use super::optimists::Optimists;
-use super::{EQUAL, Served, Strategy, View, Why, seeding};
+use super::round_robin::RoundRobin;
+use super::{EQUAL, Served, Strategy, View, Why};
 
 /// What those on trial get of our upload, in thousandths.
 const ON_TRIAL: u64 = 100;
@@ -22,7 +23,7 @@ pub struct PropShare {
 impl Strategy for PropShare {
     fn next_round(&mut self, view: &View, rng: &mut fastrand::Rng) -> Vec<Served> {
         if view.seeding {
-            return seeding::next_round(view, self.optimists.rotation(), rng);
+            return RoundRobin.next_round(view, rng);
         }
         let mut givers = view.givers(rng);
         givers.retain(|p| p.gives > 0);
@@ -53,7 +54,7 @@ impl Strategy for PropShare {
             return None;
         }
         if view.seeding {
-            return seeding::next_for_free_slot(view, self.optimists.rotation(), rng);
+            return RoundRobin.next_for_free_slot(view, rng);
         }
         self.optimists.next_for_free_slot(view, rng)
     }

@@ -32,7 +32,7 @@ impl World {
     }
 
     fn seeding(slots: usize, peers: u64) -> Self {
-        Self { seeding: true, ..Self::new(ChokerPolicy::TitForTat, slots, peers) }
+        Self { seeding: true, ..Self::new(ChokerPolicy::Legout, slots, peers) }
     }
 
     /// These give so many bytes per second from now on; who is named 0 has fallen silent.

@@ -4,7 +4,9 @@
 //! - The fourth is on trial with one peer for 30 s, in turns: see `optimists.rs` (section 3.3).
 //! - Who sent nothing for 60 s snubs us, and is served on trial only. Slots that nobody earned are
 //!   on trial, too: with everyone against us we look for better ones on all of them (section 3.4).
-//! - A seeder has nothing to repay: see `seeding.rs`.
+//! - A seeder has nothing to repay: it serves whoever waited longest, as `round-robin` does. Other
+//!   orders are in use (see `legout.rs`); with short turns a crowd finishes a little sooner, and a
+//!   newcomer waits less.
 //!
 //! More slots keep the ratio: one of four is on trial, at least one. A single slot is earned and on
 //! trial in turns, 30 s each; it would else reward nobody or find nobody. One that becomes free
@@ -14,7 +16,8 @@
 //! others, 2007).
 
 use super::optimists::Optimists;
-use super::{Served, Strategy, View, Why, seeding};
+use super::round_robin::RoundRobin;
+use super::{Served, Strategy, View, Why};
 use std::cmp::Reverse;
 
 /// The best givers, and one on trial.
@@ -26,7 +29,7 @@ pub struct TitForTat {
 impl Strategy for TitForTat {
     fn next_round(&mut self, view: &View, rng: &mut fastrand::Rng) -> Vec<Served> {
         if view.seeding {
-            return seeding::next_round(view, self.optimists.rotation(), rng);
+            return RoundRobin.next_round(view, rng);
         }
         let mut served = self.repaid(view, rng);
         served.truncate(to_be_earned(view));
@@ -38,7 +41,7 @@ impl Strategy for TitForTat {
 
     fn next_for_free_slot(&mut self, view: &View, rng: &mut fastrand::Rng) -> Option<Served> {
         if view.seeding {
-            return seeding::next_for_free_slot(view, self.optimists.rotation(), rng);
+            return RoundRobin.next_for_free_slot(view, rng);
         }
         let earned = view.served().filter(|p| !self.optimists.has(p.peer)).count();
         let waits = |s: &Served| view.waiting().any(|p| p.peer == s.peer);

@@ -264,3 +264,20 @@ fn a_pick_says_how_rare_and_among_how_many() {
     let (_, why) = p.next_span(ANN, &pieces(&[0, 1]), 65536, Ask::Fresh).unwrap();
     assert_eq!(why.to_string(), "rarest: availability 1, tie of 2");
 }
+
+#[test]
+fn whoever_has_a_rarer_piece_is_not_asked_to_finish_a_common_one() {
+    let mut p = picker();
+    p.on_verified(PieceIndex(3)); // not our first piece any more
+    let (all, common) = (Bitfield::full(4), pieces(&[0]));
+    p.on_joined(&all);
+    p.on_joined(&common);
+    let begun = next(&mut p, BEN, &common, 1).unwrap();
+    assert_eq!(begun.piece, PieceIndex(0));
+    let (span, why) = p.next_span(ANN, &all, 16384, Ask::Fresh).unwrap();
+    assert_ne!(span.piece, PieceIndex(0), "Ben's piece is had by two");
+    assert_eq!(why, Why::Rarest { availability: 1, ties: 2 });
+    let (more, why) = p.next_span(ANN, &all, 16384, Ask::Fresh).unwrap();
+    assert_eq!((more.piece, why), (span.piece, Why::Begun), "she goes on with hers");
+    assert_eq!(next(&mut p, BEN, &common, 1).map(|span| span.offset), Some(16384));
+}

@@ -6,7 +6,7 @@ use crate::geometry::BLOCK_LEN;
 use crate::ids::Span;
 use crate::logic::PeerKey;
 use crate::logic::picker::Ask;
-use crate::logic::session::Fault;
+use crate::logic::session::{Fault, Session};
 use crate::logic::swarm::Parting;
 use crate::logic::swarm::action::MISSES;
 use crate::protocol::Dialect;
@@ -81,18 +81,19 @@ impl Swarm {
     /// Time passed: requests that nobody answered are asked of others, and a peer with nothing to
     /// do is asked once more (it may have refused, or the end game may have begun since).
     pub fn on_tick(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let patience = self.patience();
         let mut again = false;
         let mut snubbed = Vec::new();
         let swift = self.sessions.values().filter(|s| s.is_swift()).count();
         for (&peer, session) in &mut self.sessions {
             session.on_tick();
-            let missed = session.requests.next_missed(now, REQUEST_TIMEOUT);
+            let missed = session.requests.next_missed(now, patience);
             let mut void = bytes_of(&missed);
             if void > 0 {
                 decide(&self.params, out, || Decision::Missed(peer, void));
             } else if swift > usize::from(session.is_swift()) {
                 // Only if there is somebody else to ask: else it would send the same twice.
-                let overdue = session.requests.next_overdue(now, REQUEST_TIMEOUT);
+                let overdue = session.requests.next_overdue(now, patience);
                 void = bytes_of(&overdue);
                 if void > 0 {
                     decide(&self.params, out, || Decision::Overdue(peer, void));
@@ -118,7 +119,8 @@ impl Swarm {
 
     /// When [`Swarm::on_tick`] will have something to do.
     pub fn deadline(&self) -> Option<Moment> {
-        self.sessions.values().filter_map(|s| s.requests.deadline(REQUEST_TIMEOUT)).min()
+        let patience = self.patience();
+        self.sessions.values().filter_map(|s| s.requests.deadline(patience)).min()
     }
 
     /// What a peer owes us is wanted again.
@@ -159,7 +161,7 @@ impl Swarm {
 
     /// Asks a peer for as much as its pipeline takes.
     pub(super) fn fill(&mut self, now: Moment, peer: PeerKey, out: &mut Vec<Action>) {
-        let mut allowed = self.allowed();
+        let mut allowed = self.allowed(peer);
         let others_are_swift = || self.sessions.values().any(|s| s.peer != peer && s.is_swift());
         let is_late = self.sessions.get(&peer).is_some_and(|s| s.requests.pipeline.is_snubbed());
         // What a late peer is asked for, others are asked for too, unless there are no others.
@@ -191,12 +193,24 @@ impl Swarm {
         }
     }
 
-    /// How many more bytes may be asked of all peers together under the download limit: what it
-    /// lets through in two seconds, and always a block.
-    pub(super) fn allowed(&self) -> u64 {
+    /// How many more bytes may be asked of a peer under the download limit: what it lets through in
+    /// two seconds, shared evenly by those who answer, and always a block.
+    pub(super) fn allowed(&self, peer: PeerKey) -> u64 {
         let Some(limit) = self.params.down_limit else { return u64::MAX };
-        let in_flight: u64 = self.sessions.values().map(|s| s.requests.pipeline.in_flight()).sum();
-        (limit * 2).max(BLOCK_LEN.into()).saturating_sub(in_flight)
+        let owes = |s: &Session| s.requests.pipeline.in_flight();
+        let all = (limit * 2).max(BLOCK_LEN.into());
+        let answering = self.sessions.values().filter(|s| s.is_swift()).count().max(1);
+        let each = (all / answering as u64).max(BLOCK_LEN.into());
+        let mine = self.sessions.get(&peer).map_or(0, owes);
+        let of_all = all.saturating_sub(self.sessions.values().map(owes).sum());
+        of_all.min(each.saturating_sub(mine))
+    }
+
+    /// How long an answer may take: longer when we ourselves read slowly.
+    fn patience(&self) -> Duration {
+        let slow =
+            |limit: u64| Duration::from_secs_f64(2.0 * f64::from(BLOCK_LEN) / limit.max(1) as f64);
+        REQUEST_TIMEOUT + self.params.down_limit.map_or(Duration::ZERO, slow)
     }
 }
 

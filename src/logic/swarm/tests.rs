@@ -343,18 +343,25 @@ fn two_peers_that_refuse_are_not_asked_in_turns_for_ever() {
 }
 
 #[test]
-fn a_download_limit_bounds_what_is_asked_of_all_peers_together() {
+fn a_download_limit_bounds_what_is_asked_and_is_shared_by_those_who_answer() {
     let mut s = Stage::leecher();
     s.swarm.params.down_limit = Some(16384);
     for peer in [ANN, BEN] {
         s.join(peer);
-        s.hear_all(peer, &[Message::HaveAll, Message::Unchoke]);
+        s.hear(peer, &Message::HaveAll).unwrap();
     }
+    s.hear(ANN, &Message::Unchoke).unwrap();
     s.told(
         "peer 1 < Interested
-         peer 1 < get piece 0 +0 (32768 bytes)
-         peer 2 < Interested",
+         peer 2 < Interested
+         peer 1 < get piece 0 +0 (32768 bytes)",
     );
+    s.hear(BEN, &Message::Unchoke).unwrap();
+    s.told("");
+    s.chunk(ANN, 0, 0, 32768);
+    s.told("peer 1 < get piece 0 +32768 (16384 bytes)"); // the other block is Ben's
+    s.act(Swarm::on_tick);
+    s.told("peer 2 < get piece 0 +49152 (16384 bytes)");
 }
 
 #[test]

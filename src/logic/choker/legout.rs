@@ -1,4 +1,4 @@
-//! What seeders do: turns of equal length for everyone.
+//! Tit for tat, and for seeders turns of a minute.
 //!
 //! A seeder receives nothing, so it cannot repay. To serve those who take fastest would let a free
 //! rider with a good line have a seeder for itself; so all are given the same time. The order is
@@ -10,19 +10,43 @@
 //!
 //! Theirs draws the new one by lot; ours is the next of the [`Rotation`], because by lot a peer
 //! among 50 goes without for an hour once in a while. With fewer than four slots no round is
-//! quiet, or with a single one every other peer would be served twice as long. The alternative,
-//! to change half of the slots every round, is `round-robin`: a newcomer waits a third as long,
-//! for a turn a third as long, in which a seeder of 100 kB/s sends one piece of 512 KiB.
+//! quiet, or with a single one every other peer would be served twice as long.
 
 use super::rotation::Rotation;
-use super::{Candidate, Served, View, Why};
+use super::tft::TitForTat;
+use super::{Candidate, Served, Strategy, View, Why};
 use crate::clock::Moment;
 use crate::logic::PeerKey;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+/// Tit for tat, with the mainline seeder's order.
+#[derive(Debug, Default)]
+pub struct Legout {
+    leeching: TitForTat,
+    rotation: Rotation,
+}
+
+impl Strategy for Legout {
+    fn next_round(&mut self, view: &View, rng: &mut fastrand::Rng) -> Vec<Served> {
+        if view.seeding {
+            next_round(view, &mut self.rotation, rng)
+        } else {
+            self.leeching.next_round(view, rng)
+        }
+    }
+
+    fn next_for_free_slot(&mut self, view: &View, rng: &mut fastrand::Rng) -> Option<Served> {
+        if view.seeding {
+            next_for_free_slot(view, &mut self.rotation, rng)
+        } else {
+            self.leeching.next_for_free_slot(view, rng)
+        }
+    }
+}
+
 /// A seeder's round.
-pub fn next_round(view: &View, rotation: &mut Rotation, rng: &mut fastrand::Rng) -> Vec<Served> {
+fn next_round(view: &View, rotation: &mut Rotation, rng: &mut fastrand::Rng) -> Vec<Served> {
     rotation.admit(view.peers, rng);
     let mut waiting: BTreeSet<PeerKey> = view.waiting().map(|p| p.peer).collect();
     let among = waiting.len();
@@ -41,7 +65,7 @@ pub fn next_round(view: &View, rotation: &mut Rotation, rng: &mut fastrand::Rng)
 }
 
 /// Between rounds: whose turn it is.
-pub fn next_for_free_slot(
+fn next_for_free_slot(
     view: &View,
     rotation: &mut Rotation,
     rng: &mut fastrand::Rng,
