@@ -553,6 +553,9 @@ impl Driver {
     /// Those who are here fall silent, the user wants everything: two honest peers bring it all.
     fn finish(&mut self) {
         (0..PLACES).for_each(|place| self.choke(place, false));
+        while !self.granted.is_empty() {
+            self.write(false);
+        }
         self.prioritise(|_| Priority::Normal);
         for place in [PLACES, PLACES + 1] {
             self.join(place, Bitfield::full(PIECES));
