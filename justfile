@@ -17,7 +17,7 @@ test:
 demo *file:
     scripts/demo.sh {{file}}
 
-# Transfers beside libtorrent, then hashing and storage.
+# Transfers beside libtorrent, then decisions, hashing and storage.
 bench:
     scripts/bench.sh
     cargo bench

@@ -100,6 +100,11 @@ impl Availability {
         self.orders.iter().all(|order| order.pieces.is_empty())
     }
 
+    /// Whether a piece of this rank is to be fetched.
+    pub fn lists(&self, rank: Rank) -> bool {
+        !self.orders[rank as usize].pieces.is_empty()
+    }
+
     /// How many pieces of this piece's rank are as rare, itself among them.
     pub fn ties(&self, piece: PieceIndex) -> u32 {
         let Some(rank) = self.rank[piece.at()] else { return 0 };

@@ -439,7 +439,8 @@ impl Picker {
         let all = || (self.first..pieces).map(PieceIndex);
         let of_rank =
             |rank: Rank| all().find(|&p| self.availability.rank(p) == Some(rank) && theirs.has(p));
-        let piece = Rank::HIGHEST_FIRST.into_iter().find_map(of_rank)?;
+        let mut ranks = Rank::HIGHEST_FIRST.into_iter().filter(|&r| self.availability.lists(r));
+        let piece = ranks.find_map(of_rank)?;
         let is_edge = self.availability.rank(piece) == Some(Rank::Edge);
         Some((piece, if is_edge { Why::Edge } else { Why::NextInOrder }))
     }

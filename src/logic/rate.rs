@@ -6,13 +6,14 @@
 use crate::clock::Moment;
 use std::time::Duration;
 
-const SLOTS: usize = 10;
+const SLOTS: u64 = 10;
 
 /// A counter of bytes that forgets what is older than its window.
 #[derive(Debug, Clone)]
 pub struct Rate {
-    slot_length: Duration,
-    slots: [u64; SLOTS],
+    /// In nanoseconds, which fit 64 bits for five hundred years.
+    slot_length: u64,
+    slots: [u64; SLOTS as usize],
     /// The slot that the last event fell into, counted from the clock's start.
     current: u64,
     /// When the first byte was counted.
@@ -24,14 +25,15 @@ impl Rate {
     /// A rate over the last `window`.
     pub fn over(window: Duration) -> Self {
         let slot_length = (window / SLOTS as u32).max(Duration::from_millis(1));
-        Self { slot_length, slots: [0; SLOTS], current: 0, since: None, total: 0 }
+        let slot_length = slot_length.as_nanos() as u64;
+        Self { slot_length, slots: [0; SLOTS as usize], current: 0, since: None, total: 0 }
     }
 
     /// Counts `bytes` at `now`.
     pub fn add(&mut self, now: Moment, bytes: u64) {
         self.roll_to(now);
         self.since.get_or_insert(now);
-        self.slots[(self.current % SLOTS as u64) as usize] += bytes;
+        self.slots[(self.current % SLOTS) as usize] += bytes;
         self.total += bytes;
     }
 
@@ -43,22 +45,28 @@ impl Rate {
     /// Bytes per second over the window, or since the first byte if that is less.
     pub fn per_second(&self, now: Moment) -> u64 {
         let Some(since) = self.since else { return 0 };
-        let mut rolled = self.clone();
-        rolled.roll_to(now);
-        let bytes: u64 = rolled.slots.iter().sum();
-        let into_slot = now.elapsed().as_nanos() % self.slot_length.as_nanos();
-        let full = self.slot_length * (SLOTS as u32 - 1) + Duration::from_nanos(into_slot as u64);
+        let (slot, into_slot) = self.slot_of(now);
+        let kept = SLOTS.saturating_sub(slot.saturating_sub(self.current));
+        let newest_first = (0..kept).map(|age| (self.current + SLOTS - age) % SLOTS);
+        let bytes: u64 = newest_first.map(|at| self.slots[at as usize]).sum();
+        let full = Duration::from_nanos(self.slot_length * (SLOTS - 1) + into_slot);
         let span = now.since(since).min(full).max(Duration::from_millis(20));
         (bytes as f64 / span.as_secs_f64()) as u64
     }
 
     fn roll_to(&mut self, now: Moment) {
-        let slot = (now.elapsed().as_nanos() / self.slot_length.as_nanos()) as u64;
-        let passed = slot.saturating_sub(self.current).min(SLOTS as u64);
+        let (slot, _) = self.slot_of(now);
+        let passed = slot.saturating_sub(self.current).min(SLOTS);
         for step in 1..=passed {
-            self.slots[((slot - passed + step) % SLOTS as u64) as usize] = 0;
+            self.slots[((slot - passed + step) % SLOTS) as usize] = 0;
         }
         self.current = self.current.max(slot);
+    }
+
+    /// Which slot this is, and how far into it, in nanoseconds.
+    fn slot_of(&self, now: Moment) -> (u64, u64) {
+        let nanos = now.elapsed().as_nanos() as u64;
+        (nanos / self.slot_length, nanos % self.slot_length)
     }
 }
 

@@ -64,7 +64,9 @@ impl BitTyrant {
     fn learn(&mut self, view: &View) {
         let here: HashSet<PeerKey> = view.peers.iter().map(|p| p.peer).collect();
         self.known.retain(|peer, _| here.contains(peer));
-        let (share, capacity) = (equal_share(view), view.upload_capacity.unwrap_or(u64::MAX));
+        let share = equal_share(view);
+        // A price beyond all that there is would not be paid, and would leave nothing for others.
+        let capacity = view.upload_capacity.unwrap_or(GUESS.saturating_mul(view.slots as u64));
         for p in view.peers {
             let first = Bargain { gives: share, costs: share, rounds: 0 };
             self.known.entry(p.peer).or_insert(first).learn(p, capacity);

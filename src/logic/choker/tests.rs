@@ -322,6 +322,14 @@ fn a_tyrant_takes_the_best_bargains_until_its_capacity_is_spent() {
 }
 
 #[test]
+fn a_tyrant_without_a_limit_never_prices_others_out_of_their_slots() {
+    let params = Params { slots: 4, ..Params::default() };
+    let choker = Choker::new(ChokerPolicy::BitTyrant, params, fastrand::Rng::with_seed(1));
+    let mut world = World { choker, ..World::new(ChokerPolicy::BitTyrant, 4, 4) };
+    assert_eq!(world.rounds(300)[299].len(), 4);
+}
+
+#[test]
 fn propshare_gives_to_each_what_it_gave_and_a_tenth_to_one_on_trial() {
     let mut world = World::new(ChokerPolicy::PropShare, 4, 6);
     world.give(&[(0, 600), (1, 300), (2, 100)]);

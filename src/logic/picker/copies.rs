@@ -18,7 +18,9 @@ impl Picker {
     /// The last run of blocks that exactly one other peer owes us, of the piece begun first.
     pub(super) fn copy(&mut self, peer: PeerKey, theirs: &Bitfield, most: u32) -> Option<Span> {
         let owed = |block: &Block| block.may_be_copied_by(peer);
-        let fits = |open: &OpenPiece| !open.alone && theirs.has(open.piece);
+        let selected = &self.selected;
+        let wanted = |piece| selected.has(piece) && theirs.has(piece);
+        let fits = |open: &OpenPiece| !open.alone && wanted(open.piece);
         let mut open = self.open.iter_mut().filter(|open| fits(open));
         let open = open.find(|open| open.blocks.iter().any(owed))?;
         let last = open.blocks.iter().rposition(owed)?;

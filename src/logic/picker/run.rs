@@ -47,7 +47,8 @@ impl Picker {
 
     fn is_untouched(&self, piece: PieceIndex) -> bool {
         let open = self.open.iter().find(|open| open.piece == piece);
-        self.availability.is_listed(piece) || open.is_some_and(OpenPiece::is_untouched)
+        let is_given_back = open.is_some_and(OpenPiece::is_untouched) && self.selected.has(piece);
+        self.availability.is_listed(piece) || is_given_back
     }
 
     /// Asks for a piece that [`Picker::is_untouched`].
@@ -89,6 +90,7 @@ impl Picker {
 mod tests {
     use super::*;
     use crate::geometry::Geometry;
+    use crate::logic::picker::Priority;
 
     const WEB: PeerKey = PeerKey(1);
     const ANN: PeerKey = PeerKey(2);
@@ -146,6 +148,17 @@ mod tests {
         }
         spans.iter().for_each(|&span| _ = p.on_void(WEB, span));
         assert_eq!(run(&mut p, 1 << 20), [(1, 16384, 16384), (2, 0, 32768), (3, 0, 32768)]);
+    }
+
+    #[test]
+    fn a_run_stops_before_what_is_begun_of_a_file_no_longer_wanted() {
+        let mut p = picker(Policy::Sequential, &[]);
+        let mut third = Bitfield::new(12);
+        third.set(PieceIndex(2));
+        let (asked, _) = p.next_span(ANN, &third, 16384, Ask::Fresh).unwrap();
+        p.on_void(ANN, asked);
+        p.set_priorities(&[(0..2, Priority::Normal), (2..12, Priority::Skip)]);
+        assert_eq!(run(&mut p, 1 << 20), [(0, 0, 32768), (1, 0, 32768)]);
     }
 
     #[test]

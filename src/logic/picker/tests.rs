@@ -235,6 +235,17 @@ fn what_is_begun_of_a_file_no_longer_wanted_waits_until_it_is_wanted_again() {
 }
 
 #[test]
+fn what_another_owes_of_a_file_no_longer_wanted_is_not_asked_for_again() {
+    let mut p = picker();
+    next(&mut p, ANN, &pieces(&[0]), 1).unwrap();
+    p.set_priorities(&[(0..1, Priority::Skip), (1..4, Priority::Normal)]);
+    assert_eq!(p.next_span(BEN, &pieces(&[0]), 16384, Ask::Copy), None);
+    (1..4).for_each(|piece| _ = p.on_verified(PieceIndex(piece)));
+    assert!(p.is_end_game());
+    assert_eq!(p.next_span(BEN, &pieces(&[0]), 16384, Ask::Idle), None);
+}
+
+#[test]
 fn in_order_the_ends_of_each_file_come_first() {
     let mut p = picker();
     p.policy = Policy::Sequential;

@@ -168,8 +168,8 @@ impl Requests {
         true
     }
 
-    /// Everything asked is void: gone. Gives what to hand back to the picker.
-    pub fn void_all(&mut self) -> Vec<Span> {
+    /// Everything asked is void. Gives what to hand back to the picker.
+    fn void_all(&mut self) -> Vec<Span> {
         let open: u64 = self.asked.iter().map(|asked| u64::from(asked.open())).sum();
         self.pipeline.on_void(open);
         self.asked.drain(..).map(|asked| asked.span).collect()

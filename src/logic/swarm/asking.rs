@@ -123,12 +123,12 @@ impl Swarm {
         self.sessions.values().filter_map(|s| s.requests.deadline(patience)).min()
     }
 
-    /// What a peer owes us is wanted again.
+    /// What a peer owes us is wanted again. It may be under way, and is then no fault of the peer.
     pub(super) fn hand_back(&mut self, peer: PeerKey) {
         let owed = self
             .sessions
             .get_mut(&peer)
-            .map(|session| session.requests.void_all())
+            .map(|session| session.requests.give_up_all())
             .unwrap_or_default();
         for span in owed {
             self.picker.on_void(peer, span);

@@ -55,8 +55,12 @@ impl Swarm {
 
     /// Gives free upload slots to those who wait.
     pub(super) fn fill_slots(&mut self, now: Moment, out: &mut Vec<Action>) {
-        while let Some(Served { peer, why, weight }) =
-            self.choker.next_for_free_slot(now, self.is_satisfied(), &self.candidates(now))
+        let waits = |s: &Session| s.am_choking && s.peer_interested;
+        // Most of the time there is no slot or nobody waits: then nobody's rates are asked for.
+        while self.has_free_slot()
+            && self.sessions.values().any(waits)
+            && let Some(Served { peer, why, weight }) =
+                self.choker.next_for_free_slot(now, self.is_satisfied(), &self.candidates(now))
         {
             // A slot whose peer wants nothing is as good as free, but the slots are counted.
             let unchoked = self.sessions.values().filter(|s| !s.am_choking).count();

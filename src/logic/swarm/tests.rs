@@ -7,11 +7,12 @@ use crate::geometry::Geometry;
 use crate::ids::{PieceIndex, Span};
 use crate::logic::PeerKey;
 use crate::logic::choker::{ChokerPolicy, Why};
-use crate::logic::picker::Policy;
+use crate::logic::picker::{Policy, Priority};
 use crate::logic::session::Fault;
 use crate::logic::timers::Timers;
 use crate::protocol::Dialect;
 use crate::protocol::message::{HashRange, Message};
+use std::collections::VecDeque;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -586,4 +587,26 @@ fn a_seeder_lets_go_of_who_was_served_longest_while_all_ask() {
          ! UnqueueAll(PeerKey(1))
          peer 3 < Unchoke",
     );
+}
+
+#[test]
+fn what_is_under_way_when_a_peer_gets_uninteresting_is_no_fault_of_the_peer() {
+    let Stage { mut swarm, .. } = Stage::new(Bitfield::new(400));
+    let mut out = Vec::new();
+    swarm.on_joined(at(0), ANN, SocketAddr::from(([10, 0, 0, 1], 1)), Dialect::BitTorrent);
+    swarm.on_message(at(0), ANN, &Message::HaveAll, &mut out).unwrap();
+    swarm.on_message(at(0), ANN, &Message::Unchoke, &mut out).unwrap();
+    let asked =
+        |action| if let Action::Say(_, Message::Get(span)) = action { Some(span) } else { None };
+    let mut under_way: VecDeque<Span> = out.drain(..).filter_map(asked).collect();
+    while under_way.len() <= 100 {
+        let granted = swarm.claim(at(1), ANN, under_way.pop_front().unwrap(), &mut out).unwrap();
+        swarm.on_written(at(1), ANN, &granted, &mut out);
+        under_way.extend(out.drain(..).filter_map(asked));
+    }
+    swarm.set_priorities(at(1), &[(0..400, Priority::Skip)], &mut out);
+    assert!(out.contains(&Action::Say(ANN, Message::NotInterested)));
+    for span in under_way {
+        assert!(swarm.claim(at(2), ANN, span, &mut out).is_ok());
+    }
 }
