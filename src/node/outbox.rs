@@ -109,6 +109,7 @@ impl Outbox {
     }
 
     /// The same, and what is sent from it is traced.
+    #[must_use]
     pub fn traced(self, tap: Option<Tap>) -> Self {
         self.queue.lock().tap = tap;
         self

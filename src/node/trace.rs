@@ -3,7 +3,7 @@
 //!
 //! Lines are made under other locks (an outbox's, the picker's), and nothing may wait for a disk
 //! or a pipe there, nor may the coordinator: that is why the file has a thread. What the file does
-//! not take soon enough is not kept beyond [`MOST`]: a line says how many are missing. A file that
+//! not take soon enough is not kept beyond 16 MiB: a line says how many are missing. A file that
 //! fails is reported once and ends the trace, never a transfer.
 //!
 //! `t` is when a control message is put into its outbox, when the first frame of content that holds

@@ -44,6 +44,7 @@ fn sends(dialect: Dialect, said: Said) -> String {
 
 /// Every event, with every field that it may have: its line, and the line as it must be, from `ev`
 /// on.
+#[allow(clippy::too_many_lines, reason = "it is a table")]
 fn samples() -> Vec<(String, &'static str)> {
     let native = link(Dialect::Native);
     let id = Some(PeerId(*b"-SW0100-abcdefghijkl"));
