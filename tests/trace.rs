@@ -56,8 +56,8 @@ fn read(path: &Path) -> Vec<Value> {
 }
 
 /// Fetches a file from one node to another, both of which are traced, in a dialect.
-fn transfer(dialect: Dialect) -> [Vec<Value>; 2] {
-    let scratch = Scratch::new(&dialect.to_string());
+fn transfer(name: &str, dialect: Dialect) -> [Vec<Value>; 2] {
+    let scratch = Scratch::new(&format!("{name}-{dialect}"));
     let path = scratch.0.join("src/big.bin");
     let mut bytes = vec![0; 1_000_000];
     fastrand::Rng::with_seed(1).fill(&mut bytes);
@@ -105,7 +105,7 @@ fn check_pairs(from: &[Value], to: &[Value]) {
 #[test]
 fn the_nth_message_sent_is_the_nth_received_in_both_dialects() {
     for (dialect, hello) in [(Dialect::Native, "HELLO"), (Dialect::BitTorrent, "HANDSHAKE")] {
-        let [ann, ben] = transfer(dialect);
+        let [ann, ben] = transfer("pairs", dialect);
         let opened = |trace| {
             let opened: Vec<&Value> = events(trace, "open").collect();
             assert_eq!(opened.len(), 1, "{opened:?}");
@@ -127,7 +127,7 @@ fn the_nth_message_sent_is_the_nth_received_in_both_dialects() {
 #[test]
 fn before_each_request_stands_why_it_was_picked() {
     for (dialect, get) in [(Dialect::Native, "GET"), (Dialect::BitTorrent, "REQUEST")] {
-        let [ann, ben] = transfer(dialect);
+        let [ann, ben] = transfer("picks", dialect);
         let mut picked: Vec<(u64, u64, u64)> = Vec::new();
         let span = |line: &Value| {
             let number = |key: &str| line[key].as_u64().unwrap();
