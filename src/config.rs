@@ -98,6 +98,10 @@ pub struct PeerConfig {
     /// exempt. Default: 8. Zero: no limit.
     pub max_per_ip: usize,
 
+    /// File that every message and every decision is written to, as JSON lines (`--trace`); what it
+    /// held is lost. Default: none.
+    pub trace: Option<PathBuf>,
+
     /// Peers to dial without being told of them by a tracker (`--peer`). Default: none.
     pub peers: Vec<SocketAddr>,
 }
@@ -125,6 +129,7 @@ impl Default for PeerConfig {
             choker: ChokerPolicy::default(),
             super_seeding: true,
             max_per_ip: 8,
+            trace: None,
             peers: Vec::new(),
         }
     }

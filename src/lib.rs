@@ -30,6 +30,9 @@ pub mod protocol;
 /// Whom to ask for what, and whom to serve.
 pub mod logic;
 
+/// What happened and why, as JSON lines.
+pub mod trace;
+
 // -- the world
 
 /// Pieces on disk.

@@ -15,6 +15,7 @@
 //! | `coordinator` | 1 | trackers, nudges, a tick |
 //! | `heartbeat` | 1 | native UDP |
 //! | `announce` | 1 | torrents that a tracker lacks |
+//! | `trace` | 1 if everything is written down | its file |
 //! | `good-bye`, `farewell`, `sync`, `close` | 1 each, when it stops | the heartbeat; the announces; the disk; the upload pool |
 
 /// How a connection begins.
@@ -45,6 +46,8 @@ pub mod renewal;
 pub mod shared;
 /// What std's sockets do not offer.
 pub mod socket;
+/// Where the trace goes.
+pub mod trace;
 /// Trackers, from a peer's side.
 pub mod trackers;
 /// What trackers are told.
@@ -83,6 +86,7 @@ use parking_lot::Mutex;
 use shared::{Connection, Peers, Picking, Shared, Written};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::Builder;
@@ -140,6 +144,8 @@ pub struct NodeOptions {
     pub super_seeding: bool,
     /// Strategy timers run so many times faster.
     pub time_scale: f64,
+    /// The file that every message and every decision is written to.
+    pub trace: Option<PathBuf>,
 }
 
 impl NodeOptions {
@@ -159,6 +165,7 @@ impl NodeOptions {
             choker: ChokerPolicy::default(),
             super_seeding: true,
             time_scale: 1.0,
+            trace: None,
         }
     }
 }
@@ -179,6 +186,14 @@ pub enum NodeError {
     Listen {
         /// The address.
         address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The trace cannot be written.
+    #[error("cannot write the trace to {}: {source}", path.display())]
+    Trace {
+        /// The file.
+        path: PathBuf,
         /// What the system says.
         source: io::Error,
     },
@@ -231,6 +246,7 @@ pub struct Node {
     running: Running,
     /// Closed when the last of them has ended.
     ended: Receiver<()>,
+    trace: Option<trace::Writer>,
 }
 
 impl Node {
@@ -239,6 +255,10 @@ impl Node {
         let listener = Arc::new(listen(&options)?);
         let port = listener.local_addr()?.port();
         let clock = Clock::start(options.time_scale);
+        let peer_id = PeerId::generate(&mut fastrand::Rng::new());
+        let listens = listener.local_addr()?;
+        let trace = options.trace.as_ref().map(|path| trace::start(path, clock, peer_id, listens));
+        let (trace, trace_writer) = trace.transpose()?.unzip();
         let slot = Arc::new(OnceLock::new());
         let uploads = start_uploads(slot.clone())?;
         let (written, finished) = bounded::<Written>(verifier::WAITING);
@@ -249,7 +269,7 @@ impl Node {
         let (publish, to_publish) = bounded(64); // a tracker asks again for what is dropped
         let (running, ended) = bounded::<()>(0); // never sent on
         let shared = Arc::new(Shared {
-            peer_id: PeerId::generate(&mut fastrand::Rng::new()),
+            peer_id,
             port,
             bind: options.bind,
             clock,
@@ -267,6 +287,7 @@ impl Node {
             stopping: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
             next_key: AtomicU64::new(1),
+            trace,
         });
         slot.get_or_init(|| Arc::downgrade(&shared));
         let identity = AnnounceIdentity {
@@ -291,6 +312,7 @@ impl Node {
             removed: Mutex::default(),
             running: Running(running),
             ended,
+            trace: trace_writer,
             options,
         };
         node.spawn("writable", |shared| uploads::watch_parked(&shared))?;
@@ -348,7 +370,7 @@ impl Node {
             up_limit: self.options.up_limit,
             super_seeding: self.options.super_seeding,
             keeps_partial: true,
-            trace: false,
+            trace: self.shared.trace.is_some(),
             down_limit: None, // what holds now is set below
             seed: fastrand::u64(..),
         };
@@ -483,6 +505,9 @@ impl Node {
         }
         drop(self.running);
         let _ = self.ended.recv_deadline(deadline);
+        if let Some(trace) = self.trace {
+            trace.finish(deadline);
+        }
     }
 
     /// The torrents it has, and those it had that fetched something.

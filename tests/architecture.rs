@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// For every module of the library: the modules it may import. A module may always import itself.
-const MAY_IMPORT: [(&str, &[&str]); 16] = [
+const MAY_IMPORT: [(&str, &[&str]); 17] = [
     // Foundations: no I/O.
     ("ids", &[]),
     ("geometry", &["ids"]),
@@ -20,6 +20,8 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
     ("protocol", FOUNDATIONS),
     // Decisions: never storage.
     ("logic", &["ids", "geometry", "bitfield", "clock", "metainfo", "protocol"]),
+    // What happened and why, as text: of nodes and of simulated worlds.
+    ("trace", &["ids", "geometry", "bitfield", "clock", "metainfo", "protocol", "logic"]),
     // The world.
     ("storage", &["ids", "geometry", "bitfield", "clock", "metainfo", "protocol", "threadpool"]),
     ("threadpool", &[]),
@@ -30,7 +32,7 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
     ("tracker", BELOW_PROGRAMS),
     ("control", &["node", "tracker", "config", "ids", "metainfo", "protocol", "logic", "clock"]),
     // The lab drives the logic that ships; it starts the programs as processes.
-    ("lab", &["ids", "geometry", "bitfield", "clock", "metainfo", "protocol", "logic", "config"]),
+    ("lab", BELOW_LAB),
     ("cli", EVERYTHING),
 ];
 
@@ -38,6 +40,9 @@ const FOUNDATIONS: &[&str] = &["ids", "geometry", "bitfield", "clock", "metainfo
 
 const BELOW_CONFIG: &[&str] =
     &["ids", "geometry", "bitfield", "clock", "metainfo", "protocol", "logic", "storage"];
+
+const BELOW_LAB: &[&str] =
+    &["ids", "geometry", "bitfield", "clock", "metainfo", "protocol", "logic", "trace", "config"];
 
 const BELOW_PROGRAMS: &[&str] = &[
     "ids",
@@ -47,6 +52,7 @@ const BELOW_PROGRAMS: &[&str] = &[
     "metainfo",
     "protocol",
     "logic",
+    "trace",
     "storage",
     "threadpool",
     "readiness",
@@ -61,6 +67,7 @@ const EVERYTHING: &[&str] = &[
     "metainfo",
     "protocol",
     "logic",
+    "trace",
     "storage",
     "threadpool",
     "readiness",
@@ -74,7 +81,7 @@ const EVERYTHING: &[&str] = &[
 /// Text that a layer never contains, and why.
 const BANNED: [(&[&str], &[&str], &str); 5] = [
     (
-        &["ids", "geometry", "bitfield", "clock", "metainfo", "protocol", "logic"],
+        &["ids", "geometry", "bitfield", "clock", "metainfo", "protocol", "logic", "trace"],
         &[
             "std::fs",
             "std::thread",

@@ -27,7 +27,8 @@ use argh::{ArgsInfo, FromArgs};
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 
-/// Flags of the design that later versions bring; until then they are refused by name.
+/// Flags of the design that later versions bring; until then they are refused by name. A program
+/// that has one of them already takes it: `--trace` is still to come for the tracker.
 const PLANNED: [&str; 23] = [
     "--select",
     "--list",

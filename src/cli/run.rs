@@ -97,13 +97,18 @@ fn options(config: &PeerConfig, trackers: Vec<SocketAddr>) -> NodeOptions {
         choker: config.choker,
         super_seeding: config.super_seeding,
         time_scale: config.time_scale,
+        trace: config.trace.clone(),
     }
 }
 
 impl From<NodeError> for CliError {
     fn from(error: NodeError) -> Self {
-        let exit = match error {
+        let exit = match &error {
             NodeError::PortInUse { .. } => Exit::PortInUse,
+            NodeError::Trace { path, source } => {
+                let advice = "choose another --trace";
+                return Self::disk("write the trace to", path, source, advice);
+            }
             NodeError::Listen { .. } | NodeError::Io(_) => Exit::Failed,
         };
         Self::new(exit, error.to_string())
@@ -575,6 +580,19 @@ mod tests {
     fn preparing(is_download: bool) -> Job {
         let stage = Stage::Preparing(State::Verifying { done: 1, total: 2 });
         Job { label: "big.zip".into(), is_download, stage }
+    }
+
+    #[test]
+    fn a_trace_that_cannot_be_written_is_a_disk_error_that_names_the_file() {
+        let trace = Some("/nowhere/t.jsonl".into());
+        let started = Node::start(NodeOptions { trace, ..NodeOptions::on_loopback() });
+        let Err(error) = started.map(|_| ()).map_err(CliError::from) else { panic!("it began") };
+        assert_eq!(error.exit, Exit::Disk);
+        assert_eq!(
+            error.message,
+            "cannot write the trace to /nowhere/t.jsonl (no such file or directory): choose \
+             another --trace"
+        );
     }
 
     #[test]

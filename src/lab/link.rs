@@ -86,9 +86,9 @@ impl Uplink {
         all.into()
     }
 
-    /// Begins to send the next block, unless one is being sent or none waits: whose it is, and when
-    /// its last byte will have left.
-    pub fn begin(&mut self, now: Moment) -> Option<(PeerKey, Moment)> {
+    /// Begins to send the next block, unless one is being sent or none waits: whose it is, which,
+    /// and when its last byte will have left.
+    pub fn begin(&mut self, now: Moment) -> Option<(PeerKey, Span, Moment)> {
         if self.sending.is_some() {
             return None;
         }
@@ -105,7 +105,7 @@ impl Uplink {
             self.turns.push_back(peer);
         }
         self.sending = Some((peer, block));
-        Some((peer, now + time_to_send(block.length, self.rate)))
+        Some((peer, block, now + time_to_send(block.length, self.rate)))
     }
 
     /// The block that was being sent has left, or is given up.
@@ -206,10 +206,10 @@ mod tests {
     /// Sends all that waits: to whom, which block, until when.
     fn drain(uplink: &mut Uplink, mut now: Moment) -> Vec<(PeerKey, u32, Moment)> {
         let mut sent = Vec::new();
-        while let Some((peer, until)) = uplink.begin(now) {
+        while let Some((peer, begun, until)) = uplink.begin(now) {
             assert_eq!(uplink.begin(now), None, "one block at a time");
             let (to, span) = uplink.finish().expect("it was begun");
-            assert_eq!((to, span.length), (peer, BLOCK_LEN));
+            assert_eq!((to, span, span.length), (peer, begun, BLOCK_LEN));
             sent.push((peer, span.offset / BLOCK_LEN, until));
             now = until;
         }
@@ -247,7 +247,7 @@ mod tests {
     fn what_is_taken_back_is_not_sent_and_takes_no_turn() {
         let mut uplink = Uplink::new(Some(16_384));
         assert!(uplink.upload(ANN, blocks(0, 4)) && uplink.upload(BEN, blocks(0, 2)));
-        assert_eq!(uplink.begin(at(0)), Some((ANN, at(1000))));
+        assert_eq!(uplink.begin(at(0)), Some((ANN, blocks(0, 1), at(1000))));
         assert!(!uplink.unqueue(ANN, blocks(2, 1), true), "the middle");
         assert!(!uplink.unqueue(ANN, blocks(3, 1), false), "an end, where ends are not cut");
         assert!(uplink.unqueue(ANN, blocks(3, 1), true));

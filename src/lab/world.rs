@@ -35,10 +35,12 @@ use crate::protocol::message::{HashRange, Message};
 use events::{Agenda, Event, Word};
 use peer::Peer;
 use std::time::Duration;
+use tracing::{Tracer, Way};
 
 mod events;
 mod membership;
 mod peer;
+mod tracing;
 
 pub use peer::{Honesty, Leaves, PeerOptions, PeerReport, Role};
 
@@ -89,7 +91,9 @@ struct End {
     /// It neither ended it nor heard that it ended.
     is_open: bool,
     /// What goes from here to the other end.
-    line: Line<Word>,
+    line: Line<(u64, Word)>,
+    /// How many words that were, one that is being sent included.
+    said: u64,
     /// Bytes of content that it sent.
     sent: u64,
 }
@@ -107,6 +111,7 @@ pub struct World {
     connections: Vec<Connection>,
     /// How many are still to get something.
     waited_for: usize,
+    tracer: Option<Tracer>,
 }
 
 impl World {
@@ -125,6 +130,7 @@ impl World {
             peers: Vec::new(),
             connections: Vec::new(),
             waited_for: 0,
+            tracer: None,
             options,
         }
     }
@@ -136,7 +142,14 @@ impl World {
         if let Leaves::At(moment) = options.leaves {
             self.agenda.plan(moment, Event::Leaves(index));
         }
-        let peer = Peer::new(index, options, &self.geometry, scale, self.rng.u64(..));
+        let peer = Peer::new(
+            index,
+            options,
+            &self.geometry,
+            scale,
+            self.rng.u64(..),
+            self.tracer.is_some(),
+        );
         self.waited_for += usize::from(peer.is_waited_for());
         self.peers.push(peer);
         index
@@ -193,10 +206,11 @@ impl World {
                 self.agenda.plan(self.now + self.round(), Event::Rounds(peer));
             }
             Event::Sent(peer) if self.peers[peer].is_present() => self.on_sent(peer),
-            Event::Hears(peer, key, word) if self.end_of(peer, key).is_open => {
+            Event::Hears(peer, key, seq, word) if self.end_of(peer, key).is_open => {
+                self.note_word(peer, key, Way::In, seq, &word);
                 self.hear(peer, key, &word);
             }
-            Event::Hears(peer, _, Word::Chunk(span)) => {
+            Event::Hears(peer, _, _, Word::Chunk(span)) => {
                 self.peers[peer].on_received(span.length, &[], Honesty::Honest);
             }
             Event::Forgets(peer, key) => {
@@ -241,6 +255,7 @@ impl World {
         let (mut actions, mut whole) = (Vec::new(), Vec::new());
         let result = decision(&mut self.peers[peer].swarm, self.now, &mut actions);
         for action in actions {
+            self.note_action(peer, &action);
             match action {
                 Action::Say(key, message) => self.say(peer, key, Word::Said(message)),
                 Action::Upload(key, span) => self.upload(peer, key, span),
@@ -269,21 +284,32 @@ impl World {
     }
 
     fn say(&mut self, peer: usize, key: PeerKey, word: Word) {
-        let end = self.end_of(peer, key);
-        if let Some(word) = end.is_open.then(|| end.line.say(word)).flatten() {
-            self.send(peer, key, word);
+        if !self.end_of(peer, key).is_open {
+            return;
+        }
+        let seq = self.number(peer, key);
+        self.note_word(peer, key, Way::Out, seq, &word);
+        if let Some((seq, word)) = self.end_of(peer, key).line.say((seq, word)) {
+            self.send(peer, key, seq, word);
         }
     }
 
+    /// The number of the next word of a peer on a connection.
+    fn number(&mut self, peer: usize, key: PeerKey) -> u64 {
+        let said = &mut self.end_of(peer, key).said;
+        *said += 1;
+        *said - 1
+    }
+
     /// A word leaves, and will arrive.
-    fn send(&mut self, peer: usize, key: PeerKey, word: Word) {
+    fn send(&mut self, peer: usize, key: PeerKey, seq: u64, word: Word) {
         let to = self.other(peer, key);
         let mut arrives = self.now + self.options.latency;
         if let Word::Chunk(span) = &word {
             arrives = self.peers[to].downlink.arrive(arrives, span.length);
         }
         let arrives = self.end_of(peer, key).line.arrive(arrives);
-        self.agenda.plan(arrives, Event::Hears(to, key, word));
+        self.agenda.plan(arrives, Event::Hears(to, key, seq, word));
     }
 
     fn upload(&mut self, peer: usize, key: PeerKey, span: Span) {
@@ -305,7 +331,10 @@ impl World {
     }
 
     fn begin_block(&mut self, peer: usize) {
-        if let Some((key, until)) = self.peers[peer].uplink.begin(self.now) {
+        if let Some((key, span, until)) = self.peers[peer].uplink.begin(self.now) {
+            let seq = self.number(peer, key);
+            self.note_word(peer, key, Way::Out, seq, &Word::Chunk(span));
+            self.peers[peer].sending = seq;
             self.end_of(peer, key).line.begin_block();
             self.agenda.plan(until, Event::Sent(peer));
         }
@@ -316,9 +345,10 @@ impl World {
         let (key, span) = self.peers[peer].uplink.finish().expect("it was sending");
         self.peers[peer].report.sent += u64::from(span.length);
         self.end_of(peer, key).sent += u64::from(span.length);
-        self.send(peer, key, Word::Chunk(span));
+        let seq = self.peers[peer].sending;
+        self.send(peer, key, seq, Word::Chunk(span));
         let held = self.end_of(peer, key).line.end_block();
-        held.into_iter().for_each(|word| self.send(peer, key, word));
+        held.into_iter().for_each(|(seq, word)| self.send(peer, key, seq, word));
         self.begin_block(peer);
     }
 
@@ -341,6 +371,7 @@ impl World {
             Word::End => {
                 self.end_of(peer, key).is_open = false;
                 self.peers[peer].uplink.unqueue_all(key);
+                self.note_close(peer, key, "the peer ended it");
                 return self.drive(peer, |swarm, now, out| swarm.on_left(now, key, out));
             }
         };

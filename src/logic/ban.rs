@@ -15,7 +15,7 @@ use std::collections::HashMap;
 const OPEN_CASES: usize = 64;
 
 /// What a failed piece leads to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// One peer wrote it all.
     Guilty(PeerKey),

@@ -15,6 +15,7 @@ use crate::node::extensions;
 use crate::node::opening::{Caller, Opening, Refused};
 use crate::node::outbox::Outbox;
 use crate::node::shared::{Connection, Peers, Shared, Torrent, Who};
+use crate::node::trace::Way;
 use crate::protocol::Dialect;
 use crate::protocol::bittorrent::Codec;
 use crate::protocol::handshake::{Handshake, Reserved};
@@ -23,6 +24,7 @@ use crate::protocol::message::{
 };
 use crate::protocol::reader::FrameBuffer;
 use crate::protocol::speech::Speech;
+use crate::trace::Link;
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -48,6 +50,7 @@ pub fn dial(
     let (stream, buffer) = (opening.stream.try_clone()?, std::mem::take(&mut opening.buffer));
     let who = Who { peer_id, address, listens: true, dialled: true, source: address };
     let connection = enter(shared, torrent, stream, who, speech)?;
+    shared.trace_opening(&connection, &opening);
     say_what_we_have(shared, &connection);
     Ok((connection, buffer))
 }
@@ -104,6 +107,7 @@ pub fn answer(
         Caller::Native(hello) => answer_hello(shared, &mut opening, &hello, from)?,
         Caller::BitTorrent(theirs) => answer_handshake(shared, &mut opening, &theirs, from)?,
     };
+    shared.trace_opening(&connection, &opening);
     say_what_we_have(shared, &connection);
     Ok((connection, opening.buffer))
 }
@@ -211,11 +215,13 @@ fn enter(
     speech: Speech,
 ) -> Result<Arc<Connection>, Refused> {
     stream.set_write_timeout(None)?;
+    let key = PeerKey(shared.next_key.fetch_add(1, Ordering::Relaxed));
+    let link = Link { conn: key, peer: who.address, dialect: speech.dialect() };
     let connection = Arc::new(Connection {
-        key: PeerKey(shared.next_key.fetch_add(1, Ordering::Relaxed)),
+        key,
         who,
         stream,
-        outbox: Outbox::new(speech),
+        outbox: Outbox::new(speech).traced(shared.tap(link, Way::Out)),
         torrent: torrent.clone(),
         uploaded: AtomicU64::new(0),
         since: shared.clock.now(),
@@ -236,6 +242,7 @@ fn enter(
     if who.listens {
         peers.dialer.on_connected(who.address, speech.dialect(), who.dialled);
     }
+    shared.trace_connection(&connection);
     peers.connections.insert(connection.key, connection.clone());
     shared.connections.fetch_add(1, Ordering::AcqRel);
     Ok(connection)

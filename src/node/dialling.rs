@@ -6,6 +6,7 @@ use crate::node::listener::STACK;
 use crate::node::opening::Refused;
 use crate::node::shared::{Shared, Torrent};
 use crate::node::{connection, worker};
+use crate::trace::Event;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::Builder;
@@ -43,12 +44,18 @@ impl Dialling {
     fn call(&self, shared: &Shared, torrent: &Arc<Torrent>, dial: Dial) {
         let Dial { address, dialect, why } = dial;
         log::debug!("{address}: called, {dialect}: {why}");
+        if let Some(trace) = &shared.trace {
+            trace.write(&Event::Dial { torrent: torrent.info_hash.short(), dial });
+        }
         let answered = connection::dial(shared, torrent, address, dialect);
         self.0.fetch_sub(1, Ordering::AcqRel);
         match answered {
             Ok((connection, buffer)) => worker::run(shared, &connection, buffer),
             Err(refused) => {
                 log::debug!("{address}: no {dialect} connection: {refused}");
+                if let Some(trace) = &shared.trace {
+                    trace.write(&Event::Refused { peer: address, why: &refused.to_string() });
+                }
                 on_refused(shared, torrent, dial, &refused);
             }
         }

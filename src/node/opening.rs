@@ -121,6 +121,9 @@ pub struct Opening {
     pub(super) stream: TcpStream,
     pub(super) buffer: FrameBuffer,
     deadline: Instant,
+    /// When our first words were said, and when theirs came.
+    pub(super) said: Instant,
+    pub(super) heard: Instant,
     /// The other end's id, once it has answered.
     pub(super) peer_id: PeerId,
 }
@@ -130,8 +133,15 @@ impl Opening {
     pub fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let deadline = Instant::now() + PATIENCE;
-        Ok(Self { stream, buffer: FrameBuffer::default(), deadline, peer_id: PeerId([0; 20]) })
+        let now = Instant::now();
+        Ok(Self {
+            stream,
+            buffer: FrameBuffer::default(),
+            deadline: now + PATIENCE,
+            said: now,
+            heard: now,
+            peer_id: PeerId([0; 20]),
+        })
     }
 
     fn to(address: SocketAddr, bind: Option<IpAddr>) -> Result<Self, Refused> {
@@ -163,7 +173,7 @@ impl Opening {
         accepted: &[InfoHashV1],
     ) -> Result<(Self, Handshake), Refused> {
         let mut opening = Self::to(address, bind)?;
-        opening.stream.write_all(&ours.to_bytes())?;
+        opening.say_handshake(ours)?;
         let theirs = opening.expect_handshake()?;
         if theirs.peer_id == ours.peer_id {
             return Err(Refused::Ourselves);
@@ -331,6 +341,7 @@ impl Opening {
         match self.stream.read(self.buffer.room()) {
             Ok(0) => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
             Ok(count) => {
+                self.heard = Instant::now();
                 self.buffer.filled(count);
                 Ok(())
             }
@@ -344,11 +355,13 @@ impl Opening {
     pub(super) fn say(&mut self, with_magic: bool, message: &Message) -> io::Result<()> {
         let mut bytes = if with_magic { PEER_MAGIC.to_vec() } else { Vec::new() };
         message.put(&mut bytes);
+        self.said = Instant::now();
         self.stream.write_all(&bytes)
     }
 
-    /// Answers a BitTorrent handshake.
+    /// Says our BitTorrent handshake.
     pub(super) fn say_handshake(&mut self, ours: &Handshake) -> io::Result<()> {
+        self.said = Instant::now();
         self.stream.write_all(&ours.to_bytes())
     }
 }

@@ -8,6 +8,7 @@
 use crate::geometry::BLOCK_LEN;
 use crate::ids::Span;
 use crate::logic::shares::COMMON_WEIGHT;
+use crate::node::trace::Tap;
 use crate::protocol::message::{ExtensionNumbers, MAX_CHUNK, Message};
 use crate::protocol::speech::Speech;
 use parking_lot::Mutex;
@@ -52,6 +53,9 @@ struct Queue {
     held: bool,
     /// No more is taken; the connection ends when all is sent.
     ending: bool,
+    /// Numbers and traces what is sent. What is said goes before every frame that was not begun, so
+    /// the order in which messages are put here and chunks are taken out is that of the stream.
+    tap: Option<Tap>,
 }
 
 /// What the pusher must do after a push.
@@ -102,6 +106,13 @@ impl Outbox {
             weight: AtomicU32::new(COMMON_WEIGHT),
             granted: AtomicU64::new(0),
         }
+    }
+
+    /// The same, and what is sent from it is traced.
+    #[must_use]
+    pub fn traced(self, tap: Option<Tap>) -> Self {
+        self.queue.lock().tap = tap;
+        self
     }
 
     /// The upload limit lets so many bytes through; who says so schedules it.
@@ -253,7 +264,7 @@ impl Frame {
 impl Queue {
     fn new(speech: Speech) -> Self {
         let (control, data) = (Vec::new(), VecDeque::new());
-        Self { speech, control, data, scheduled: true, held: false, ending: false }
+        Self { speech, control, data, scheduled: true, held: false, ending: false, tap: None }
     }
 
     /// The next chunks, at most `most` bytes in all, but one in any case. A native request is cut
@@ -289,11 +300,18 @@ impl Queue {
             if request.length == 0 {
                 self.data.pop_front();
             }
+            if let Some(tap) = &mut self.tap {
+                tap.on_chunk(*span);
+            }
         }
     }
 
     fn put(&mut self, message: &Message) {
+        let before = self.control.len();
         self.speech.put(message, &mut self.control);
+        if let Some(tap) = self.tap.as_mut().filter(|_| self.control.len() > before) {
+            tap.on_said(&self.speech, message);
+        }
     }
 
     fn schedule(&mut self) -> Pushed {

@@ -7,6 +7,7 @@ use crate::logic::swarm::{PeerStatus, Standing};
 use crate::node::shared::{Connection, Peers, Shared, Torrent};
 use crate::protocol::Dialect;
 use crate::protocol::message::Message;
+use crate::trace::Event;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -28,6 +29,9 @@ pub fn look_after(shared: &Shared, torrent: &Torrent, now: Moment) {
     drop(guard);
     if let Some((connection, why)) = spare {
         log::info!("{}: let go for somebody new: {why}", connection.who.address);
+        if let Some(trace) = &shared.trace {
+            trace.write(&Event::LetGo { link: connection.link(), why });
+        }
         shared.end(&connection, &Message::Bye);
     }
     if change.ask {

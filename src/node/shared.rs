@@ -9,8 +9,8 @@
 //! The order is `peers`, then `picker`. Decisions are taken under `picker` as a list of
 //! [`Action`]s ([`Shared::decide`]); what they say is put into outboxes under the same lock, the
 //! rest is carried out after it is released. The locks of an outbox, of the limits, of the parked
-//! connections and of the upload channel are leaves: nothing is locked under them, but that an
-//! outbox asks the upload limits whether a frame may begin.
+//! connections, of the trace and of the upload channel are leaves: nothing is locked under them, but that an
+//! outbox asks the upload limits whether a frame may begin, and traces what it is given.
 
 use crate::bitfield::Bitfield;
 use crate::clock::{Clock, Moment};
@@ -26,12 +26,14 @@ use crate::node::leaves::LeafCache;
 use crate::node::limits::{DownLimit, UpLimits};
 use crate::node::outbox::{Outbox, Pushed};
 use crate::node::socket::Parked;
+use crate::node::trace::Trace;
 use crate::node::{EVENTS, Event};
 use crate::protocol::Dialect;
 use crate::protocol::message::{ErrorMessage, Message};
 use crate::protocol::mse::skey_hash;
 use crate::protocol::speech::Speech;
 use crate::storage::{Storage, StorageError};
+use crate::trace::Link;
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
@@ -81,6 +83,8 @@ pub struct Shared {
     pub connections: AtomicUsize,
     /// The next [`PeerKey`].
     pub next_key: AtomicU64,
+    /// Where everything is written down, if it is (`--trace`).
+    pub trace: Option<Arc<Trace>>,
 }
 
 impl Shared {
@@ -126,6 +130,7 @@ impl Shared {
         let mut picker = torrent.picker.lock();
         let result = decision(&mut picker.swarm, self.clock.now(), &mut actions);
         for action in actions {
+            self.trace_action(torrent, &picker.lines, &action);
             self.put(&picker.lines, action, &mut later);
         }
         drop(picker);
@@ -463,6 +468,11 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// What a trace calls it.
+    pub fn link(&self) -> Link {
+        Link { conn: self.key, peer: self.who.address, dialect: self.speech.dialect() }
+    }
+
     /// Where the peer can be called, if that is known.
     pub fn listens_at(&self) -> Option<SocketAddr> {
         if self.who.listens {

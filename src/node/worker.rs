@@ -14,11 +14,13 @@ use crate::node::connection::leave;
 use crate::node::leaves::{answer_hashes, on_hashes};
 use crate::node::opening::{Refused, is_timeout};
 use crate::node::shared::{Connection, Shared};
+use crate::node::trace::{Tap, Way};
 use crate::node::{Event, extensions};
 use crate::protocol::client_name::client_name;
 use crate::protocol::message::{MAX_CHUNK, Message};
 use crate::protocol::reader::FrameBuffer;
 use crate::protocol::{Dialect, Malformed};
+use crate::trace;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -85,6 +87,9 @@ pub fn run(shared: &Shared, connection: &Arc<Connection>, buffer: FrameBuffer) {
         }
     }
     leave(shared, connection);
+    if let Some(trace) = &shared.trace {
+        trace.write(&trace::Event::Close { link: connection.link(), why: &end.to_string() });
+    }
     shared.tell(Event::Disconnected { torrent: torrent.clone(), address, why: end.to_string() });
 }
 
@@ -94,12 +99,14 @@ struct Worker<'a> {
     heard: Moment,
     /// Since when a frame has been begun and not whole.
     partial_since: Option<Moment>,
+    tap: Option<Tap>,
 }
 
 impl<'a> Worker<'a> {
     fn new(shared: &'a Shared, connection: &'a Arc<Connection>) -> Self {
         let heard = shared.clock.now();
-        Self { shared, connection, heard, partial_since: None }
+        let tap = shared.tap(connection.link(), Way::In);
+        Self { shared, connection, heard, partial_since: None, tap }
     }
 
     fn read(&mut self, mut buffer: FrameBuffer) -> Result<(), End> {
@@ -108,6 +115,9 @@ impl<'a> Worker<'a> {
             let mut whole = false;
             while let Some(message) = self.connection.speech.next_message(&mut buffer)? {
                 whole = true;
+                if let Some(tap) = &mut self.tap {
+                    tap.on_heard(message.as_ref());
+                }
                 if let Some(message) = message {
                     self.on_message(&message)?;
                 }

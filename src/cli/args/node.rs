@@ -106,6 +106,10 @@ pub struct NodeArgs {
     #[argh(option, arg_name = "how", from_str_fn(io_mode))]
     pub io: Option<IoMode>,
 
+    /// write every message and every decision to this file, as JSON lines
+    #[argh(option, arg_name = "file")]
+    pub trace: Option<PathBuf>,
+
     /// events as JSON lines on stdout
     #[argh(switch)]
     pub json: bool,
@@ -183,6 +187,7 @@ impl NodeArgs {
             picker: self.picker.unwrap_or_default(),
             choker: self.choker.unwrap_or_default(),
             super_seeding: self.super_seeding.unwrap_or(default.super_seeding),
+            trace: self.trace.clone(),
             peers: self.peer.iter().map(|peer| dialled(peer)).collect::<Result<_, _>>()?,
             ..default
         })
@@ -292,7 +297,7 @@ mod tests {
             "--leech x -t 10.0.0.1 -t [::1]:7 -t udp://t:1/announce -w out -p0 --bind 0.0.0.0 -d 500 -u2M \
              --max-peers=9 --max-per-ip 0 --upload-slots 0 --timeout 500ms --seed-time 0 \
              --seed-ratio 1.5 --piece-length 1MiB --peer 127.0.0.2:6881 --picker sequential \
-             --choker propshare --super-seeding off --time-scale 60 --io pread",
+             --choker propshare --super-seeding off --time-scale 60 --io pread --trace t.jsonl",
         );
         let expected = PeerConfig {
             trackers: vec![
@@ -317,6 +322,7 @@ mod tests {
             picker: Policy::Sequential,
             choker: ChokerPolicy::PropShare,
             super_seeding: false,
+            trace: Some("t.jsonl".into()),
             io: IoMode::Pread,
             ..PeerConfig::default()
         };

@@ -34,8 +34,8 @@ pub(super) enum Event {
     Rounds(usize),
     /// The block that it was sending has left.
     Sent(usize),
-    /// Something arrives at it.
-    Hears(usize, PeerKey, Word),
+    /// Something arrives at it, on a connection on which so many words went that way before.
+    Hears(usize, PeerKey, u64, Word),
     /// It is done with a connection that it ended.
     Forgets(usize, PeerKey),
 }
@@ -66,7 +66,7 @@ impl Agenda {
     #[cfg(test)]
     pub fn under_way(&self) -> u64 {
         let bytes = |event: &Event| match event {
-            Event::Hears(_, _, Word::Chunk(span)) => u64::from(span.length),
+            Event::Hears(.., Word::Chunk(span)) => u64::from(span.length),
             _ => 0,
         };
         self.events.values().map(bytes).sum()

@@ -8,6 +8,7 @@ use crate::logic::swarm::FirstWord;
 use crate::logic::{PeerKey, fast_set};
 use crate::protocol::Dialect;
 use crate::protocol::message::{BITFIELD_PART, Extensions, Message};
+use crate::trace;
 use std::net::IpAddr;
 
 impl World {
@@ -22,6 +23,8 @@ impl World {
             there = self.rng.choose_multiple(there, degree);
         }
         self.peers[peer].report.joined = Some(self.now);
+        let listen = self.peers[peer].address;
+        self.note(peer, &trace::Event::Start { id: None, listen });
         there.into_iter().for_each(|other| self.connect(peer, other));
         // Nodes do not start together: their timers have any phase.
         let (tick, round) = (TICK.mul_f64(self.rng.f64()), self.round().mul_f64(self.rng.f64()));
@@ -38,7 +41,7 @@ impl World {
         self.peers[peer].report.left = Some(self.now);
         if let Some((key, _)) = self.peers[peer].uplink.finish() {
             let held = self.end_of(peer, key).line.end_block();
-            held.into_iter().for_each(|word| self.send(peer, key, word));
+            held.into_iter().for_each(|(seq, word)| self.send(peer, key, seq, word));
         }
         for key in std::mem::take(&mut self.peers[peer].connections) {
             self.end(peer, key);
@@ -51,11 +54,15 @@ impl World {
         let is_native = |peer: usize| self.peers[peer].options.dialect == Dialect::Native;
         let native = is_native(caller) && is_native(host);
         let dialect = if native { Dialect::Native } else { Dialect::BitTorrent };
-        let end = |peer| End { peer, is_open: true, line: Line::default(), sent: 0 };
+        let end = |peer| End { peer, is_open: true, line: Line::default(), said: 0, sent: 0 };
         self.connections.push(Connection { dialect, ends: [end(caller), end(host)] });
         for (peer, other) in [(caller, host), (host, caller)] {
             let address = self.peers[other].address;
             self.peers[peer].connections.push(key);
+            let (link, here) = (self.link(peer, key), self.peers[peer].address);
+            let ends = Some((here, address));
+            let dialled = peer == caller;
+            self.note(peer, &trace::Event::Open { link, dialled, id: None, ends, torrent: None });
             self.peers[peer].swarm.on_joined(self.now, key, address, dialect);
             self.say_what_it_has(peer, key);
             if let (Dialect::BitTorrent, IpAddr::V4(ip)) = (dialect, address.ip()) {
@@ -94,6 +101,7 @@ impl World {
             self.peers[peer].uplink.unqueue_all(key);
             self.say(peer, key, Word::End);
             self.end_of(peer, key).is_open = false;
+            self.note_close(peer, key, "it ended the connection");
             self.agenda.plan(self.now, Event::Forgets(peer, key));
         }
     }

@@ -136,6 +136,8 @@ pub(super) struct Peer {
     pub options: PeerOptions,
     pub swarm: Swarm,
     pub uplink: Uplink,
+    /// Which word the block is that the uplink sends.
+    pub sending: u64,
     pub downlink: Downlink,
     pub address: SocketAddr,
     /// All connections it ever had.
@@ -154,6 +156,7 @@ impl Peer {
         geometry: &Geometry,
         scale: f64,
         seed: u64,
+        traced: bool,
     ) -> Self {
         let params = Params {
             policy: options.picker,
@@ -163,7 +166,7 @@ impl Peer {
             up_limit: options.up,
             super_seeding: options.super_seeding,
             keeps_partial: options.keeps_partial,
-            trace: false,
+            trace: traced,
             down_limit: options.down,
             seed,
         };
@@ -188,6 +191,7 @@ impl Peer {
         Self {
             swarm: Swarm::new(geometry.clone(), have, params),
             uplink: Uplink::new(options.up),
+            sending: 0,
             downlink: Downlink::new(options.down),
             address: SocketAddr::from((Ipv4Addr::new(10, high, low, 1), 6881)),
             connections: Vec::new(),

@@ -3,6 +3,9 @@
 use super::*;
 use crate::logic::choker::ChokerPolicy;
 use crate::logic::picker::Policy;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
 
 const MIB: u64 = 1 << 20;
 
@@ -49,6 +52,54 @@ fn one_seed_of_the_dice_makes_one_run() {
     };
     assert_eq!(run(1), run(1));
     assert_ne!(run(1), run(2));
+}
+
+/// All that a world tells, in which peers come, go in the middle of a block, and speak both dialects.
+fn traced(seed: u64) -> String {
+    let told = Rc::new(RefCell::new(String::new()));
+    let sink = told.clone();
+    let mut world = World::new(WorldOptions { pieces: 16, seed, ..WorldOptions::default() });
+    world.trace_to(Box::new(move |line| sink.borrow_mut().push_str(line)));
+    world.add_peer(PeerOptions::seed(2 * MIB));
+    (0..3).for_each(|_| _ = world.add_peer(PeerOptions::leecher(MIB)));
+    let bittorrent = PeerOptions { dialect: Dialect::BitTorrent, ..PeerOptions::leecher(MIB) };
+    world.add_peer(bittorrent.clone());
+    let leaves = Leaves::At(Moment::after(Duration::from_millis(700)));
+    world.add_peer(PeerOptions { leaves, ..bittorrent });
+    world.run_until(Duration::from_mins(1));
+    check(&world);
+    let told = told.borrow().clone();
+    told
+}
+
+#[test]
+fn one_seed_of_the_dice_makes_one_trace_byte_by_byte() {
+    let trace = traced(1);
+    assert_eq!(trace, traced(1));
+    assert_ne!(trace, traced(2));
+    for ev in ["start", "open", "send", "recv", "pick", "unchoke", "verify", "complete", "close"] {
+        assert!(trace.contains(&format!("\"ev\":\"{ev}\"")), "no {ev}");
+    }
+}
+
+#[test]
+fn what_a_peer_of_a_world_hears_was_said_before_under_the_same_number() {
+    let mut said = HashMap::new();
+    let mut heard = 0;
+    for line in traced(3).lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect(line);
+        let word = ["msg", "kind", "piece", "off", "len"].map(|key| line[key].clone());
+        let key = |from: &str, to: &str| ["conn", from, to, "seq"].map(|key| line[key].to_string());
+        match line["ev"].as_str() {
+            Some("send") => assert_eq!(said.insert(key("n", "to"), word), None, "{line}"),
+            Some("recv") => {
+                assert_eq!(said.get(&key("from", "n")), Some(&word), "{line}");
+                heard += 1;
+            }
+            _ => {}
+        }
+    }
+    assert!(heard > 100, "{heard}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::ids::{PieceIndex, Span};
 use crate::logic::PeerKey;
+use crate::logic::ban::Verdict;
 use crate::logic::{choker, picker};
 use crate::protocol::message::Message;
 use std::net::SocketAddr;
@@ -57,8 +58,10 @@ pub enum Decision {
     Missed(PeerKey, u64),
     /// A peer is slower than was thought: so many bytes are asked of others.
     Overdue(PeerKey, u64),
-    /// A connection is ended.
-    Part(PeerKey, Parting),
+    /// A piece matched its hash.
+    Verified(PieceIndex),
+    /// A piece did not match its hash, and what is known of who is to blame.
+    Failed(PieceIndex, Verdict),
 }
 
 /// Why a connection is ended in good order.

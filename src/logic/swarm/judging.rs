@@ -1,6 +1,7 @@
 //! What becomes of a piece whose blocks are all here.
 
-use super::{Action, Parting, Swarm};
+use super::asking::decide;
+use super::{Action, Decision, Parting, Swarm};
 use crate::clock::Moment;
 use crate::ids::{PieceIndex, Sha256Hash};
 use crate::logic::PeerKey;
@@ -11,6 +12,7 @@ impl Swarm {
     /// A piece matched its hash.
     pub fn on_verified(&mut self, now: Moment, piece: PieceIndex, out: &mut Vec<Action>) {
         let was_wanted = self.picker.lacks(piece);
+        decide(&self.params, out, || Decision::Verified(piece));
         for writer in self.picker.on_verified(piece).into_iter().flatten() {
             self.sources.extend(self.addresses.get(&writer));
             self.web.on_verified(writer);
@@ -44,7 +46,9 @@ impl Swarm {
         out: &mut Vec<Action>,
     ) {
         let writers = self.picker.on_failed(piece);
-        match self.court.on_failed(piece, writers, found) {
+        let verdict = self.court.on_failed(piece, writers, found);
+        decide(&self.params, out, || Decision::Failed(piece, verdict));
+        match verdict {
             Verdict::Guilty(peer) => self.ban(now, peer, piece, out),
             Verdict::NeedLeaves => {
                 let holders = self.sessions.values().filter(|s| s.have().has(piece));
