@@ -40,17 +40,12 @@ impl Rate {
         self.total
     }
 
-    /// Bytes within the window: unlike the rate it is no guess when there is little to go by.
-    pub fn in_window(&self, now: Moment) -> u64 {
-        let mut rolled = self.clone();
-        rolled.roll_to(now);
-        rolled.slots.iter().sum()
-    }
-
     /// Bytes per second over the window, or since the first byte if that is less.
     pub fn per_second(&self, now: Moment) -> u64 {
         let Some(since) = self.since else { return 0 };
-        let bytes = self.in_window(now);
+        let mut rolled = self.clone();
+        rolled.roll_to(now);
+        let bytes: u64 = rolled.slots.iter().sum();
         let into_slot = now.elapsed().as_nanos() % self.slot_length.as_nanos();
         let full = self.slot_length * (SLOTS as u32 - 1) + Duration::from_nanos(into_slot as u64);
         let span = now.since(since).min(full).max(Duration::from_millis(20));
@@ -91,7 +86,6 @@ mod tests {
         let mut rate = Rate::over(Duration::from_secs(1));
         rate.add(at(0), 1_000_000);
         assert!(rate.per_second(at(500)) > 1_000_000);
-        assert_eq!((rate.in_window(at(500)), rate.in_window(at(1200))), (1_000_000, 0));
         assert_eq!(rate.per_second(at(1200)), 0);
         assert_eq!(rate.per_second(at(86_400_000)), 0);
     }
