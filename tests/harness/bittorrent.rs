@@ -162,6 +162,13 @@ impl BtPeer {
         self.send(&bytes)
     }
 
+    /// Sends messages in one write.
+    pub fn say_all(&mut self, messages: &[Message]) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        messages.iter().for_each(|message| self.codec.put(message, &mut bytes));
+        self.send(&bytes)
+    }
+
     /// Says that nothing more will come.
     pub fn shut_writing(&self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Write)

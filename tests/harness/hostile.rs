@@ -6,7 +6,7 @@
 //! panics because a program hangs up.
 
 use super::read_more;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use parking_lot::Mutex;
 use std::io::{self, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -68,6 +68,8 @@ impl Content {
 pub enum Lie {
     /// It flips a bit in every n-th chunk that it sends.
     FlipsBits(usize),
+    /// It flips a bit in every block of 16 KiB, and sends so many bytes per second.
+    FlipsBitsAt(u32),
     /// It takes requests and sends nothing.
     DeliversNothing,
     /// It refuses every request.
@@ -96,6 +98,8 @@ pub enum Lie {
     RepeatsFirstBlock,
     /// It answers a request with chunks of one byte, one a second.
     DripsChunks,
+    /// It sends a block every nine seconds, each just before it would be late.
+    DripsBlocks,
     /// It reads nothing after HELLO.
     NeverReads,
     /// It answers HELLO with garbage.
@@ -423,10 +427,21 @@ impl Serving {
                 let span = Span { offset: asked.offset + n, length: 1, ..asked };
                 let data = content.span(span).ok_or(io::ErrorKind::InvalidData)?;
                 self.say_chunk(span.piece.0, span.offset, data)?;
-                let waited = self.ended.recv_timeout(Duration::from_secs(1));
-                if waited == Err(crossbeam_channel::RecvTimeoutError::Disconnected) {
+                if self.waits_in_vain(Duration::from_secs(1)) {
                     break;
                 }
+            }
+            return Ok(());
+        }
+        if self.lie == Lie::DripsBlocks {
+            for from in (0..asked.length).step_by(16384) {
+                if self.waits_in_vain(Duration::from_secs(9)) {
+                    break;
+                }
+                let length = (asked.length - from).min(16384);
+                let span = Span { offset: asked.offset + from, length, ..asked };
+                let data = content.span(span).ok_or(io::ErrorKind::InvalidData)?;
+                self.say_chunk(span.piece.0, span.offset, data)?;
             }
             return Ok(());
         }
@@ -440,16 +455,24 @@ impl Serving {
         }
         let mut at = 0;
         while at < asked.length {
-            let length = (asked.length - at).min(MAX_CHUNK);
+            let mut length = (asked.length - at).min(MAX_CHUNK);
+            if let Lie::FlipsBitsAt(rate) = self.lie {
+                length = length.min(16384);
+                let time = Duration::from_secs(length.into()) / rate;
+                if self.waits_in_vain(time) {
+                    return Ok(());
+                }
+            }
             let span = Span { piece: asked.piece, offset: asked.offset + at, length };
             at += length;
             let mut data = content.span(span).ok_or(io::ErrorKind::InvalidData)?.to_vec();
             *chunks += 1;
-            if let Lie::FlipsBits(every) = self.lie
-                && (*chunks).is_multiple_of(every)
-            {
-                data[length as usize / 2] ^= 1;
-            }
+            let flips = match self.lie {
+                Lie::FlipsBits(every) => (*chunks).is_multiple_of(every),
+                Lie::FlipsBitsAt(_) => true,
+                _ => false,
+            };
+            data[length as usize / 2] ^= u8::from(flips);
             let chunk = Message::Chunk { piece: span.piece, offset: span.offset, data: &data };
             let bytes = chunk.to_bytes();
             match self.lie {
@@ -466,12 +489,16 @@ impl Serving {
         Ok(())
     }
 
+    /// Lets time pass; true if the test ended meanwhile.
+    fn waits_in_vain(&self, time: Duration) -> bool {
+        self.ended.recv_timeout(time) == Err(RecvTimeoutError::Disconnected)
+    }
+
     /// One byte a second, until the test is over.
     fn drip(&mut self, bytes: &[u8]) -> io::Result<()> {
         for byte in bytes.chunks(1) {
             self.stream.write_all(byte)?;
-            let waited = self.ended.recv_timeout(Duration::from_secs(1));
-            if waited == Err(crossbeam_channel::RecvTimeoutError::Disconnected) {
+            if self.waits_in_vain(Duration::from_secs(1)) {
                 break;
             }
         }
