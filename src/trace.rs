@@ -287,14 +287,14 @@ fn put_decision(line: &mut Line, decision: &Decision, peers: Whereabouts) {
     }
 }
 
-fn put_said(line: &mut Line, way: &str, link: Link, seq: u64, said: Said) {
-    put_link(line, way, link);
-    line.text("msg", said.name(link.dialect)).text("kind", said.kind().name()).number("seq", seq);
+fn put_said(line: &mut Line, way: &str, with: Link, seq: u64, said: Said) {
+    put_link(line, way, with);
+    line.text("msg", said.name(with.dialect)).text("kind", said.kind().name()).number("seq", seq);
     said.put(line);
 }
 
-fn put_link(line: &mut Line, way: &str, link: Link) {
-    line.number("conn", link.conn.0).shown(way, link.peer);
+fn put_link(line: &mut Line, way: &str, with: Link) {
+    line.number("conn", with.conn.0).shown(way, with.peer);
 }
 
 /// A peer that a decision is about; web seeds have no address.

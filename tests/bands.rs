@@ -189,8 +189,8 @@ fn with_riders(seed: u64, riders: usize, choker: ChokerPolicy) -> (f64, f64) {
 
 #[test]
 fn a_free_rider_waits_half_as_long_again_under_tit_for_tat_and_no_longer_under_random_choking() {
-    println!("\nchoker  riders seed  contributor  rider  ratio   mean times, F/u");
     use ChokerPolicy::{Random, TitForTat};
+    println!("\nchoker  riders seed  contributor  rider  ratio   mean times, F/u");
     let cases = [(TitForTat, 6, 1.5, 9.9), (TitForTat, 15, 2.2, 9.9), (Random, 6, 0.9, 1.1)];
     for (choker, riders, least, most) in cases {
         for seed in 1..=3 {

@@ -222,5 +222,5 @@ impl Driver {
 
 /// Zero, or a power of two of bytes per second, up to some terabytes.
 fn power(number: u8) -> u64 {
-    if number % 44 == 0 { 0 } else { 1 << (number % 44) }
+    if number.is_multiple_of(44) { 0 } else { 1 << (number % 44) }
 }

@@ -473,10 +473,10 @@ impl Driver {
         if piece.begun {
             return;
         }
-        assert!(!self.pieces().any(|p| self.is_fit(p, key, theirs)), "a begun piece comes first");
+        assert!(!Self::pieces().any(|p| self.is_fit(p, key, theirs)), "a begun piece comes first");
         let rivals = || {
             let new = |p: PieceIndex| !self.piece(p).begun && self.is_lacking(p);
-            self.pieces().filter(move |&p| new(p) && theirs.has(p))
+            Self::pieces().filter(move |&p| new(p) && theirs.has(p))
         };
         let rank = self.rank(span.piece);
         assert!(rivals().all(|p| self.rank(p) <= rank), "{} is not urgent", span.piece);
@@ -503,12 +503,12 @@ impl Driver {
             some && !piece.alone && self.is_lacking(p) && theirs.has(p)
         };
         if ask == Ask::Copy || (ask == Ask::Idle && self.is_end_game()) {
-            assert!(!self.pieces().any(copied), "a copy was to be had");
+            assert!(!Self::pieces().any(copied), "a copy was to be had");
         }
         if ask != Ask::Copy {
             let new = |p: PieceIndex| !self.piece(p).begun && self.is_lacking(p) && theirs.has(p);
-            assert!(!self.pieces().any(new), "a new piece was to be had");
-            assert!(!self.pieces().any(|p| self.is_fit(p, key, theirs)), "more of a begun piece");
+            assert!(!Self::pieces().any(new), "a new piece was to be had");
+            assert!(!Self::pieces().any(|p| self.is_fit(p, key, theirs)), "more of a begun piece");
         }
     }
 
@@ -524,25 +524,25 @@ impl Driver {
             let piece = self.piece(p);
             piece.begun && !piece.blocks.iter().any(Block::is_free)
         };
-        self.pieces().filter(|&p| self.is_lacking(p)).all(asked)
+        Self::pieces().filter(|&p| self.is_lacking(p)).all(asked)
     }
 
     /// Whatever happened: the picker's answers are the model's.
     fn check_books(&self) {
-        for piece in self.pieces() {
+        for piece in Self::pieces() {
             assert_eq!(self.picker.availability(piece), self.holders(piece), "{piece}");
             assert_eq!(self.picker.lacks(piece), self.is_lacking(piece), "{piece}");
             assert_eq!(self.picker.have().has(piece), self.piece(piece).had, "{piece}");
             assert!(self.piece(piece).blocks.iter().all(|b| b.owed_by.len() <= 2), "{piece}");
         }
-        let lacking = self.pieces().filter(|&p| self.is_lacking(p));
+        let lacking = Self::pieces().filter(|&p| self.is_lacking(p));
         assert_eq!(self.picker.is_satisfied(), lacking.count() == 0);
         assert_eq!(self.picker.is_end_game(), self.is_end_game());
-        let left = self.pieces().filter(|&p| !self.piece(p).had);
+        let left = Self::pieces().filter(|&p| !self.piece(p).had);
         let left: u64 = left.map(|p| u64::from(self.geometry.length_of(p))).sum();
         assert_eq!(self.picker.left(), left);
         for peer in self.peers.values() {
-            let wanted = self.pieces().filter(|&p| self.is_lacking(p) && peer.have.has(p)).count();
+            let wanted = Self::pieces().filter(|&p| self.is_lacking(p) && peer.have.has(p)).count();
             assert_eq!(self.picker.lacking_of(&peer.have) as usize, wanted, "{}", peer.key);
             let mut blocks = self.pieces.iter().flat_map(|piece| &piece.blocks);
             let owes = blocks.any(|block| block.owed_by.contains(&peer.key));
@@ -560,14 +560,14 @@ impl Driver {
         for place in [PLACES, PLACES + 1] {
             self.join(place, Bitfield::full(PIECES));
         }
-        let all_blocks: u32 = self.pieces().map(|p| self.geometry.blocks_of(p)).sum();
+        let all_blocks: u32 = Self::pieces().map(|p| self.geometry.blocks_of(p)).sum();
         for _ in 0..4 * all_blocks {
             let asked = [PLACES, PLACES + 1].map(|place| self.next(place, 3, Ask::Idle));
             [PLACES, PLACES + 1].into_iter().for_each(|place| self.deliver(place, 0, 5));
             while !self.granted.is_empty() {
                 self.write(false);
             }
-            let whole: Vec<_> = self.pieces().filter(|&p| self.piece(p).is_judged).collect();
+            let whole: Vec<_> = Self::pieces().filter(|&p| self.piece(p).is_judged).collect();
             whole.iter().for_each(|&piece| self.judge(piece, true));
             self.check_books();
             if asked == [false; 2] && whole.is_empty() {
@@ -594,7 +594,7 @@ impl Driver {
         peer.into_iter().for_each(|peer| peer.owes.push(span));
     }
 
-    fn pieces(&self) -> impl Iterator<Item = PieceIndex> + use<> {
+    fn pieces() -> impl Iterator<Item = PieceIndex> + use<> {
         (0..PIECES).map(PieceIndex)
     }
 

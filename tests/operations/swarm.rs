@@ -283,7 +283,7 @@ impl Driver {
             }
             Operation::Wait { millis } => {
                 self.now = self.now + Duration::from_millis(millis.into());
-                self.act(|swarm, now, out| swarm.on_tick(now, out));
+                self.act(Swarm::on_tick);
             }
             Operation::Round => self.round(),
             Operation::Sent { peer, bytes, waits } => {
@@ -342,9 +342,9 @@ impl Driver {
             2 | 3 => Message::Have(piece),
             4 => Message::DontHave(piece),
             5 => Message::Unchoke,
-            6 if a % 4 > 0 => Message::Unchoke,
+            6 if !a.is_multiple_of(4) => Message::Unchoke,
             6 => Message::Choke,
-            7 if a % 4 > 0 => Message::Interested,
+            7 if !a.is_multiple_of(4) => Message::Interested,
             7 => Message::NotInterested,
             8 => {
                 Message::Extensions(Box::new(Extensions { most_requests, ..Extensions::default() }))
@@ -439,7 +439,7 @@ impl Driver {
     }
 
     fn round(&mut self) {
-        self.act(|swarm, now, out| swarm.on_round(now, out));
+        self.act(Swarm::on_round);
         let served = self.peers.values().filter(|peer| peer.we_serve);
         assert!(served.clone().all(|peer| peer.wants), "somebody who wants nothing is served");
         assert!(self.everybody || served.count() <= self.slots);
@@ -465,7 +465,7 @@ impl Driver {
             Some(run) if run.is_empty() || turn < 32 => {
                 run.clear();
                 self.act(|swarm, now, out| swarm.on_web_run_over(now, WEB, out));
-                if turn % 8 == 0 {
+                if turn.is_multiple_of(8) {
                     self.web_run = None;
                     self.act(|swarm, now, out| swarm.on_web_left(now, WEB, out));
                 } else if let WebTurn::Fetch(spans) =
@@ -540,8 +540,10 @@ impl Driver {
                 assert!(lied, "{address} is banned for {piece} and never lied");
             }
             Action::Complete => assert!(self.swarm.is_satisfied()),
-            Action::Unqueue(..) | Action::UnqueueAll(_) | Action::Weigh(..) => {}
-            Action::Decided(_) => {}
+            Action::Unqueue(..)
+            | Action::UnqueueAll(_)
+            | Action::Weigh(..)
+            | Action::Decided(_) => {}
         }
     }
 
@@ -594,7 +596,7 @@ impl Driver {
                 self.judge();
             }
             self.now = self.now + Duration::from_secs(1);
-            self.act(|swarm, now, out| swarm.on_tick(now, out));
+            self.act(Swarm::on_tick);
             if second % 10 == 0 {
                 self.round();
             }

@@ -68,8 +68,7 @@ fn traced(seed: u64) -> String {
     world.add_peer(PeerOptions { leaves, ..bittorrent });
     world.run_until(Duration::from_mins(1));
     check(&world);
-    let told = told.borrow().clone();
-    told
+    told.take()
 }
 
 #[test]
