@@ -19,6 +19,7 @@ use crate::ids::{PieceIndex, Span};
 use crate::logic::PeerKey;
 use crate::logic::availability::{Availability, Rank};
 use open::{Block, BlockState, OpenPiece};
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::str::FromStr;
@@ -387,7 +388,8 @@ impl Picker {
     }
 
     /// A begun piece that the peer has and that has blocks nobody was asked for, and whether the
-    /// peer works on it already. If it works on none, the rarest; of equals the one begun first.
+    /// peer works on it already. If it works on none, the most urgent and then the rarest; of equals
+    /// the one begun first.
     fn begun_piece(&self, peer: PeerKey, theirs: &Bitfield) -> Option<(usize, bool)> {
         let fits = |open: &OpenPiece| {
             let here = open.wanted > 0 && theirs.has(open.piece);
@@ -399,7 +401,9 @@ impl Picker {
         }
         let fitting = self.open.iter().enumerate().filter(|(_, open)| fits(open));
         let rarest = match self.policy {
-            Policy::Rarest => fitting.min_by_key(|(_, open)| self.availability.of(open.piece)),
+            Policy::Rarest => fitting.min_by_key(|(_, open)| {
+                (Reverse(self.rank_of(open.piece)), self.availability.of(open.piece))
+            }),
             Policy::Random | Policy::Sequential => fitting.min_by_key(|&(at, _)| at),
         };
         rarest.map(|(at, _)| (at, false))
@@ -409,7 +413,12 @@ impl Picker {
     /// is not asked to finish what others have too.
     fn is_rarer(&self, new: PieceIndex, begun: PieceIndex) -> bool {
         let rarer = self.availability.of(new) < self.availability.of(begun);
-        self.policy == Policy::Rarest && !self.have.is_empty() && rarer
+        let as_urgent = self.rank_of(new) >= self.rank_of(begun);
+        self.policy == Policy::Rarest && !self.have.is_empty() && rarer && as_urgent
+    }
+
+    fn rank_of(&self, piece: PieceIndex) -> Rank {
+        self.ranks.get(piece.at()).copied().unwrap_or_default()
     }
 
     fn new_piece(&mut self, theirs: &Bitfield) -> Option<(PieceIndex, Why)> {
@@ -472,8 +481,7 @@ impl Picker {
     /// The piece is to be fetched, unless it is here or begun.
     fn list(&mut self, piece: PieceIndex) {
         if !self.have.has(piece) && self.place_of(piece).is_none() {
-            let rank = self.ranks.get(piece.at()).copied().unwrap_or_default();
-            self.availability.list(piece, rank, &mut self.rng);
+            self.availability.list(piece, self.rank_of(piece), &mut self.rng);
             self.first = self.first.min(piece.0);
         }
     }

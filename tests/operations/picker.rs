@@ -473,12 +473,21 @@ impl Driver {
         if piece.begun {
             return;
         }
-        assert!(!Self::pieces().any(|p| self.is_fit(p, key, theirs)), "a begun piece comes first");
+        // A begun piece comes first, unless the new one is rarer and as urgent.
+        let availability = match why {
+            Why::Rarest { availability, .. } => availability,
+            _ => u32::MAX,
+        };
+        let rank = self.rank(span.piece);
+        let is_rarer = |p| availability < self.holders(p);
+        let gives_way = |p| self.rank(p) < rank || (self.rank(p) == rank && is_rarer(p));
+        let mut begun = Self::pieces().filter(|&p| self.is_fit(p, key, theirs));
+        assert!(matches!(why, Why::Rarest { .. }) || begun.next().is_none(), "{why}");
+        assert!(begun.all(gives_way), "a begun piece comes first");
         let rivals = || {
             let new = |p: PieceIndex| !self.piece(p).begun && self.is_lacking(p);
             Self::pieces().filter(move |&p| new(p) && theirs.has(p))
         };
-        let rank = self.rank(span.piece);
         assert!(rivals().all(|p| self.rank(p) <= rank), "{} is not urgent", span.piece);
         let mut same = rivals().filter(|&p| self.rank(p) == rank);
         match why {
