@@ -70,7 +70,7 @@ use crate::ids::{InfoHash, PeerId};
 use crate::logic::choker::ChokerPolicy;
 use crate::logic::dialer::Tongues;
 use crate::logic::neighbours;
-use crate::logic::picker::Policy;
+use crate::logic::picker::{Policy, Priority};
 use crate::logic::rate::Rate;
 use crate::logic::swarm::{Params, PeerStatus, Swarm};
 use crate::logic::timers::Timers;
@@ -375,6 +375,14 @@ impl Node {
             seed: fastrand::u64(..),
         };
         let completed = have.is_full();
+        let mut swarm = Swarm::new(geometry.clone(), have, params);
+        if self.options.picker == Policy::Sequential {
+            // In order, but the ends of each file first.
+            let ranges = (0..meta.files.len()).map(|file| meta.pieces_of(file));
+            let files: Vec<_> =
+                ranges.filter(|r| !r.is_empty()).map(|r| (r, Priority::Normal)).collect();
+            swarm.set_priorities(clock.now(), &files, &mut Vec::new());
+        }
         let tongues = match meta.info_hash() {
             InfoHash::V1(_) => Tongues::BitTorrentOnly,
             InfoHash::V2(_) => Tongues::Both,
@@ -383,7 +391,7 @@ impl Node {
             name,
             info_hash: meta.info_hash(),
             trackers,
-            picker: Mutex::new(Picking::new(Swarm::new(geometry.clone(), have, params))),
+            picker: Mutex::new(Picking::new(swarm)),
             meta,
             geometry,
             storage,

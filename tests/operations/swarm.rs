@@ -418,6 +418,7 @@ impl Driver {
             }
         }
         self.act(|swarm, now, out| swarm.on_written(now, key, &spans, out));
+        self.swarm.on_ready(self.now, key); // its worker reads on
     }
 
     /// The piece that was whole first is hashed.
