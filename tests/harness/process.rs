@@ -323,7 +323,7 @@ pub struct Usage {
     pub descriptors: u64,
     /// Anonymous memory in bytes: heap and stacks, no files.
     pub memory: u64,
-    /// Processor time since its start.
+    /// Processor time of the threads that live.
     pub cpu: Duration,
 }
 
@@ -335,15 +335,11 @@ impl Usage {
             let line = status.lines().find(|line| line.starts_with(name))?;
             line.split_whitespace().nth(1)?.parse::<u64>().ok()
         };
-        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-        // Behind the name, which may hold spaces; utime and stime are fields 14 and 15 (proc(5)).
-        let rest: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        let ticks = rest.get(11)?.parse::<u64>().ok()? + rest.get(12)?.parse::<u64>().ok()?;
         Some(Self {
             threads: field("Threads:")?,
             memory: field("RssAnon:")? * 1024,
             descriptors: std::fs::read_dir(format!("/proc/{id}/fd")).ok()?.count() as u64,
-            cpu: Duration::from_millis(ticks * 10),
+            cpu: time_of_threads(id)?,
         })
     }
 
@@ -355,6 +351,17 @@ impl Usage {
             cpu: self.cpu.max(other.cpu),
         }
     }
+}
+
+/// Nanoseconds on a processor stand first in `schedstat`. The ticks of `stat` are too coarse: what
+/// wakes up ten times a second, when the tick comes, is charged the whole of it.
+fn time_of_threads(id: u32) -> Option<Duration> {
+    let threads = std::fs::read_dir(format!("/proc/{id}/task")).ok()?.flatten();
+    let time = |thread: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        stat.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+    };
+    Some(threads.filter_map(time).sum())
 }
 
 /// Measures a process all the time.
