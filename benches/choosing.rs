@@ -16,7 +16,6 @@ use swarmlet::logic::choker::{self, Candidate, Choker, ChokerPolicy};
 use swarmlet::logic::picker::{Ask, Picker, Policy};
 use swarmlet::logic::rate::Rate;
 use swarmlet::logic::swarm::{Params, Swarm};
-use swarmlet::logic::timers::Timers;
 use swarmlet::protocol::Dialect;
 use swarmlet::protocol::message::Message;
 
@@ -108,18 +107,7 @@ fn rate() -> f64 {
 /// HAVE of two hundred peers in turns, half of whom serve us.
 fn have_in_a_swarm() -> f64 {
     let crowd = || {
-        let params = Params {
-            policy: Policy::Rarest,
-            choker: ChokerPolicy::default(),
-            upload_slots: 4,
-            timers: Timers::default(),
-            up_limit: None,
-            super_seeding: false,
-            keeps_partial: true,
-            trace: false,
-            down_limit: None,
-            seed: 1,
-        };
+        let params = Params { super_seeding: false, seed: 1, ..Params::default() };
         let mut swarm = Swarm::new(geometry(), Bitfield::new(PIECES), params);
         let mut out = Vec::new();
         for peer in 0..200 {

@@ -57,7 +57,7 @@ mod optimists;
 /// Who is next.
 mod rotation;
 
-/// The weight of an equal share of our upload.
+/// The weight of an equal share of our upload: weights are thousandths of it.
 pub const EQUAL: u32 = 1000;
 
 /// What is known of a peer.

@@ -19,11 +19,9 @@
 use crate::clock::Moment;
 use crate::ids::InfoHash;
 use crate::logic::PeerKey;
+use crate::logic::choker::EQUAL;
 use crate::logic::limiter::Limiter;
 use std::collections::HashMap;
-
-/// The weight of a common share, in thousandths.
-pub const COMMON_WEIGHT: u32 = 1000;
 
 /// Weights beyond these are taken for these.
 const WEIGHTS: (u32, u32) = (100, 10_000);
@@ -157,7 +155,7 @@ impl Shares {
         }
         if !want.begun {
             let weight = want.weight.clamp(WEIGHTS.0, WEIGHTS.1);
-            let lasts = want.length * u64::from(COMMON_WEIGHT) / u64::from(weight);
+            let lasts = want.length * u64::from(EQUAL) / u64::from(weight);
             self.virtual_now = self.virtual_now.max(start);
             self.ends.insert(want.peer, start + lasts);
             self.ends.retain(|_, end| *end > self.virtual_now);
@@ -255,7 +253,7 @@ mod tests {
 
     #[test]
     fn takers_that_ask_in_turn_get_equal_shares() {
-        let mut stage = Stage::new(Some(1_000_000), &[(1, COMMON_WEIGHT); 8]);
+        let mut stage = Stage::new(Some(1_000_000), &[(1, EQUAL); 8]);
         stage.start_all();
         stage.run(at(10_000));
         let sent = stage.sent();
@@ -286,7 +284,7 @@ mod tests {
 
     #[test]
     fn whoever_wanted_nothing_for_a_while_earned_nothing_by_it() {
-        let mut stage = Stage::new(Some(1_000_000), &[(1, COMMON_WEIGHT); 2]);
+        let mut stage = Stage::new(Some(1_000_000), &[(1, EQUAL); 2]);
         stage.start(0);
         stage.run(at(10_000));
         stage.start(1);
@@ -315,7 +313,7 @@ mod tests {
         let want = |peer, of| Want {
             peer: PeerKey(peer),
             torrent: torrent(of),
-            weight: COMMON_WEIGHT,
+            weight: EQUAL,
             length: FRAME,
             begun: false,
         };
@@ -334,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_frame_that_was_begun_is_finished_first() {
-        let mut stage = Stage::new(Some(20_000), &[(1, COMMON_WEIGHT); 3]);
+        let mut stage = Stage::new(Some(20_000), &[(1, EQUAL); 3]);
         stage.start_all();
         stage.run(at(800));
         assert_eq!(stage.sent(), [16_000, 0, 0]);
@@ -344,7 +342,7 @@ mod tests {
 
     #[test]
     fn what_was_not_sent_is_granted_to_the_next() {
-        let mut stage = Stage::new(Some(100_000), &[(1, COMMON_WEIGHT); 2]);
+        let mut stage = Stage::new(Some(100_000), &[(1, EQUAL); 2]);
         assert_eq!(stage.shares.on_want(at(0), stage.senders[0].want), 1000);
         assert_eq!(stage.shares.on_want(at(0), stage.senders[1].want), 0);
         stage.shares.on_unsent(&torrent(1), 1000);
@@ -353,7 +351,7 @@ mod tests {
 
     #[test]
     fn what_was_not_sent_is_given_back_to_its_torrent_too() {
-        let mut stage = Stage::new(None, &[(1, COMMON_WEIGHT)]);
+        let mut stage = Stage::new(None, &[(1, EQUAL)]);
         stage.shares.set_rate_of(at(0), torrent(1), Some(100_000));
         assert_eq!(stage.shares.on_want(at(0), stage.senders[0].want), 1000);
         stage.shares.on_unsent(&torrent(1), 1000);
@@ -362,7 +360,7 @@ mod tests {
 
     #[test]
     fn who_comes_when_it_is_the_turn_of_another_waits() {
-        let mut stage = Stage::new(Some(100_000), &[(1, COMMON_WEIGHT); 3]);
+        let mut stage = Stage::new(Some(100_000), &[(1, EQUAL); 3]);
         assert_eq!(stage.shares.on_want(at(0), stage.senders[0].want), 1000);
         assert_eq!(stage.shares.on_want(at(0), stage.senders[1].want), 0);
         assert_eq!(stage.shares.on_want(at(10), stage.senders[2].want), 0);
@@ -388,7 +386,7 @@ mod tests {
 
     #[test]
     fn a_new_rate_holds_for_those_who_wait() {
-        let mut stage = Stage::new(Some(1), &[(1, COMMON_WEIGHT); 2]);
+        let mut stage = Stage::new(Some(1), &[(1, EQUAL); 2]);
         stage.start_all();
         assert_eq!(stage.shares.deadline(), Some(at(100_000)));
         stage.shares.set_rate(at(0), Some(10_000));
@@ -401,7 +399,7 @@ mod tests {
 
     #[test]
     fn who_has_gone_is_granted_nothing_and_nobody_is_remembered_for_long() {
-        let mut stage = Stage::new(Some(1_000_000), &[(1, COMMON_WEIGHT); 50]);
+        let mut stage = Stage::new(Some(1_000_000), &[(1, EQUAL); 50]);
         stage.start_all();
         stage.run(at(5_000));
         (1..50).for_each(|peer| stage.shares.on_gone(PeerKey(peer)));

@@ -77,6 +77,24 @@ pub struct Params {
     pub seed: u64,
 }
 
+impl Default for Params {
+    /// What a node does unless told otherwise, without limits.
+    fn default() -> Self {
+        Self {
+            policy: Policy::default(),
+            choker: ChokerPolicy::default(),
+            upload_slots: choker::Params::default().slots,
+            timers: Timers::default(),
+            up_limit: None,
+            super_seeding: true,
+            keeps_partial: true,
+            trace: false,
+            down_limit: None,
+            seed: 0,
+        }
+    }
+}
+
 /// The decisions of one torrent.
 #[derive(Debug)]
 pub struct Swarm {

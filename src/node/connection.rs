@@ -20,7 +20,7 @@ use crate::protocol::Dialect;
 use crate::protocol::bittorrent::Codec;
 use crate::protocol::handshake::{Handshake, Reserved};
 use crate::protocol::message::{
-    Availability, BITFIELD_PART, ErrorMessage, ExtensionNumbers, Hello, Message, State, VERSION,
+    Availability, ErrorMessage, ExtensionNumbers, Hello, Message, State, VERSION,
 };
 use crate::protocol::reader::FrameBuffer;
 use crate::protocol::speech::Speech;
@@ -309,25 +309,14 @@ fn say_what_we_have(shared: &Shared, connection: &Arc<Connection>) {
     picker.lines.insert(connection.key, connection.clone());
     let dialect = connection.speech.dialect();
     picker.on_joined(now, connection.key, connection.who.source, dialect);
-    match picker.first_word(connection.key) {
-        FirstWord::All => shared.say(connection, &Message::HaveAll),
-        FirstWord::Nothing => shared.say(connection, &Message::HaveNone),
-        FirstWord::Some(have) if dialect == Dialect::BitTorrent => {
-            shared.say(connection, &Message::Bitfield { first: 0, bits: have.as_bytes() });
-        }
-        FirstWord::Some(have) => {
-            for (part, bits) in have.as_bytes().chunks(BITFIELD_PART).enumerate() {
-                let first = (part * BITFIELD_PART * 8) as u32;
-                shared.say(connection, &Message::Bitfield { first, bits });
-            }
-        }
-    }
+    let first_word = picker.first_word(connection.key);
+    first_word.messages(dialect).iter().for_each(|message| shared.say(connection, message));
     match dialect {
         Dialect::Native => {
             shared.say(connection, &Message::Ping(now.elapsed().as_micros() as u64));
         }
         Dialect::BitTorrent => {
-            let complete = picker.first_word(connection.key) == FirstWord::All;
+            let complete = first_word == FirstWord::All;
             shared.say(connection, &extensions::ours(shared, connection, complete));
         }
     }

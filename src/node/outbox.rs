@@ -7,7 +7,7 @@
 
 use crate::geometry::BLOCK_LEN;
 use crate::ids::Span;
-use crate::logic::shares::COMMON_WEIGHT;
+use crate::logic::choker::EQUAL;
 use crate::node::trace::Tap;
 use crate::protocol::message::{ExtensionNumbers, MAX_CHUNK, Message};
 use crate::protocol::speech::Speech;
@@ -103,7 +103,7 @@ impl Outbox {
         Self {
             queue: Mutex::new(Queue::new(speech)),
             sending: Mutex::default(),
-            weight: AtomicU32::new(COMMON_WEIGHT),
+            weight: AtomicU32::new(EQUAL),
             granted: AtomicU64::new(0),
         }
     }

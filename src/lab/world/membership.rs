@@ -4,10 +4,9 @@ use super::events::{Event, Word};
 use super::{Connection, End, TICK, World};
 use crate::ids::InfoHashV1;
 use crate::lab::link::{Line, MAX_REQUESTS};
-use crate::logic::swarm::FirstWord;
 use crate::logic::{PeerKey, fast_set};
 use crate::protocol::Dialect;
-use crate::protocol::message::{BITFIELD_PART, Extensions, Message};
+use crate::protocol::message::{Extensions, Message};
 use crate::trace;
 use std::net::IpAddr;
 
@@ -79,19 +78,13 @@ impl World {
 
     /// The first word: everything, nothing, or a bitfield in parts.
     fn say_what_it_has(&mut self, peer: usize, key: PeerKey) {
-        let longest = match self.dialect(key) {
-            Dialect::Native => BITFIELD_PART,
-            Dialect::BitTorrent => usize::MAX,
+        let said = self.peers[peer].swarm.first_word(key).messages(self.dialect(key));
+        let word = |message: Message| match message {
+            Message::Bitfield { first, bits } => Word::Bitfield(first, bits.to_vec()),
+            Message::HaveAll => Word::Said(Message::HaveAll),
+            _ => Word::Said(Message::HaveNone),
         };
-        let words = match self.peers[peer].swarm.first_word(key) {
-            FirstWord::All => vec![Word::Said(Message::HaveAll)],
-            FirstWord::Nothing => vec![Word::Said(Message::HaveNone)],
-            FirstWord::Some(have) => {
-                let parts = have.as_bytes().chunks(longest).enumerate();
-                let first = |part: usize| (part * BITFIELD_PART * 8) as u32;
-                parts.map(|(part, bits)| Word::Bitfield(first(part), bits.to_vec())).collect()
-            }
-        };
+        let words: Vec<Word> = said.into_iter().map(word).collect();
         words.into_iter().for_each(|word| self.say(peer, key, word));
     }
 

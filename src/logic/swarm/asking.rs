@@ -31,6 +31,20 @@ impl Swarm {
         if !session.requests.on_chunk(now, chunk)? {
             return Ok(Vec::new());
         }
+        let granted = self.claim_for(peer, chunk, out);
+        if let Some(session) = self.sessions.get_mut(&peer).filter(|_| !granted.is_empty()) {
+            session.on_granted(now, bytes_of(&granted));
+        }
+        Ok(granted)
+    }
+
+    /// Claims what is wanted of a chunk; peers that owe the same are told that it came.
+    pub(super) fn claim_for(
+        &mut self,
+        peer: PeerKey,
+        chunk: Span,
+        out: &mut Vec<Action>,
+    ) -> Vec<Span> {
         let claim = self.picker.claim(peer, chunk);
         for (other, span) in claim.cancel {
             let Some(session) = self.sessions.get_mut(&other) else { continue };
@@ -40,11 +54,7 @@ impl Swarm {
                 }
             }
         }
-        let bytes: u64 = claim.granted.iter().map(|span| u64::from(span.length)).sum();
-        if let Some(session) = self.sessions.get_mut(&peer).filter(|_| bytes > 0) {
-            session.on_granted(now, bytes);
-        }
-        Ok(claim.granted)
+        claim.granted
     }
 
     /// What was granted is stored; the peer is asked for more.
@@ -87,22 +97,19 @@ impl Swarm {
         let swift = self.sessions.values().filter(|s| s.is_swift()).count();
         for (&peer, session) in &mut self.sessions {
             session.on_tick();
-            let missed = session.requests.next_missed(now, patience);
-            let mut void = bytes_of(&missed);
-            if void > 0 {
-                decide(&self.params, out, || Decision::Missed(peer, void));
+            let mut late = session.requests.next_missed(now, patience);
+            if !late.is_empty() {
+                decide(&self.params, out, || Decision::Missed(peer, bytes_of(&late)));
             } else if swift > usize::from(session.is_swift()) {
                 // Only if there is somebody else to ask: else it would send the same twice.
-                let overdue = session.requests.next_overdue(now, patience);
-                void = bytes_of(&overdue);
-                if void > 0 {
-                    decide(&self.params, out, || Decision::Overdue(peer, void));
+                late = session.requests.next_overdue(now, patience);
+                if !late.is_empty() {
+                    decide(&self.params, out, || Decision::Overdue(peer, bytes_of(&late)));
                 }
-                out.extend(overdue.iter().map(|&s| Action::Say(peer, Message::Cancel(s))));
-                overdue.iter().for_each(|&span| _ = self.picker.on_void(peer, span));
+                out.extend(late.iter().map(|&span| Action::Say(peer, Message::Cancel(span))));
             }
-            missed.iter().for_each(|&span| _ = self.picker.on_void(peer, span));
-            again |= void > 0 || (session.is_idle() && session.am_interested);
+            late.iter().for_each(|&span| _ = self.picker.on_void(peer, span));
+            again |= !late.is_empty() || (session.is_idle() && session.am_interested);
             if session.requests.misses >= MISSES {
                 snubbed.push(peer);
             }
@@ -125,12 +132,8 @@ impl Swarm {
 
     /// What a peer owes us is wanted again. It may be under way, and is then no fault of the peer.
     pub(super) fn hand_back(&mut self, peer: PeerKey) {
-        let owed = self
-            .sessions
-            .get_mut(&peer)
-            .map(|session| session.requests.give_up_all())
-            .unwrap_or_default();
-        for span in owed {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        for span in session.requests.give_up_all() {
             self.picker.on_void(peer, span);
         }
     }
@@ -147,7 +150,7 @@ impl Swarm {
 
     /// Who is asked first: whoever missed no deadline, then whoever gives most, so that what one
     /// stalled peer owed does not go to the next one.
-    pub(super) fn by_merit(&self, now: Moment) -> Vec<PeerKey> {
+    fn by_merit(&self, now: Moment) -> Vec<PeerKey> {
         let mut peers: Vec<_> = self
             .sessions
             .iter()
@@ -195,7 +198,7 @@ impl Swarm {
 
     /// How many more bytes may be asked of a peer under the download limit: what it lets through in
     /// two seconds, shared evenly by those who answer, and always a block.
-    pub(super) fn allowed(&self, peer: PeerKey) -> u64 {
+    fn allowed(&self, peer: PeerKey) -> u64 {
         let Some(limit) = self.params.down_limit else { return u64::MAX };
         let owes = |s: &Session| s.requests.pipeline.in_flight();
         let all = (limit * 2).max(BLOCK_LEN.into());
@@ -226,7 +229,7 @@ fn bytes_of(spans: &[Span]) -> u64 {
 }
 
 /// A span as the dialect asks for it: whole, or in blocks of 16 KiB.
-pub(super) fn in_requests(dialect: Dialect, span: Span) -> impl Iterator<Item = Span> {
+fn in_requests(dialect: Dialect, span: Span) -> impl Iterator<Item = Span> {
     let step = match dialect {
         Dialect::Native => span.length.max(1),
         Dialect::BitTorrent => BLOCK_LEN,

@@ -6,7 +6,8 @@ use crate::bitfield::Bitfield;
 use crate::clock::Moment;
 use crate::ids::PieceIndex;
 use crate::logic::PeerKey;
-use crate::protocol::message::Message;
+use crate::protocol::Dialect;
+use crate::protocol::message::{BITFIELD_PART, Message};
 use std::time::Duration;
 
 /// The most pieces that a leecher is shown at once: each is a message.
@@ -24,6 +25,25 @@ pub enum FirstWord<'a> {
     Nothing,
     /// These: BITFIELD.
     Some(&'a Bitfield),
+}
+
+impl<'a> FirstWord<'a> {
+    /// The messages that say so; natively a long bitfield comes in parts.
+    pub fn messages(self, dialect: Dialect) -> Vec<Message<'a>> {
+        let have = match self {
+            Self::All => return vec![Message::HaveAll],
+            Self::Nothing => return vec![Message::HaveNone],
+            Self::Some(have) => have,
+        };
+        let longest = match dialect {
+            Dialect::Native => BITFIELD_PART,
+            Dialect::BitTorrent => usize::MAX,
+        };
+        let parts = have.as_bytes().chunks(longest).enumerate();
+        let part =
+            |(nth, bits)| Message::Bitfield { first: (nth * BITFIELD_PART * 8) as u32, bits };
+        parts.map(part).collect()
+    }
 }
 
 impl Swarm {
@@ -75,26 +95,25 @@ impl Swarm {
 
     /// Shows a leecher as much as it has use for.
     pub(super) fn show(&mut self, now: Moment, peer: PeerKey, out: &mut Vec<Action>) {
-        let hides = self.hides();
-        let is_alone = self.sessions.len() == 1;
+        let (hides, is_alone) = (self.hides(), self.sessions.len() == 1);
         let length = self.picker.geometry().piece_length();
         let Some(showing) = &mut self.showing else { return };
         let Some(session) = self.sessions.get_mut(&peer) else { return };
-        let (choked, is_new) = (session.am_choking, now.since(session.joined) < ALONE);
-        let have = session.have().clone();
-        let Some(shown) = &mut session.shown else { return };
-        let all = !hides || (is_alone && !is_new);
+        let Some(mut shown) = session.shown.take() else { return };
+        let all = !hides || (is_alone && now.since(session.joined) >= ALONE);
         for _ in 0..AT_ONCE {
-            if !all && !shown.has_room(now, length, choked) {
-                return;
+            if !all && !shown.has_room(now, length, session.am_choking) {
+                break;
             }
-            let Some((piece, copies)) = showing.next_piece(&have, shown) else { break };
+            let Some((piece, copies)) = showing.next_piece(session.have(), &mut shown) else {
+                break;
+            };
             decide(&self.params, out, || Decision::Show(peer, piece, copies));
             out.push(Action::Say(peer, Message::Have(piece)));
         }
-        let rest = (0..have.pieces()).map(PieceIndex);
-        if all && rest.into_iter().all(|p| have.has(p) || shown.pieces().has(p)) {
-            session.shown = None;
+        let knows = |piece| session.have().has(piece) || shown.pieces().has(piece);
+        if !all || !(0..shown.pieces().pieces()).map(PieceIndex).all(knows) {
+            session.shown = Some(shown);
         }
     }
 

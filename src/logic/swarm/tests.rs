@@ -6,10 +6,9 @@ use crate::clock::Moment;
 use crate::geometry::Geometry;
 use crate::ids::{PieceIndex, Span};
 use crate::logic::PeerKey;
-use crate::logic::choker::{ChokerPolicy, Why};
+use crate::logic::choker::Why;
 use crate::logic::picker::{Policy, Priority};
 use crate::logic::session::Fault;
-use crate::logic::timers::Timers;
 use crate::protocol::Dialect;
 use crate::protocol::message::{HashRange, Message};
 use std::collections::VecDeque;
@@ -43,14 +42,9 @@ impl Stage {
         let mut params = Params {
             policy: Policy::Sequential,
             upload_slots: 2,
-            choker: ChokerPolicy::default(),
-            timers: Timers::default(),
-            up_limit: None,
             super_seeding: false,
-            keeps_partial: true,
-            trace: false,
-            down_limit: None,
             seed: 1,
+            ..Params::default()
         };
         change(&mut params);
         Self { swarm: Swarm::new(geometry, have, params), now: at(0), script: String::new() }

@@ -7,12 +7,10 @@
 //! A web seed has a [`PeerKey`] but no session: it is told nothing, counts for no rarity and gets
 //! no upload slot. Its blocks are claimed, written and judged like any other's.
 
-use super::asking::in_requests;
 use super::{Action, Swarm};
 use crate::clock::Moment;
 use crate::ids::{PieceIndex, Span};
 use crate::logic::PeerKey;
-use crate::protocol::message::Message;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a web seed is to do next.
@@ -104,16 +102,7 @@ impl Swarm {
         out: &mut Vec<Action>,
     ) -> Vec<Span> {
         self.down.add(now, chunk.length.into());
-        let claim = self.picker.claim(peer, chunk);
-        for (other, span) in claim.cancel {
-            let Some(session) = self.sessions.get_mut(&other) else { continue };
-            for part in in_requests(session.dialect, span) {
-                if session.requests.on_cancelled(part) {
-                    out.push(Action::Say(other, Message::Cancel(part)));
-                }
-            }
-        }
-        claim.granted
+        self.claim_for(peer, chunk, out)
     }
 
     /// Whether the rest of a run is still of use: false once others sent it, and once nothing more
@@ -147,11 +136,10 @@ mod tests {
     use super::*;
     use crate::bitfield::Bitfield;
     use crate::geometry::Geometry;
-    use crate::logic::choker::ChokerPolicy;
     use crate::logic::picker::Policy;
     use crate::logic::swarm::Params;
-    use crate::logic::timers::Timers;
     use crate::protocol::Dialect;
+    use crate::protocol::message::Message;
     use std::net::SocketAddr;
 
     const WEB: PeerKey = PeerKey(7);
@@ -162,14 +150,9 @@ mod tests {
         let params = Params {
             policy: Policy::Sequential,
             upload_slots: 2,
-            choker: ChokerPolicy::default(),
-            timers: Timers::default(),
-            up_limit: None,
             super_seeding: false,
-            keeps_partial: true,
-            trace: false,
-            down_limit: None,
             seed: 1,
+            ..Params::default()
         };
         let geometry = Geometry::v1(32768, 4 * 32768).unwrap();
         let mut swarm = Swarm::new(geometry, Bitfield::new(4), params);
