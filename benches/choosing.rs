@@ -74,7 +74,18 @@ fn pick(policy: Policy, theirs: &Bitfield) -> f64 {
     cost(2000, || busy_picker(policy), step)
 }
 
+/// Sixteen picks of a new piece by as many peers; a copy of the picker for each sixteen.
 fn new_pick(policy: Policy, theirs: &Bitfield) -> f64 {
+    let busy = busy_picker(policy);
+    let sixteen = |picker: &mut Picker, n: u32| {
+        let pick = picker.next_span(PeerKey(n.into()), black_box(theirs), PIECE.into(), Ask::Fresh);
+        black_box(pick.expect("there is enough"));
+    };
+    (0..50).map(|_| cost(16, || busy.clone(), sixteen)).fold(f64::INFINITY, f64::min)
+}
+
+/// A piece of a seed from its pick to its verification.
+fn whole_piece(policy: Policy, theirs: &Bitfield) -> f64 {
     let step = |picker: &mut Picker, _| {
         let pick = picker.next_span(PeerKey(1), black_box(theirs), PIECE.into(), Ask::Fresh);
         let (span, _) = pick.expect("there is enough");
@@ -153,6 +164,11 @@ fn main() {
             &format!("picker: a new piece, 30 begun, {policy:?}"),
             new_pick(policy, &theirs),
             1000.0,
+        );
+        row(
+            &format!("picker: a new piece and its verification, {policy:?}"),
+            whole_piece(policy, &Bitfield::full(PIECES)),
+            2000.0,
         );
     }
     for policy in ChokerPolicy::ALL {

@@ -117,6 +117,23 @@ impl Bitfield {
         })
     }
 
+    /// The first piece that both have.
+    pub fn first_in_both(&self, other: &Self) -> Option<PieceIndex> {
+        let ((ours, rest), (theirs, their_rest)) =
+            (self.bytes.as_chunks::<8>(), other.bytes.as_chunks::<8>());
+        let words = ours.iter().zip(theirs).map(|(a, b)| {
+            let both = u64::from_be_bytes(*a) & u64::from_be_bytes(*b);
+            (64, both.leading_zeros())
+        });
+        let bytes = rest.iter().zip(their_rest).map(|(a, b)| (8, (a & b).leading_zeros()));
+        let mut before = 0;
+        words.chain(bytes).find_map(|(width, zeros)| {
+            let found = (zeros < width).then_some(PieceIndex(before + zeros));
+            before += width;
+            found
+        })
+    }
+
     /// The pieces not had, in order.
     pub fn missing(&self) -> impl Iterator<Item = PieceIndex> + '_ {
         (0..self.pieces).map(PieceIndex).filter(|&piece| !self.has(piece))
@@ -130,6 +147,22 @@ fn mask(piece: PieceIndex) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_piece_in_both_is_the_first_that_both_have() {
+        for pieces in [1, 7, 63, 64, 65, 130, 200] {
+            let mut dice = fastrand::Rng::with_seed(pieces.into());
+            for _ in 0..200 {
+                let mut some = || {
+                    let mut bits = Bitfield::new(pieces);
+                    (0..dice.u32(0..4)).for_each(|_| _ = bits.set(PieceIndex(dice.u32(..pieces))));
+                    bits
+                };
+                let (a, b) = (some(), some());
+                assert_eq!(a.first_in_both(&b), a.iter().find(|&piece| b.has(piece)), "{pieces}");
+            }
+        }
+    }
 
     #[test]
     fn the_high_bit_of_the_first_byte_is_piece_zero() {

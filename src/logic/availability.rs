@@ -1,14 +1,15 @@
 //! How many peers have each piece, and which of those to be fetched is the rarest.
 //!
 //! ```text
-//! order:  | 7 2 | 0 9 5 | 1 |        pieces to be fetched, rarest first
-//! bucket:   ^0    ^1      ^2         where the pieces that 0, 1, 2.. peers have begin
+//! bucket 0:  7 2          pieces to be fetched that nobody has
+//! bucket 1:  0 9 5        that one peer has
+//! bucket 2:  1            that two have
 //! ```
-//! A HAVE moves one piece over one bucket border: O(1), one swap. Peers that have everything are
-//! only counted, so that a seed costs nothing. Within a bucket the order is random, which is what
-//! keeps leechers from all asking for the same piece (Cohen 2003, section 2.4.2). There is one such
-//! order for each [`Rank`]; a piece that is here, begun or not wanted stands in none, so that the
-//! first piece of an order is nearly always the answer.
+//! A HAVE moves one piece from one bucket to the next: O(1). Peers that have everything are only
+//! counted, so that a seed costs nothing. Within a bucket the order is random, which is what keeps
+//! leechers from all asking for the same piece (Cohen 2003, section 2.4.2). Each [`Rank`] has
+//! buckets of its own; a piece that is here, begun or not wanted stands in none, so that the first
+//! piece of the first bucket is nearly always the answer.
 
 use crate::bitfield::Bitfield;
 use crate::ids::PieceIndex;
@@ -27,28 +28,44 @@ pub enum Rank {
     Edge,
 }
 
-impl Rank {
-    /// All of them.
-    pub const HIGHEST_FIRST: [Self; RANKS] = [Self::Edge, Self::High, Self::Normal, Self::Low];
-}
-
 /// How many ranks there are.
 const RANKS: usize = Rank::Edge as usize + 1;
 
 /// The pieces of one rank that are to be fetched.
 #[derive(Debug, Clone)]
 struct Order {
-    /// By rising count.
-    pieces: Vec<PieceIndex>,
-    /// `bucket[n]`: where in `pieces` those with a count of at least `n` begin.
-    bucket: Vec<u32>,
+    /// By how many peers have them.
+    buckets: Vec<Vec<PieceIndex>>,
+    /// The same in the order of the content.
+    listed: Bitfield,
 }
 
 impl Order {
-    fn bucket_of(&self, count: u32) -> std::ops::Range<u32> {
-        let end = self.pieces.len() as u32;
-        let start_of = |n: u32| self.bucket.get(n as usize).copied().unwrap_or(end);
-        start_of(count)..start_of(count + 1)
+    fn iter(&self) -> impl Iterator<Item = PieceIndex> + '_ {
+        self.buckets.iter().flatten().copied()
+    }
+
+    /// Puts a piece at a random place of a bucket; who stood there goes to its end.
+    fn put(&mut self, piece: PieceIndex, count: u32, place: &mut [u32], rng: &mut fastrand::Rng) {
+        let count = count as usize;
+        if self.buckets.len() <= count {
+            self.buckets.resize_with(count + 1, Vec::new);
+        }
+        let bucket = &mut self.buckets[count];
+        let (at, last) = (rng.usize(..=bucket.len()), bucket.len());
+        bucket.push(piece);
+        bucket.swap(at, last);
+        place[bucket[last].at()] = last as u32;
+        place[piece.at()] = at as u32;
+    }
+
+    /// Takes a piece out of its bucket; who stands at its end goes to that place.
+    fn take(&mut self, piece: PieceIndex, count: u32, place: &mut [u32]) {
+        let (bucket, at) = (&mut self.buckets[count as usize], place[piece.at()]);
+        bucket.swap_remove(at as usize);
+        if let Some(moved) = bucket.get(at as usize) {
+            place[moved.at()] = at;
+        }
     }
 }
 
@@ -59,7 +76,7 @@ pub struct Availability {
     count: Vec<u32>,
     /// Which order each piece stands in, if any.
     rank: Vec<Option<Rank>>,
-    /// Where it stands there.
+    /// Where it stands in its bucket there.
     place: Vec<u32>,
     orders: [Order; RANKS],
     /// Peers that have everything.
@@ -70,7 +87,7 @@ impl Availability {
     /// Nobody has any of `pieces` pieces, and none is to be fetched yet.
     pub fn new(pieces: u32) -> Self {
         let pieces = pieces as usize;
-        let empty = || Order { pieces: Vec::new(), bucket: vec![0] };
+        let empty = || Order { buckets: Vec::new(), listed: Bitfield::new(pieces as u32) };
         Self {
             count: vec![0; pieces],
             rank: vec![None; pieces],
@@ -97,23 +114,23 @@ impl Availability {
 
     /// Whether nothing is to be fetched.
     pub fn is_empty(&self) -> bool {
-        self.orders.iter().all(|order| order.pieces.is_empty())
-    }
-
-    /// Whether a piece of this rank is to be fetched.
-    pub fn lists(&self, rank: Rank) -> bool {
-        !self.orders[rank as usize].pieces.is_empty()
+        self.orders.iter().all(|order| order.listed.is_empty())
     }
 
     /// How many pieces of this piece's rank are as rare, itself among them.
     pub fn ties(&self, piece: PieceIndex) -> u32 {
         let Some(rank) = self.rank[piece.at()] else { return 0 };
-        self.orders[rank as usize].bucket_of(self.count[piece.at()]).len() as u32
+        self.orders[rank as usize].buckets[self.count[piece.at()] as usize].len() as u32
     }
 
     /// The pieces to be fetched, highest rank and then rarest first.
     pub fn rarest_first(&self) -> impl Iterator<Item = PieceIndex> + '_ {
-        self.orders.iter().rev().flat_map(|order| order.pieces.iter().copied())
+        self.orders.iter().rev().flat_map(Order::iter)
+    }
+
+    /// Of the highest rank that they have a piece of, the first one in the order of the content.
+    pub fn first_of(&self, theirs: &Bitfield) -> Option<PieceIndex> {
+        self.orders.iter().rev().find_map(|order| order.listed.first_in_both(theirs))
     }
 
     /// The pieces of one rank after the other, each in an order that begins anywhere.
@@ -121,9 +138,9 @@ impl Availability {
         &'a self,
         rng: &'a mut fastrand::Rng,
     ) -> impl Iterator<Item = PieceIndex> + 'a {
-        self.orders.iter().rev().filter(|order| !order.pieces.is_empty()).flat_map(|order| {
-            let (before, after) = order.pieces.split_at(rng.usize(0..order.pieces.len()));
-            after.iter().chain(before).copied()
+        self.orders.iter().rev().filter(|order| !order.listed.is_empty()).flat_map(|order| {
+            let first = rng.usize(0..order.listed.count() as usize);
+            order.iter().skip(first).chain(order.iter().take(first))
         })
     }
 
@@ -132,41 +149,21 @@ impl Availability {
         self.rank.get(piece.at()).copied().flatten()
     }
 
-    /// The piece is to be fetched, with this urgency. It moves over as many borders as there are
-    /// peers.
+    /// The piece is to be fetched, with this urgency.
     pub fn list(&mut self, piece: PieceIndex, rank: Rank, rng: &mut fastrand::Rng) {
         self.unlist(piece);
-        let count = self.count[piece.at()] as usize;
         let order = &mut self.orders[rank as usize];
-        let end = order.pieces.len() as u32;
-        if order.bucket.len() <= count {
-            order.bucket.resize(count + 1, end);
-        }
-        order.pieces.push(piece);
+        order.put(piece, self.count[piece.at()], &mut self.place, rng);
+        order.listed.set(piece);
         self.rank[piece.at()] = Some(rank);
-        self.place[piece.at()] = end;
-        for border in (count + 1..self.orders[rank as usize].bucket.len()).rev() {
-            // The first place of the bucket behind becomes the last of this one.
-            let first = self.orders[rank as usize].bucket[border];
-            self.swap(rank, self.place[piece.at()], first);
-            self.orders[rank as usize].bucket[border] += 1;
-        }
-        self.mix(rank, piece, rng);
     }
 
     /// The piece is not to be fetched: it is here, begun, or not wanted.
     pub fn unlist(&mut self, piece: PieceIndex) {
-        let Some(rank) = self.rank[piece.at()] else { return };
-        let count = self.count[piece.at()] as usize;
-        for border in count + 1..self.orders[rank as usize].bucket.len() {
-            let last = self.orders[rank as usize].bucket[border] - 1;
-            self.swap(rank, self.place[piece.at()], last);
-            self.orders[rank as usize].bucket[border] -= 1;
-        }
-        let end = self.orders[rank as usize].pieces.len() as u32 - 1;
-        self.swap(rank, self.place[piece.at()], end);
-        self.orders[rank as usize].pieces.pop();
-        self.rank[piece.at()] = None;
+        let Some(rank) = self.rank[piece.at()].take() else { return };
+        let order = &mut self.orders[rank as usize];
+        order.take(piece, self.count[piece.at()], &mut self.place);
+        order.listed.clear(piece);
     }
 
     /// A peer came with these pieces.
@@ -211,44 +208,19 @@ impl Availability {
 
     /// One more peer has the piece.
     pub fn add(&mut self, piece: PieceIndex, rng: &mut fastrand::Rng) {
-        let count = self.count[piece.at()] as usize;
-        self.count[piece.at()] += 1;
-        let Some(rank) = self.rank[piece.at()] else { return };
-        let order = &mut self.orders[rank as usize];
-        if order.bucket.len() == count + 1 {
-            order.bucket.push(order.pieces.len() as u32);
-        }
-        // The last place of the old bucket becomes the first of the new one.
-        order.bucket[count + 1] -= 1;
-        let first = order.bucket[count + 1];
-        self.swap(rank, self.place[piece.at()], first);
-        self.mix(rank, piece, rng);
+        self.recount(piece, self.count[piece.at()] + 1, rng);
     }
 
     fn take(&mut self, piece: PieceIndex, rng: &mut fastrand::Rng) {
-        let count = self.count[piece.at()] as usize;
-        if count == 0 {
-            return;
-        }
-        self.count[piece.at()] -= 1;
+        self.recount(piece, self.count[piece.at()].saturating_sub(1), rng);
+    }
+
+    fn recount(&mut self, piece: PieceIndex, count: u32, rng: &mut fastrand::Rng) {
+        let before = std::mem::replace(&mut self.count[piece.at()], count);
         let Some(rank) = self.rank[piece.at()] else { return };
-        let last = self.orders[rank as usize].bucket[count];
-        self.swap(rank, self.place[piece.at()], last);
-        self.orders[rank as usize].bucket[count] += 1;
-        self.mix(rank, piece, rng);
-    }
-
-    /// Puts the piece at a random place of its bucket.
-    fn mix(&mut self, rank: Rank, piece: PieceIndex, rng: &mut fastrand::Rng) {
-        let bucket = self.orders[rank as usize].bucket_of(self.count[piece.at()]);
-        self.swap(rank, self.place[piece.at()], rng.u32(bucket));
-    }
-
-    fn swap(&mut self, rank: Rank, a: u32, b: u32) {
-        let pieces = &mut self.orders[rank as usize].pieces;
-        pieces.swap(a as usize, b as usize);
-        self.place[pieces[a as usize].at()] = a;
-        self.place[pieces[b as usize].at()] = b;
+        let order = &mut self.orders[rank as usize];
+        order.take(piece, before, &mut self.place);
+        order.put(piece, count, &mut self.place, rng);
     }
 }
 

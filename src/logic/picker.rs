@@ -126,8 +126,6 @@ pub struct Picker {
     at_work: HashMap<PeerKey, PieceIndex>,
     /// Who has what; it lists the pieces that are wanted, not here and not open.
     availability: Availability,
-    /// No listed piece is before this one.
-    first: u32,
     rng: fastrand::Rng,
 }
 
@@ -149,7 +147,6 @@ impl Picker {
             open: Vec::new(),
             at_work: HashMap::new(),
             availability,
-            first: 0,
             rng,
         }
     }
@@ -424,7 +421,11 @@ impl Picker {
     fn new_piece(&mut self, theirs: &Bitfield) -> Option<(PieceIndex, Why)> {
         let fits = |piece: &PieceIndex| theirs.has(*piece);
         match self.policy {
-            Policy::Sequential => self.next_in_order(theirs),
+            Policy::Sequential => {
+                let piece = self.availability.first_of(theirs)?;
+                let is_edge = self.availability.rank(piece) == Some(Rank::Edge);
+                Some((piece, if is_edge { Why::Edge } else { Why::NextInOrder }))
+            }
             Policy::Random => {
                 self.availability.anywhere(&mut self.rng).find(fits).map(|p| (p, Why::Random))
             }
@@ -437,21 +438,6 @@ impl Picker {
                 Some((piece, Why::Rarest { availability, ties: self.availability.ties(piece) }))
             }
         }
-    }
-
-    /// The first piece of the highest rank, in order.
-    fn next_in_order(&mut self, theirs: &Bitfield) -> Option<(PieceIndex, Why)> {
-        let pieces = self.have.pieces();
-        let mut listed = (self.first..pieces).map(PieceIndex);
-        let first = listed.find(|&piece| self.availability.is_listed(piece));
-        self.first = first.map_or(pieces, |piece| piece.0);
-        let all = || (self.first..pieces).map(PieceIndex);
-        let of_rank =
-            |rank: Rank| all().find(|&p| self.availability.rank(p) == Some(rank) && theirs.has(p));
-        let mut ranks = Rank::HIGHEST_FIRST.into_iter().filter(|&r| self.availability.lists(r));
-        let piece = ranks.find_map(of_rank)?;
-        let is_edge = self.availability.rank(piece) == Some(Rank::Edge);
-        Some((piece, if is_edge { Why::Edge } else { Why::NextInOrder }))
     }
 
     /// Marks the first run of wanted blocks of an open piece as asked of `peer`.
@@ -482,7 +468,6 @@ impl Picker {
     fn list(&mut self, piece: PieceIndex) {
         if !self.have.has(piece) && self.place_of(piece).is_none() {
             self.availability.list(piece, self.rank_of(piece), &mut self.rng);
-            self.first = self.first.min(piece.0);
         }
     }
 

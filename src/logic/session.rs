@@ -21,11 +21,14 @@ mod fault;
 mod having;
 /// What we asked of a peer.
 pub mod requests;
+/// How far a peer is trusted.
+pub mod trust;
 
 pub use fault::{Fault, LONGEST_REQUEST};
 
 use fault::MOST_HANDSHAKES;
 use requests::Requests;
+use trust::Trust;
 
 /// Requests that may be open with one peer at a time; many small files make many requests. It is
 /// also what a BitTorrent client takes that does not say how many it takes.
@@ -64,6 +67,8 @@ pub struct Session {
     pub gives: Rate,
     /// What we sent it, for the choker.
     pub takes: Rate,
+    /// How many pieces it may be at.
+    pub trust: Trust,
     /// When it last sent something of use; `None` if it never did.
     pub last_block: Option<Moment>,
     /// Requests of it wait to be answered.
@@ -118,6 +123,7 @@ impl Session {
             since: now,
             joined: now,
             requests: Requests::new(now),
+            trust: Trust::default(),
             gives: Rate::over(window),
             takes: Rate::over(window),
             last_block: None,

@@ -68,8 +68,6 @@ impl Content {
 pub enum Lie {
     /// It flips a bit in every n-th chunk that it sends.
     FlipsBits(usize),
-    /// It flips a bit in every block of 16 KiB, and sends so many bytes per second.
-    FlipsBitsAt(u32),
     /// It takes requests and sends nothing.
     DeliversNothing,
     /// It refuses every request.
@@ -455,23 +453,13 @@ impl Serving {
         }
         let mut at = 0;
         while at < asked.length {
-            let mut length = (asked.length - at).min(MAX_CHUNK);
-            if let Lie::FlipsBitsAt(rate) = self.lie {
-                length = length.min(16384);
-                let time = Duration::from_secs(length.into()) / rate;
-                if self.waits_in_vain(time) {
-                    return Ok(());
-                }
-            }
+            let length = (asked.length - at).min(MAX_CHUNK);
             let span = Span { piece: asked.piece, offset: asked.offset + at, length };
             at += length;
             let mut data = content.span(span).ok_or(io::ErrorKind::InvalidData)?.to_vec();
             *chunks += 1;
-            let flips = match self.lie {
-                Lie::FlipsBits(every) => (*chunks).is_multiple_of(every),
-                Lie::FlipsBitsAt(_) => true,
-                _ => false,
-            };
+            let flips =
+                matches!(self.lie, Lie::FlipsBits(every) if (*chunks).is_multiple_of(every));
             data[length as usize / 2] ^= u8::from(flips);
             let chunk = Message::Chunk { piece: span.piece, offset: span.offset, data: &data };
             let bytes = chunk.to_bytes();

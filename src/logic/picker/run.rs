@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn what_others_began_and_do_not_owe_any_more_comes_first() {
-        let mut p = picker(Policy::Rarest, &[]);
+        let mut p = picker(Policy::Sequential, &[]);
         let all = Bitfield::full(12);
         let (asked, _) = p.next_span(ANN, &all, 16384, Ask::Fresh).unwrap();
         assert_eq!(run(&mut p, 32768), [(asked.piece.0, 16384, 16384)]);

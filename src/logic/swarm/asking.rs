@@ -184,11 +184,14 @@ impl Swarm {
             let ask = late.unwrap_or(if idle { Ask::Idle } else { Ask::Fresh });
             let most = room.min(longest).min(session.most_at_once());
             let theirs = fast.as_ref().unwrap_or(session.have());
+            let only = session.trust.only(theirs);
+            let theirs = only.as_ref().unwrap_or(theirs);
             let Some((span, why)) = self.picker.next_span(peer, theirs, most, ask) else {
                 return;
             };
             decide(&self.params, out, || Decision::Pick(peer, span, why));
             allowed = allowed.saturating_sub(span.length.into());
+            session.trust.on_asked(span.piece);
             for part in in_requests(session.dialect, span) {
                 session.requests.on_asked(now, part);
                 out.push(Action::Say(peer, Message::Get(part)));

@@ -16,8 +16,12 @@ impl Swarm {
         for writer in self.picker.on_verified(piece).into_iter().flatten() {
             self.sources.extend(self.addresses.get(&writer));
             self.web.on_verified(writer);
+            if let Some(session) = self.sessions.get_mut(&writer) {
+                session.trust.on_right(piece);
+            }
         }
         for (&peer, session) in &mut self.sessions {
+            session.trust.on_judged(piece);
             if session.have().has(piece) {
                 session.wanted -= u32::from(was_wanted);
             }
@@ -29,6 +33,9 @@ impl Swarm {
         let peers: Vec<PeerKey> = self.sessions.keys().copied().collect();
         for &peer in &peers {
             self.update_interest(now, peer, out);
+            if self.sessions.get(&peer).is_some_and(|session| !session.trust.is_earned()) {
+                self.fill(now, peer, out);
+            }
         }
         if self.is_satisfied() && was_wanted {
             out.push(Action::Complete);
@@ -45,6 +52,7 @@ impl Swarm {
         leaves: Option<HashRange>,
         out: &mut Vec<Action>,
     ) {
+        self.sessions.values_mut().for_each(|session| session.trust.on_judged(piece));
         let writers = self.picker.on_failed(piece);
         let verdict = self.court.on_failed(piece, writers, found);
         decide(&self.params, out, || Decision::Failed(piece, verdict));

@@ -9,6 +9,7 @@ use crate::logic::PeerKey;
 use crate::logic::choker::Why;
 use crate::logic::picker::{Policy, Priority};
 use crate::logic::session::Fault;
+use crate::logic::session::trust::Trust;
 use crate::protocol::Dialect;
 use crate::protocol::message::{HashRange, Message};
 use std::collections::VecDeque;
@@ -59,17 +60,19 @@ impl Stage {
     }
 
     fn join_in_bittorrent(&mut self, peer: PeerKey) {
-        let address = SocketAddr::from(([127, 0, 0, 1], peer.0 as u16));
-        self.swarm.on_joined(self.now, peer, address, Dialect::BitTorrent);
+        self.join_as_stranger(peer, Dialect::BitTorrent);
+        self.swarm.sessions.get_mut(&peer).unwrap().trust = Trust::earned();
     }
 
     fn join(&mut self, peer: PeerKey) {
-        self.swarm.on_joined(
-            self.now,
-            peer,
-            SocketAddr::from(([127, 0, 0, 1], peer.0 as u16)),
-            Dialect::Native,
-        );
+        self.join_as_stranger(peer, Dialect::Native);
+        self.swarm.sessions.get_mut(&peer).unwrap().trust = Trust::earned();
+    }
+
+    /// Joins; nothing is known of its truth.
+    fn join_as_stranger(&mut self, peer: PeerKey, dialect: Dialect) {
+        let address = SocketAddr::from(([127, 0, 0, 1], peer.0 as u16));
+        self.swarm.on_joined(self.now, peer, address, dialect);
     }
 
     fn hear(&mut self, peer: PeerKey, message: &Message) -> Result<(), Fault> {
@@ -259,6 +262,20 @@ fn a_choked_bittorrent_peer_may_ask_for_what_it_was_allowed() {
     s.hear(ANN, &get(1)).unwrap();
     assert!(s.script.contains("Upload"), "{}", s.script);
     assert_eq!(s.hear(ANN, &get(0)), Err(Fault::RequestWhileChoked));
+}
+
+#[test]
+fn a_stranger_is_asked_for_two_pieces_until_one_is_judged() {
+    let mut s = Stage::new(Bitfield::new(20));
+    s.join_as_stranger(EVE, Dialect::Native);
+    s.hear_all(EVE, &[Message::HaveAll, Message::Unchoke]);
+    s.script.clear();
+    (0..2).for_each(|piece| s.chunk(EVE, piece, 0, 65536));
+    assert!(!s.script.contains("get piece 2"), "{}", s.script);
+    s.act(|swarm, now, out| swarm.on_verified(now, PieceIndex(0), out));
+    assert!(s.script.contains("peer 3 < get piece 2"), "{}", s.script);
+    assert!(s.script.contains("peer 3 < get piece 3"), "{}", s.script);
+    assert!(!s.script.contains("peer 3 < get piece 4"), "{}", s.script);
 }
 
 #[test]
@@ -588,6 +605,7 @@ fn what_is_under_way_when_a_peer_gets_uninteresting_is_no_fault_of_the_peer() {
     let Stage { mut swarm, .. } = Stage::new(Bitfield::new(400));
     let mut out = Vec::new();
     swarm.on_joined(at(0), ANN, SocketAddr::from(([10, 0, 0, 1], 1)), Dialect::BitTorrent);
+    swarm.sessions.get_mut(&ANN).unwrap().trust = Trust::earned();
     swarm.on_message(at(0), ANN, &Message::HaveAll, &mut out).unwrap();
     swarm.on_message(at(0), ANN, &Message::Unchoke, &mut out).unwrap();
     let asked =

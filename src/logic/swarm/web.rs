@@ -137,6 +137,7 @@ mod tests {
     use crate::bitfield::Bitfield;
     use crate::geometry::Geometry;
     use crate::logic::picker::Policy;
+    use crate::logic::session::trust::Trust;
     use crate::logic::swarm::Params;
     use crate::protocol::Dialect;
     use crate::protocol::message::Message;
@@ -237,6 +238,7 @@ mod tests {
             let (mut swarm, now, mut out) = (swarm(), Moment::START, Vec::new());
             let ann = PeerKey(1);
             swarm.on_joined(now, ann, SocketAddr::from(([127, 0, 0, 1], 1)), dialect);
+            swarm.sessions.get_mut(&ann).unwrap().trust = Trust::earned();
             for message in [Message::HaveAll, Message::Unchoke] {
                 swarm.on_message(now, ann, &message, &mut out).unwrap();
             }
