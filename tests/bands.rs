@@ -137,7 +137,7 @@ fn with_rarest_first_a_slow_seed_may_leave_when_it_may_not_with_other_orders() {
 fn a_slow_seed_that_shows_its_pieces_one_by_one_sends_hardly_more_than_one_copy() {
     println!("\n   M seed  ratio, shown all at once  one by one: ratio, copies");
     let bound = theory::peer_to_peer(1.0, 1.0, &[1.0; 30], f64::INFINITY);
-    for pieces in [512, 1024] {
+    for pieces in [256, 512, 1024] {
         for seed in 1..=3 {
             let run = |super_seeding| {
                 let mut world = world(seed, pieces);
