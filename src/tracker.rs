@@ -24,11 +24,12 @@ pub mod http;
 /// What the tracker knows, and its answers.
 pub mod state;
 
+mod datagrams;
 mod streams;
 
 use crate::clock::{Clock, Moment};
-use crate::protocol::frame::MAX_DATAGRAM;
 use crate::readiness::{Interest, Readiness, Waker, Watched};
+use datagrams::Batch;
 use socket2::SockRef;
 use state::{State, Statistics};
 use std::io;
@@ -77,10 +78,10 @@ impl Default for TrackerOptions {
             expire: Duration::from_secs(15),
             interval: Duration::from_secs(30),
             announce_interval: Duration::from_mins(2),
-            max_torrents: 100_000,
+            max_torrents: 1_000_000,
             max_peers: 1_000_000,
-            max_peers_per_torrent: 2_000,
-            max_per_ip: 256,
+            max_peers_per_torrent: 1_000_000,
+            max_per_ip: 10_000,
             exempt_local: true,
             max_published: 100_000,
             max_published_bytes: 256 << 20,
@@ -123,8 +124,8 @@ impl Stopper {
     }
 }
 
-/// Datagrams answered in one turn.
-const DATAGRAMS_A_TURN: usize = 256;
+/// Batches of datagrams answered in one turn.
+const BATCHES_A_TURN: usize = 4;
 
 /// Peers dropped in one turn.
 const DROPS_A_TURN: usize = 1000;
@@ -189,17 +190,18 @@ impl Tracker {
     pub fn run(&mut self) -> Result<(), TrackerError> {
         let mut ready = Vec::new();
         let mut buffer = vec![0; 64 * 1024];
+        let mut batch = Batch::new();
         while !self.stop.load(Ordering::SeqCst) {
             self.readiness.wait(&mut ready, self.patience())?;
-            self.turn(&ready, &mut buffer);
+            self.turn(&ready, &mut buffer, &mut batch);
         }
         Ok(())
     }
 
-    fn turn(&mut self, ready: &[usize], buffer: &mut [u8]) {
+    fn turn(&mut self, ready: &[usize], buffer: &mut [u8], batch: &mut Batch) {
         let now = self.clock.now();
         if ready.contains(&UDP_KEY) {
-            self.answer_datagrams(buffer);
+            self.answer_datagrams(batch);
         }
         for &key in ready.iter().filter(|&&key| key >= FIRST_STREAM_KEY) {
             self.streams.on_ready(now, key - FIRST_STREAM_KEY, &mut self.state, buffer);
@@ -211,21 +213,14 @@ impl Tracker {
         self.state.on_tick(now, DROPS_A_TURN);
     }
 
-    fn answer_datagrams(&mut self, buffer: &mut [u8]) {
-        let mut answer = Vec::with_capacity(MAX_DATAGRAM);
-        for _ in 0..DATAGRAMS_A_TURN {
-            let (length, from) = match self.udp.recv_from(buffer) {
-                Ok(received) => received,
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
-                // An earlier answer was refused by its receiver: nothing to do with the next.
-                Err(_) => continue,
+    fn answer_datagrams(&mut self, batch: &mut Batch) {
+        for _ in 0..BATCHES_A_TURN {
+            let state = &mut self.state;
+            let answer = |now, asker, bytes: &[u8], out: &mut Vec<u8>| {
+                state.on_datagram(now, asker, bytes, out);
             };
-            answer.clear();
-            let asker = canonical(from);
-            self.state.on_datagram(self.clock.now(), asker, &buffer[..length], &mut answer);
-            if !answer.is_empty() {
-                // An answer that does not fit is lost like any datagram, and asked for again.
-                let _ = self.udp.send_to(&answer, from);
+            if !batch.turn(&self.udp, self.clock.now(), answer) {
+                return;
             }
         }
     }
@@ -237,11 +232,6 @@ impl Tracker {
         let until = |deadline: Moment| deadline.since(now) + Duration::from_millis(1);
         deadlines.into_iter().flatten().min().map(until)
     }
-}
-
-/// An IPv4 asker of a socket for both families is an IPv4 asker.
-fn canonical(addr: SocketAddr) -> SocketAddr {
-    SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
 /// Binds UDP and TCP to one port number.

@@ -9,12 +9,18 @@
 //! 20 bytes. Which names are one content is for the caller to know: it asks for the peers of
 //! several, and what is written under one name is never moved to another.
 //!
+//! **Bytes.** A peer that announces itself by UDP takes ten bytes among its torrent's [`members`],
+//! and what only some peers say, ids and progress and bitmaps, stands in a side table.
+//!
 //! **Bounds.** Torrents, peers in all, peers of a torrent, registrations of an address and the
-//! bytes of all bitmaps are each capped exactly. When a cap is reached, whoever registered the
-//! longest ago *and was never heard of again* gives way: first of that torrent for the cap on a
-//! torrent's peers, of all torrents for the others. When everyone has been heard of again the
-//! newcomer is refused. So a flood of made-up registrations displaces itself, and a swarm that
-//! keeps its heartbeats loses nobody. The cap on an address never displaces anyone: it refuses.
+//! bytes of all bitmaps are each capped exactly. When a cap is reached, somebody gives way who
+//! registered *and was never heard of again*. For the cap on torrents: the torrent that has been
+//! without a proven peer for the longest time. For the cap on a torrent's peers: its oldest such
+//! peer. For the cap on all peers: the oldest of the torrent that would go first, or else of the
+//! next torrent that a hand meets on its way round. Where nobody like that is found the newcomer
+//! is refused. So a flood of made-up registrations displaces itself, and a swarm that keeps its
+//! heartbeats loses nobody. The cap on an address never displaces anyone: it refuses. A search
+//! ends after a bounded number of looks.
 //!
 //! [`on_beat`]: Registry::on_beat
 //! [`on_announce`]: Registry::on_announce
@@ -22,134 +28,153 @@
 //! [`on_stopped`]: Registry::on_stopped
 //! [`on_tick`]: Registry::on_tick
 
+mod crowd;
+mod details;
 mod draw;
-mod table;
+mod index;
+mod members;
+mod queue;
 mod torrent;
+mod torrents;
 mod values;
+mod wheel;
 
 use crate::clock::Moment;
 use crate::ids::{InfoHash, InfoHashV1, InfoHashV2, PeerId};
 use crate::logic::is_local;
 use crate::protocol::announce::Figures;
-use crate::protocol::tracker_native::{Beat, PeerEntry};
-use draw::{Draw, Pool};
-use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::ops::Bound;
+use crate::protocol::tracker_native::Beat;
+use crowd::Crowd;
+use details::{Detail, Details};
+use members::{Mark, Standing};
+use queue::{Id, Queue};
+use std::hash::RandomState;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-use table::{Line, Member, Slot, Table};
-use torrent::Torrent;
-pub use values::{Given, Have, Holder, Params, Refused, Registration, Swarm};
+use torrent::{Place, Seen, Torrent};
+use torrents::Torrents;
+pub use values::{Have, Holder, Params, Progress, Refused, Registration, Report, Swarm, Wanted};
+use wheel::{Wheel, is_before};
 
 /// How many peers are looked at to count those once that stand under several names.
 const MOST_COMPARED: usize = 128;
 
+/// Peers looked at for each one that a turn may drop.
+const LOOKS_A_DROP: usize = 8;
+
+/// Peers of a torrent, and torrents, looked at to find one that gives way.
+const LOOKS: usize = 256;
+
 /// The tables.
 pub struct Registry {
     params: Params,
-    torrents: BTreeMap<InfoHash, Torrent>,
+    torrents: Torrents,
     /// Torrents without a proven peer, the oldest first.
-    unproven: BTreeMap<u64, InfoHash>,
-    born: u64,
-    table: Table,
-    per_address: HashMap<IpAddr, usize>,
-    bitmap_bytes: usize,
+    unproven: Queue,
+    /// Where the search for somebody who gives way goes on.
+    hand: Id,
+    /// Native peers, and those that announce themselves, who may be silent longer.
+    wheels: [Wheel; 2],
+    details: Details,
+    peers: usize,
+    crowd: Crowd,
+    hasher: RandomState,
     rng: fastrand::Rng,
 }
+
+/// A peer of a torrent.
+type At = (Id, Place);
 
 impl Registry {
     /// Empty tables.
     pub fn new(params: Params) -> Self {
         Self {
             rng: fastrand::Rng::with_seed(params.seed),
+            torrents: Torrents::new(),
+            unproven: Queue::EMPTY,
+            hand: 0,
+            wheels: [Wheel::new(params.expire), Wheel::new(params.announce_expire)],
+            details: Details::new(params.max_bitmap_bytes),
+            peers: 0,
+            crowd: Crowd::default(),
+            hasher: RandomState::new(),
             params,
-            torrents: BTreeMap::new(),
-            unproven: BTreeMap::new(),
-            born: 0,
-            table: Table::new(),
-            per_address: HashMap::new(),
-            bitmap_bytes: 0,
         }
     }
 
     /// A peer started, or says again where it stands.
     pub fn on_register(&mut self, now: Moment, peer: Registration) -> Result<(), Refused> {
-        self.register(now, peer, false).map(|_| ())
+        let (name, addr) = (peer.info_hash, peer.addr);
+        let (id, place) = match self.find(&name, addr) {
+            Some(at) => self.touch(now, at, false),
+            None => self.insert(now, name, addr, Some(&peer))?,
+        };
+        let dialects = Mark::NONE.with(Mark::NATIVE, peer.native);
+        self.set_dialects((id, place), dialects.with(Mark::BITTORRENT, peer.bittorrent));
+        let Registration { peer_id, left, uploaded, downloaded, have, .. } = peer;
+        let (down, up) = (0, 0);
+        let detail = Detail { peer_id, left, uploaded, downloaded, down, up, have };
+        self.set_detail((id, place), addr, Some(detail));
+        self.settle_native((id, place), addr);
+        Ok(())
     }
 
-    /// A peer announced itself; the second time it has been heard of again. `completed` says
-    /// that it has just become a seeder, which counts once.
-    pub fn on_announce(
-        &mut self,
-        now: Moment,
-        peer: Registration,
-        completed: bool,
-    ) -> Result<(), Refused> {
-        let hash = peer.info_hash;
-        if self.register(now, peer, true)? && completed {
-            self.torrent_mut(&hash).completed += 1;
+    /// A peer announced itself; the second time it has been heard of again. That it completed
+    /// counts once.
+    pub fn on_announce(&mut self, now: Moment, peer: &Report) -> Result<(), Refused> {
+        let name = InfoHash::V1(peer.info_hash);
+        let at = match self.find(&name, peer.addr) {
+            Some(at) => self.touch(now, at, true),
+            None => self.insert(now, name, peer.addr, None)?,
+        };
+        self.set_dialects(at, Mark::BITTORRENT);
+        let detail = peer.details.map(|progress| {
+            let Progress { peer_id, left, uploaded, downloaded } = progress;
+            let (down, up, have) = (0, 0, Have::Unknown);
+            Detail { peer_id, left, uploaded, downloaded, down, up, have }
+        });
+        self.set_detail(at, peer.addr, detail);
+        if self.settle(at, peer.seeds) && peer.completed {
+            self.torrents.get_mut(at.0).completed += 1;
         }
         Ok(())
     }
 
-    /// Takes in what a peer says of itself; true if it now seeds and did not before. `proves`
-    /// says that a peer that is known has thereby been heard of again.
-    fn register(&mut self, now: Moment, peer: Registration, proves: bool) -> Result<bool, Refused> {
-        let slot = match self.slot(&peer.info_hash, peer.addr) {
-            Some(slot) if proves => {
-                self.prove(now, slot);
-                slot
-            }
-            Some(slot) => {
-                self.table.touch(now, slot, false);
-                slot
-            }
-            None => self.insert(now, &peer)?,
-        };
-        let member = self.table.get_mut(slot);
-        member.peer_id = peer.peer_id;
-        member.pieces = peer.pieces;
-        member.left = peer.left;
-        member.uploaded = peer.uploaded;
-        member.downloaded = peer.downloaded;
-        member.bittorrent = peer.bittorrent;
-        member.native = peer.native;
-        self.set_have(slot, peer.have);
-        Ok(self.settle(slot))
-    }
-
     /// A heartbeat; false if the peer is not registered for that torrent.
     pub fn on_beat(&mut self, now: Moment, addr: SocketAddr, beat: &Beat) -> bool {
-        let known = self.resolve(beat.info_hash).and_then(|hash| self.slot(&hash.into(), addr));
-        let Some(slot) = known else { return false };
-        self.prove(now, slot);
-        let member = self.table.get_mut(slot);
-        (member.left, member.down, member.up) = (beat.left, beat.down, beat.up);
-        if let Have::Some(bits) = &mut member.have {
-            for &piece in &beat.news {
-                bits.set(piece);
+        let known = self.resolve(beat.info_hash).and_then(|hash| self.find(&hash.into(), addr));
+        let Some(at) = known else { return false };
+        self.touch(now, at, true);
+        if let Some(detail) = self.details.get_mut(at.0, addr) {
+            (detail.left, detail.down, detail.up) = (beat.left, beat.down, beat.up);
+            if let Have::Some(bits) = &mut detail.have {
+                for &piece in &beat.news {
+                    bits.set(piece);
+                }
             }
         }
-        self.settle(slot);
+        self.settle_native(at, addr);
         true
     }
 
     /// A leecher became a seeder; false if it is not registered.
     pub fn on_completed(&mut self, now: Moment, hash: &InfoHash, addr: SocketAddr) -> bool {
-        let Some(slot) = self.slot(hash, addr) else { return false };
-        self.prove(now, slot);
-        self.table.get_mut(slot).left = 0;
-        self.set_have(slot, Have::All);
-        if self.settle(slot) {
-            self.torrent_mut(hash).completed += 1;
+        let Some(at) = self.find(hash, addr) else { return false };
+        self.touch(now, at, true);
+        if let Some(detail) = self.details.get_mut(at.0, addr) {
+            detail.left = 0;
+        }
+        self.details.set_have(at.0, addr, Have::All);
+        if self.settle(at, true) {
+            self.torrents.get_mut(at.0).completed += 1;
         }
         true
     }
 
-    /// A peer stopped; false if nobody was registered under that address with that id.
+    /// A peer stopped; false if nobody is registered under that address, or with another id.
     pub fn on_stopped(&mut self, hash: &InfoHash, addr: SocketAddr, id: PeerId) -> bool {
-        let slot = self.slot(hash, addr).filter(|&slot| self.table.get(slot).peer_id == id);
-        slot.inspect(|&slot| self.remove(slot)).is_some()
+        let at = self.find(hash, addr).filter(|at| self.is_called(at.0, addr, id));
+        at.inspect(|&at| self.remove(at)).is_some()
     }
 
     /// A have-bitmap came by itself; false if the peer with that id is not registered.
@@ -161,90 +186,89 @@ impl Registry {
         id: PeerId,
         have: Have,
     ) -> bool {
-        let slot = self.slot(hash, addr).filter(|&slot| self.table.get(slot).peer_id == id);
-        let Some(slot) = slot else { return false };
-        self.table.touch(now, slot, false);
-        self.set_have(slot, have);
-        self.settle(slot);
+        let at = self.find(hash, addr).filter(|at| self.is_called(at.0, addr, id));
+        let Some(at) = at else { return false };
+        self.touch(now, at, false);
+        self.details.set_have(at.0, addr, have);
+        self.settle_native(at, addr);
         true
     }
 
-    /// Drops up to `limit` peers that were silent too long; says how many.
+    /// Drops up to `limit` peers that were silent too long, and looks at not many more; says how
+    /// many.
     pub fn on_tick(&mut self, now: Moment, limit: usize) -> usize {
-        (0..limit).take_while(|_| self.drop_one_silent(now)).count()
-    }
-
-    /// When somebody will have been silent too long.
-    pub fn deadline(&self) -> Option<Moment> {
-        let expiries = Line::ALL.into_iter().filter_map(|line| self.expiry(line));
-        expiries.map(|(_, expiry)| expiry).min()
-    }
-
-    /// Up to `wanted` peers at random of all that stand under these names, each once, never the
-    /// asker, and a seeder if there is one.
-    ///
-    /// The names are those of one content; a peer that stands under several has all the dialects
-    /// of its entries. Only peers that `suits` takes are given. Where hardly anybody does, the
-    /// draw ends before all have been looked at, so that an answer costs what it holds.
-    pub fn next_peers(
-        &mut self,
-        names: &[InfoHash],
-        asker: Option<SocketAddr>,
-        wanted: usize,
-        suits: impl Fn(&PeerEntry) -> bool,
-    ) -> Vec<Given> {
-        let mut pools = Vec::with_capacity(names.len());
-        for (n, name) in names.iter().enumerate() {
-            let asker = asker.and_then(|addr| self.slot(name, addr));
-            let Some(torrent) = self.torrents.get_mut(name) else { continue };
-            if !names[..n].contains(name) {
-                let members = std::mem::take(&mut torrent.members);
-                let pool = Pool::new(members, torrent.seeders, asker, &mut self.table);
-                pools.push((*name, pool));
+        let (mut dropped, mut looks) = (0, limit.saturating_mul(LOOKS_A_DROP));
+        for wheel in 0..self.wheels.len() {
+            while dropped < limit && looks > 0 && self.look_on(now, wheel, &mut dropped) {
+                looks -= 1;
             }
         }
-        let mut given = Draw::new(&mut pools, &mut self.table).draw(wanted, &mut self.rng, suits);
-        let joined = pools.len() > 1;
-        for (name, pool) in pools {
-            self.torrent_mut(&name).members = pool.into_members();
-        }
-        if joined {
-            given.iter_mut().for_each(|given| self.join_dialects(names, &mut given.peer));
-        }
-        given
+        dropped
     }
 
-    /// Gives a peer the dialects of all its entries.
-    fn join_dialects(&self, names: &[InfoHash], peer: &mut PeerEntry) {
-        for slot in names.iter().filter_map(|name| self.slot(name, peer.addr)) {
-            let member = self.table.get(slot);
-            peer.native |= member.native;
-            peer.bittorrent |= member.bittorrent;
+    /// Looks at the next peer that may have been silent too long; false if there is none.
+    fn look_on(&mut self, now: Moment, wheel: usize, dropped: &mut usize) -> bool {
+        let wheel = &mut self.wheels[wheel];
+        let Some(mut scan) = wheel.next_scan(now, &mut self.torrents) else { return false };
+        let torrent = self.torrents.get(scan.torrent);
+        scan.left = scan.left.min(torrent.count(scan.six));
+        if let Some(at) = scan.left.checked_sub(1) {
+            let place = Place { six: scan.six, at };
+            let due = torrent.standing(place).due;
+            scan.left = at;
+            let is_over = wheel.is_over(now, due);
+            if !is_over {
+                scan.note(due);
+            }
+            wheel.scan = Some(scan);
+            if is_over {
+                self.remove((scan.torrent, place));
+                *dropped += 1;
+            }
+        } else if scan.six {
+            (scan.six, scan.left) = (false, torrent.count(false));
+            wheel.scan = Some(scan);
+        } else {
+            wheel.scan = None;
+            wheel.file(&mut self.torrents, scan.torrent, scan.earliest);
         }
+        true
+    }
+
+    /// When somebody may have been silent too long.
+    pub fn deadline(&self) -> Option<Moment> {
+        self.wheels.iter().filter_map(Wheel::deadline).min()
+    }
+
+    /// The id that a peer gave itself, if it is kept under one of these names.
+    pub fn peer_id(&self, names: &[InfoHash], addr: SocketAddr) -> Option<PeerId> {
+        let ids = names.iter().filter_map(|name| self.torrents.find(&self.hasher, name));
+        ids.filter_map(|id| self.details.get(id, addr)).map(|detail| detail.peer_id).next()
     }
 
     /// The figures of all that stand under these names, which are those of one content. A peer
     /// that stands under several counts once as long as few stand under all but one of them.
     pub fn figures(&self, names: &[InfoHash]) -> Figures {
-        let mut torrents: Vec<&Torrent> =
-            names.iter().filter_map(|name| self.torrents.get(name)).collect();
-        torrents.sort_by_key(|torrent| std::cmp::Reverse(torrent.members.len()));
-        let mut sum = Figures::default();
-        for torrent in &torrents {
-            let swarm = torrent.counted();
-            sum.seeders += swarm.seeders;
-            sum.leechers += swarm.leechers;
-            sum.completed += u32::try_from(swarm.completed).unwrap_or(u32::MAX);
+        if let [name] = names {
+            let id = self.torrents.find(&self.hasher, name);
+            return id.map_or(Figures::default(), |id| figures_of(self.torrents.get(id)));
         }
-        let smaller: usize = torrents.iter().skip(1).map(|torrent| torrent.members.len()).sum();
+        let ids = names.iter().filter_map(|name| self.torrents.find(&self.hasher, name));
+        let mut torrents: Vec<&Torrent> = ids.map(|id| self.torrents.get(id)).collect();
+        torrents.sort_by_key(|torrent| std::cmp::Reverse(torrent.len()));
+        let mut sum = Figures::default();
+        for figures in torrents.iter().copied().map(figures_of) {
+            sum.seeders += figures.seeders;
+            sum.leechers += figures.leechers;
+            sum.completed = sum.completed.saturating_add(figures.completed);
+        }
+        let smaller: usize = torrents.iter().skip(1).map(|torrent| torrent.len()).sum();
         if smaller <= MOST_COMPARED {
             for (n, torrent) in torrents.iter().enumerate().skip(1) {
-                for (place, &slot) in torrent.members.iter().enumerate() {
-                    let addr = &self.table.get(slot).addr;
-                    if torrents[..n].iter().any(|larger| larger.index.contains_key(addr)) {
-                        let seeds = place < torrent.seeders;
-                        let counted = if seeds { &mut sum.seeders } else { &mut sum.leechers };
-                        *counted -= 1;
+                for Seen { addr, seeds, .. } in torrent.places().map(|place| torrent.seen(place)) {
+                    let is_there = |larger: &&Torrent| larger.find(&self.hasher, addr).is_some();
+                    if torrents[..n].iter().any(is_there) {
+                        *(if seeds { &mut sum.seeders } else { &mut sum.leechers }) -= 1;
                     }
                 }
             }
@@ -254,21 +278,18 @@ impl Registry {
 
     /// The full info-hash whose first 20 bytes these are.
     pub fn resolve(&self, cut: InfoHashV1) -> Option<InfoHashV2> {
-        let (mut low, mut high) = ([0; 32], [0xff; 32]);
-        low[..20].copy_from_slice(&cut.0);
-        high[..20].copy_from_slice(&cut.0);
-        let range = InfoHash::V2(InfoHashV2(low))..=InfoHash::V2(InfoHashV2(high));
-        self.torrents.range(range).next().and_then(|(hash, _)| hash.v2())
+        self.torrents.resolve(cut)
     }
 
     /// Whether a peer is registered for a torrent.
     pub fn knows(&self, hash: &InfoHash, addr: SocketAddr) -> bool {
-        self.slot(hash, addr).is_some()
+        self.find(hash, addr).is_some()
     }
 
     /// A torrent's figures.
     pub fn swarm(&self, hash: &InfoHash) -> Option<Swarm<'_>> {
-        self.torrents.get(hash).map(Torrent::counted)
+        let id = self.torrents.find(&self.hasher, hash);
+        id.map(|id| self.torrents.get(id).counted())
     }
 
     /// The torrents with a v2 info-hash after `after`, in the order of their info-hashes.
@@ -276,33 +297,43 @@ impl Registry {
         &self,
         after: Option<InfoHashV2>,
     ) -> impl Iterator<Item = (InfoHashV2, Swarm<'_>)> {
-        let first = InfoHash::V2(InfoHashV2([0; 32]));
-        let from = after.map_or(Bound::Included(first), |hash| Bound::Excluded(hash.into()));
-        let torrents = self.torrents.range((from, Bound::Unbounded));
-        torrents.filter_map(|(hash, torrent)| Some((hash.v2()?, torrent.counted())))
+        self.torrents.native_after(after).map(|(hash, torrent)| (hash, torrent.counted()))
     }
 
-    /// Who holds what of a torrent.
+    /// Who holds what of a torrent. Of a peer that announced itself by UDP only is known whether
+    /// it lacks anything.
     pub fn holders(&self, hash: &InfoHash) -> impl Iterator<Item = Holder<'_>> {
-        let members = self.torrents.get(hash).into_iter().flat_map(|torrent| &torrent.members);
-        members.map(|&slot| self.table.get(slot)).map(|member| Holder {
-            addr: member.addr,
-            left: member.left,
-            uploaded: member.uploaded,
-            downloaded: member.downloaded,
-            down: member.down,
-            up: member.up,
-            have: &member.have,
+        let id = self.torrents.find(&self.hasher, hash);
+        let torrent = id.map(|id| (id, self.torrents.get(id)));
+        let members = torrent.into_iter().flat_map(|(id, torrent)| {
+            torrent.places().map(move |place| (id, torrent.seen(place)))
+        });
+        members.map(|(id, Seen { addr, seeds, .. })| match self.details.get(id, addr) {
+            Some(&Detail { left, uploaded, downloaded, down, up, ref have, .. }) => {
+                Holder { addr, left, uploaded, downloaded, down, up, have }
+            }
+            None => Holder {
+                addr,
+                left: if seeds { 0 } else { u64::MAX },
+                uploaded: 0,
+                downloaded: 0,
+                down: 0,
+                up: 0,
+                have: &Have::Unknown,
+            },
         })
     }
 
     /// Whether to ask somebody for this torrent's .torrent now: once in `pause`, so that a swarm
     /// does not send it a thousandfold.
     pub fn next_publisher(&mut self, now: Moment, hash: &InfoHash, pause: Duration) -> bool {
-        let Some(torrent) = self.torrents.get_mut(hash) else { return false };
-        let due = torrent.publish_asked.is_none_or(|asked| now.since(asked) >= pause);
+        let id = self.torrents.find(&self.hasher, hash);
+        let Some(about) = id.and_then(|id| self.torrents.get_mut(id).about.as_mut()) else {
+            return false;
+        };
+        let due = about.publish_asked.is_none_or(|asked| now.since(asked) >= pause);
         if due {
-            torrent.publish_asked = Some(now);
+            about.publish_asked = Some(now);
         }
         due
     }
@@ -314,202 +345,226 @@ impl Registry {
 
     /// How many registrations there are.
     pub fn peers(&self) -> usize {
-        self.table.len()
+        self.peers
     }
 
-    fn slot(&self, hash: &InfoHash, addr: SocketAddr) -> Option<Slot> {
-        self.torrents.get(hash)?.index.get(&addr).copied()
+    fn find(&self, name: &InfoHash, addr: SocketAddr) -> Option<At> {
+        let id = self.torrents.find(&self.hasher, name)?;
+        Some((id, self.torrents.get(id).find(&self.hasher, addr)?))
     }
 
-    fn torrent_mut(&mut self, hash: &InfoHash) -> &mut Torrent {
-        self.torrents.get_mut(hash).expect("a peer in the table has its torrent")
+    fn wheel(&mut self, id: Id) -> &mut Wheel {
+        &mut self.wheels[kind(&self.torrents.get(id).name)]
+    }
+
+    /// Whether a peer may call itself so: what it said of itself before is not known, or the same.
+    fn is_called(&self, id: Id, addr: SocketAddr, name: PeerId) -> bool {
+        self.details.get(id, addr).is_none_or(|detail| detail.peer_id == name)
     }
 
     /// Adds a peer with nothing known about it, after making room.
-    fn insert(&mut self, now: Moment, peer: &Registration) -> Result<Slot, Refused> {
-        self.check_address(peer.addr.ip())?;
-        self.make_room(&peer.info_hash)?;
-        let slot = self.table.insert(
-            now,
-            Member {
-                torrent: peer.info_hash,
-                addr: peer.addr,
-                peer_id: peer.peer_id,
-                native: peer.native,
-                bittorrent: peer.bittorrent,
-                pieces: peer.pieces,
-                left: u64::MAX,
-                uploaded: 0,
-                downloaded: 0,
-                down: 0,
-                up: 0,
-                have: Have::Unknown,
-                place: 0,
-            },
-        );
-        if !self.is_exempt(peer.addr.ip()) {
-            *self.per_address.entry(bucket(peer.addr.ip())).or_default() += 1;
+    fn insert(
+        &mut self,
+        now: Moment,
+        name: InfoHash,
+        addr: SocketAddr,
+        about: Option<&Registration>,
+    ) -> Result<At, Refused> {
+        self.check_address(addr.ip())?;
+        self.make_room(&name)?;
+        let due = self.wheels[kind(&name)].due(now);
+        let id = self.torrents.find(&self.hasher, &name).unwrap_or_else(|| {
+            let id = self.torrents.insert(&self.hasher, Torrent::new(name, about));
+            self.unproven.push(&mut self.torrents, |torrent| &mut torrent.age, id);
+            self.wheels[kind(&name)].file(&mut self.torrents, id, due);
+            id
+        });
+        if !self.is_exempt(addr.ip()) {
+            self.crowd.join(addr.ip());
         }
-        if !self.torrents.contains_key(&peer.info_hash) {
-            self.born += 1;
-            self.unproven.insert(self.born, peer.info_hash);
-            self.torrents.insert(peer.info_hash, Torrent::new(peer, self.born));
+        self.peers += 1;
+        let standing = Standing { due, marks: Mark::NONE };
+        Ok((id, self.torrents.get_mut(id).push(&self.hasher, addr, standing)))
+    }
+
+    /// A peer was heard of; `proves` says that it has thereby been heard of again.
+    fn touch(&mut self, now: Moment, (id, place): At, proves: bool) -> At {
+        let due = self.wheel(id).due(now);
+        let torrent = self.torrents.get_mut(id);
+        let Standing { marks, .. } = torrent.standing(place);
+        let was = marks.has(Mark::PROVEN);
+        let newly = proves && !was;
+        let marks = marks.with(Mark::PROVEN, was || proves);
+        torrent.set_standing(place, Standing { due, marks });
+        if newly {
+            torrent.proven += 1;
+            if torrent.proven == 1 {
+                self.unproven.remove(&mut self.torrents, |torrent| &mut torrent.age, id);
+            }
         }
-        let torrent = self.torrent_mut(&peer.info_hash);
-        torrent.index.insert(peer.addr, slot);
-        torrent.members.push(slot);
-        self.table.get_mut(slot).place = (self.torrents[&peer.info_hash].members.len() - 1) as u32;
-        Ok(slot)
+        (id, place)
+    }
+
+    fn set_dialects(&mut self, (id, place): At, dialects: Mark) {
+        self.torrents.get_mut(id).mark(place, |marks| {
+            let marks = marks.with(Mark::NATIVE, dialects.has(Mark::NATIVE));
+            marks.with(Mark::BITTORRENT, dialects.has(Mark::BITTORRENT))
+        });
+    }
+
+    fn set_detail(&mut self, (id, place): At, addr: SocketAddr, detail: Option<Detail>) {
+        let torrent = self.torrents.get_mut(id);
+        let had = torrent.standing(place).marks.has(Mark::DETAILS);
+        torrent.mark(place, |marks| marks.with(Mark::DETAILS, detail.is_some()));
+        match detail {
+            Some(detail) => self.details.put(id, addr, detail),
+            None if had => self.details.remove(id, addr),
+            None => {}
+        }
     }
 
     fn check_address(&self, ip: IpAddr) -> Result<(), Refused> {
-        let taken = self.per_address.get(&bucket(ip)).copied().unwrap_or(0);
         let cap = self.params.max_per_address;
-        if cap > 0 && taken >= cap && !self.is_exempt(ip) {
+        if cap > 0 && !self.is_exempt(ip) && self.crowd.count(ip) >= cap {
             return Err(Refused::Address);
         }
         Ok(())
     }
 
-    fn make_room(&mut self, hash: &InfoHash) -> Result<(), Refused> {
-        match self.torrents.get(hash) {
+    fn make_room(&mut self, name: &InfoHash) -> Result<(), Refused> {
+        match self.torrents.find(&self.hasher, name) {
             None if self.torrents.len() >= self.params.max_torrents => {
-                let oldest = self.unproven.values().next().copied();
-                self.remove_torrent(&oldest.ok_or(Refused::Torrents)?);
+                self.remove_torrent(self.unproven.first().ok_or(Refused::Torrents)?);
             }
-            Some(full) if full.members.len() >= self.params.max_peers_per_torrent => {
-                let oldest = self.oldest_fresh_of(full);
-                self.remove(oldest.ok_or(Refused::Torrent)?);
+            Some(id) if self.torrents.get(id).len() >= self.params.max_peers_per_torrent => {
+                let oldest = self.oldest_fresh_of(id).ok_or(Refused::Torrent)?;
+                self.remove((id, oldest));
             }
             _ => {}
         }
-        if self.table.len() >= self.params.max_peers {
-            self.remove(self.table.oldest_fresh().ok_or(Refused::Peers)?);
+        if self.peers >= self.params.max_peers {
+            let oldest = self.next_to_give_way().ok_or(Refused::Peers)?;
+            self.remove(oldest);
         }
         Ok(())
     }
 
-    /// Members come in at the end and are swapped about, so a look at all of them it is.
-    fn oldest_fresh_of(&self, torrent: &Torrent) -> Option<Slot> {
-        let fresh = torrent.members.iter().copied().filter(|&slot| !self.table.is_proven(slot));
-        fresh.min_by_key(|&slot| self.table.seen(slot))
+    /// Who goes when there are too many peers.
+    fn next_to_give_way(&mut self) -> Option<At> {
+        if let Some(id) = self.unproven.first() {
+            return self.oldest_fresh_of(id).map(|place| (id, place));
+        }
+        for _ in 0..self.torrents.places().min(LOOKS) {
+            let id = self.hand;
+            self.hand = (id + 1) % self.torrents.places() as Id;
+            let has_fresh = |torrent: &Torrent| (torrent.proven as usize) < torrent.len();
+            if self.torrents.try_get(id).is_some_and(has_fresh)
+                && let Some(place) = self.oldest_fresh_of(id)
+            {
+                return Some((id, place));
+            }
+        }
+        None
+    }
+
+    /// The first to expire of those not heard of again; in a large torrent, of some of them.
+    fn oldest_fresh_of(&mut self, id: Id) -> Option<Place> {
+        let torrent = self.torrents.get(id);
+        let (length, four) = (torrent.len(), torrent.count(false));
+        let start = if length > LOOKS { self.rng.usize(..length) } else { 0 };
+        let mut oldest: Option<(Place, Standing)> = None;
+        for n in 0..length.min(LOOKS) {
+            let position = (start + n) % length;
+            let six = position >= four;
+            let place = Place { six, at: if six { position - four } else { position } };
+            let standing = torrent.standing(place);
+            let is_older = oldest.is_none_or(|(_, than)| is_before(standing.due, than.due));
+            if !standing.marks.has(Mark::PROVEN) && is_older {
+                oldest = Some((place, standing));
+            }
+        }
+        oldest.map(|(place, _)| place)
     }
 
     fn is_exempt(&self, ip: IpAddr) -> bool {
         self.params.exempt_local && is_local(ip)
     }
 
-    fn prove(&mut self, now: Moment, slot: Slot) {
-        let news = !self.table.is_proven(slot);
-        self.table.touch(now, slot, true);
-        if news {
-            let hash = self.table.get(slot).torrent;
-            let torrent = self.torrent_mut(&hash);
-            torrent.proven += 1;
-            let born = torrent.born;
-            self.unproven.remove(&born);
+    /// Puts a native peer among the seeders or the leechers, as it now stands. Nothing left with
+    /// pieces missing is a leecher that wants no more.
+    fn settle_native(&mut self, at: At, addr: SocketAddr) -> bool {
+        let seeds = self.details.get(at.0, addr).is_some_and(|detail| {
+            detail.left == 0
+                && match &detail.have {
+                    Have::Some(bits) => bits.is_full(),
+                    Have::Unknown | Have::All => true,
+                }
+        });
+        self.settle(at, seeds)
+    }
+
+    /// Puts a peer among the seeders or the leechers; true if it has just become a seeder.
+    fn settle(&mut self, (id, place): At, seeds: bool) -> bool {
+        let torrent = self.torrents.get_mut(id);
+        let was = torrent.is_seeder(place);
+        if was == seeds {
+            return false;
         }
-    }
-
-    fn set_have(&mut self, slot: Slot, have: Have) {
-        let old = self.table.get(slot).have.bytes();
-        let fits = self.bitmap_bytes - old + have.bytes() <= self.params.max_bitmap_bytes;
-        let have = match have {
-            Have::Some(bits) if bits.is_full() => Have::All,
-            have if fits => have,
-            _ => Have::Unknown,
-        };
-        self.bitmap_bytes = self.bitmap_bytes - old + have.bytes();
-        self.table.get_mut(slot).have = have;
-    }
-
-    /// Puts a peer among the seeders or the leechers, as it now stands; true if it has just
-    /// become a seeder. Nothing left with pieces missing is a leecher that wants no more.
-    fn settle(&mut self, slot: Slot) -> bool {
-        let member = self.table.get(slot);
-        let (hash, place) = (member.torrent, member.place as usize);
-        let seeds = member.left == 0
-            && match &member.have {
-                Have::Some(bits) => bits.is_full(),
-                Have::Unknown | Have::All => true,
-            };
-        let torrent = self.torrents.get_mut(&hash).expect("a peer in the table has its torrent");
-        let was = place < torrent.seeders;
-        if seeds && !was {
-            torrent.swap(&mut self.table, place, torrent.seeders);
-            torrent.seeders += 1;
-        } else if was && !seeds {
-            torrent.seeders -= 1;
-            torrent.swap(&mut self.table, place, torrent.seeders);
+        torrent.settle(&self.hasher, place, seeds);
+        let moved = torrent.standing(place);
+        // Who made room for a new seeder may have moved to where the scan has been.
+        if let Some(scan) = &mut self.wheel(id).scan
+            && scan.torrent == id
+        {
+            scan.note(moved.due);
         }
-        seeds && !was
+        seeds
     }
 
-    fn drop_one_silent(&mut self, now: Moment) -> bool {
-        let mut expiries = Line::ALL.into_iter().filter_map(|line| self.expiry(line));
-        match expiries.find(|(_, expiry)| *expiry <= now) {
-            Some((slot, _)) => {
-                self.remove(slot);
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Who goes first of those that stand in a line, and when.
-    fn expiry(&self, line: Line) -> Option<(Slot, Moment)> {
-        let slot = self.table.oldest(line)?;
-        let patience = match line {
-            Line::Fresh | Line::Proven => self.params.expire,
-            Line::FreshAnnounced | Line::ProvenAnnounced => self.params.announce_expire,
-        };
-        Some((slot, self.table.seen(slot) + patience))
-    }
-
-    fn remove_torrent(&mut self, hash: &InfoHash) {
-        while let Some(&slot) = self.torrents.get(hash).and_then(|torrent| torrent.members.last()) {
-            self.remove(slot);
+    fn remove_torrent(&mut self, id: Id) {
+        while let Some(torrent) = self.torrents.try_get(id) {
+            let six = torrent.count(true) > 0;
+            self.remove((id, Place { six, at: torrent.count(six) - 1 }));
         }
     }
 
     /// Takes a peer out of every table, and its torrent with it if it was the last.
-    fn remove(&mut self, slot: Slot) {
-        self.set_have(slot, Have::Unknown);
-        let proven = self.table.is_proven(slot);
-        let member = self.table.remove(slot);
-        let torrent =
-            self.torrents.get_mut(&member.torrent).expect("a peer in the table has its torrent");
-        torrent.take(&mut self.table, &member);
-        torrent.proven -= usize::from(proven);
-        let (empty, unproven, born) =
-            (torrent.members.is_empty(), torrent.proven == 0, torrent.born);
-        if empty {
-            self.torrents.remove(&member.torrent);
-            self.unproven.remove(&born);
-        } else if unproven {
-            self.unproven.insert(born, member.torrent);
+    fn remove(&mut self, (id, place): At) {
+        let torrent = self.torrents.get_mut(id);
+        let Seen { addr, standing, .. } = torrent.seen(place);
+        let was_unproven = torrent.proven == 0;
+        torrent.remove(&self.hasher, place);
+        let (is_empty, is_unproven) = (torrent.len() == 0, torrent.proven == 0);
+        if was_unproven && is_empty {
+            self.unproven.remove(&mut self.torrents, |torrent| &mut torrent.age, id);
+        } else if !was_unproven && is_unproven && !is_empty {
+            self.unproven.push(&mut self.torrents, |torrent| &mut torrent.age, id);
         }
-        if !self.is_exempt(member.addr.ip()) {
-            self.forget_address(bucket(member.addr.ip()));
+        if standing.marks.has(Mark::DETAILS) {
+            self.details.remove(id, addr);
         }
-    }
-
-    fn forget_address(&mut self, bucket: IpAddr) {
-        if let Some(count) = self.per_address.get_mut(&bucket) {
-            *count -= 1;
-            if *count == 0 {
-                self.per_address.remove(&bucket);
-            }
+        if is_empty {
+            self.wheels[kind(&self.torrents.get(id).name)].unfile(&mut self.torrents, id);
+            self.torrents.remove(&self.hasher, id);
+        }
+        self.peers -= 1;
+        if !self.is_exempt(addr.ip()) {
+            self.crowd.leave(addr.ip());
         }
     }
 }
 
-/// What counts as one address: an IPv6 customer has at least a /64 to choose from.
-fn bucket(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V4(_) => ip,
-        IpAddr::V6(ip) => Ipv6Addr::from(u128::from(ip) & !u128::from(u64::MAX)).into(),
+/// Which wheel: a name of 20 bytes is an announce's.
+fn kind(name: &InfoHash) -> usize {
+    match name {
+        InfoHash::V2(_) => 0,
+        InfoHash::V1(_) => 1,
     }
+}
+
+fn figures_of(torrent: &Torrent) -> Figures {
+    let swarm = torrent.counted();
+    Figures { seeders: swarm.seeders, completed: torrent.completed, leechers: swarm.leechers }
 }
 
 #[cfg(test)]

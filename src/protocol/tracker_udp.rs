@@ -32,6 +32,9 @@ const ANNOUNCE: u32 = 1;
 const SCRAPE: u32 = 2;
 const ERROR: u32 = 3;
 
+/// Bytes of an announce without its options.
+const ANNOUNCE_LENGTH: usize = 98;
+
 const END_OF_OPTIONS: u8 = 0;
 const NOP: u8 = 1;
 const URL_DATA: u8 = 2;
@@ -101,21 +104,45 @@ impl Request {
 
     /// Reads a datagram. Bytes after a connect are ignored, options that are cut off too.
     pub fn read(bytes: &[u8]) -> Result<(Head, Self), BadDatagram> {
+        let (head, question) = Question::read(bytes)?;
+        let request = match question {
+            Question::Connect => Self::Connect,
+            Question::Announce(announce) => {
+                Self::Announce { announce, url_data: read_url_data(&bytes[ANNOUNCE_LENGTH..]) }
+            }
+            Question::Scrape(hashes) => Self::Scrape(hashes.iter().map(|h| InfoHashV1(*h)).collect()),
+        };
+        Ok((head, request))
+    }
+}
+
+/// A [`Request`] as it stands in its datagram: reading one takes no memory. The options of an
+/// announce are not looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question<'a> {
+    /// Asks for a connection id.
+    Connect,
+    /// A peer's report, and its question for peers.
+    Announce(Announce),
+    /// Asks for the figures of these torrents.
+    Scrape(&'a [[u8; 20]]),
+}
+
+impl<'a> Question<'a> {
+    /// Reads a datagram.
+    pub fn read(bytes: &'a [u8]) -> Result<(Head, Self), BadDatagram> {
         let mut rest = Bytes { all: bytes, at: 0 };
         let connection_id = rest.u64()?;
         let action = rest.u32()?;
         let head = Head { connection_id, transaction_id: rest.u32()? };
-        let request = match action {
+        let question = match action {
             CONNECT if connection_id == CONNECT_MAGIC => Self::Connect,
             CONNECT => return Err(BadDatagram::Magic),
-            ANNOUNCE => {
-                let announce = read_announce(&mut rest)?;
-                Self::Announce { announce, url_data: read_url_data(rest.remaining()) }
-            }
+            ANNOUNCE => Self::Announce(read_announce(&mut rest)?),
             SCRAPE => Self::Scrape(read_hashes(rest.remaining())?),
             other => return Err(BadDatagram::Action(other)),
         };
-        Ok((head, request))
+        Ok((head, question))
     }
 }
 
@@ -178,12 +205,12 @@ fn read_url_data(options: &[u8]) -> Vec<u8> {
     }
 }
 
-fn read_hashes(bytes: &[u8]) -> Result<Vec<InfoHashV1>, BadDatagram> {
+fn read_hashes(bytes: &[u8]) -> Result<&[[u8; 20]], BadDatagram> {
     let (hashes, rest) = bytes.as_chunks::<20>();
     if !rest.is_empty() || !(1..=MAX_SCRAPE).contains(&hashes.len()) {
         return Err(BadDatagram::Scrape);
     }
-    Ok(hashes.iter().copied().map(InfoHashV1).collect())
+    Ok(hashes)
 }
 
 /// What a tracker says.
@@ -214,29 +241,17 @@ pub enum Answer {
 impl Answer {
     /// Appends the datagram. Peers of another family than the socket's are left out.
     pub fn put(&self, transaction_id: u32, family: Family, out: &mut Vec<u8>) {
-        let mut begin = |action: u32| {
-            out.extend(action.to_be_bytes());
-            out.extend(transaction_id.to_be_bytes());
-        };
         match self {
-            Self::Connect { connection_id } => {
-                begin(CONNECT);
-                out.extend(connection_id.to_be_bytes());
-            }
+            Self::Connect { connection_id } => put_connection(out, transaction_id, *connection_id),
             Self::Announce { interval, leechers, seeders, peers } => {
-                begin(ANNOUNCE);
-                out.extend([*interval, *leechers, *seeders].iter().flat_map(|n| n.to_be_bytes()));
+                let figures = Figures { seeders: *seeders, leechers: *leechers, completed: 0 };
+                put_announce_answer(out, transaction_id, *interval, figures);
                 put_compact_of(out, family, peers);
             }
             Self::Scrape(figures) => {
-                begin(SCRAPE);
-                let numbers = figures.iter().flat_map(|f| [f.seeders, f.completed, f.leechers]);
-                out.extend(numbers.flat_map(u32::to_be_bytes));
+                put_scrape_answer(out, transaction_id, figures.iter().copied());
             }
-            Self::Error(text) => {
-                begin(ERROR);
-                out.extend(text.as_bytes());
-            }
+            Self::Error(text) => put_error(out, transaction_id, text),
         }
     }
 
@@ -258,6 +273,44 @@ impl Answer {
         };
         Ok((transaction_id, answer))
     }
+}
+
+/// Appends the answer to a connect.
+pub fn put_connection(out: &mut Vec<u8>, transaction_id: u32, connection_id: u64) {
+    put_numbers(out, [CONNECT, transaction_id]);
+    out.extend(connection_id.to_be_bytes());
+}
+
+/// Appends the answer to an announce as far as its peers, of which each is one
+/// [`put_compact`](super::announce::put_compact).
+pub fn put_announce_answer(
+    out: &mut Vec<u8>,
+    transaction_id: u32,
+    interval: u32,
+    figures: Figures,
+) {
+    let Figures { seeders, leechers, .. } = figures;
+    put_numbers(out, [ANNOUNCE, transaction_id, interval, leechers, seeders]);
+}
+
+/// Appends the answer to a scrape.
+pub fn put_scrape_answer(
+    out: &mut Vec<u8>,
+    transaction_id: u32,
+    figures: impl Iterator<Item = Figures>,
+) {
+    put_numbers(out, [SCRAPE, transaction_id]);
+    figures.for_each(|of| put_numbers(out, [of.seeders, of.completed, of.leechers]));
+}
+
+/// Appends a refusal.
+pub fn put_error(out: &mut Vec<u8>, transaction_id: u32, why: &str) {
+    put_numbers(out, [ERROR, transaction_id]);
+    out.extend(why.as_bytes());
+}
+
+fn put_numbers<const N: usize>(out: &mut Vec<u8>, numbers: [u32; N]) {
+    out.extend(numbers.iter().flat_map(|number| number.to_be_bytes()));
 }
 
 fn read_figures(bytes: &[u8]) -> Vec<Figures> {

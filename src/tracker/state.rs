@@ -22,7 +22,7 @@ use super::catalogue::Catalogue;
 use super::cookie::Cookies;
 use crate::clock::Moment;
 use crate::ids::{InfoHash, InfoHashV2};
-use crate::logic::registry::{Given, Params, Registry};
+use crate::logic::registry::{Params, Registry, Wanted};
 use crate::protocol::announce::Figures;
 use crate::protocol::tracker_native::{
     Ack, Candidate, Error, ErrorCode, Message, Packet, PeerEntry, PeerList,
@@ -152,23 +152,19 @@ impl State {
     }
 
     /// All names of the content that bears this one, this one first.
-    fn names(&self, hash: InfoHash) -> Vec<InfoHash> {
+    fn names(&self, hash: InfoHash) -> Names {
         let full = match hash {
             InfoHash::V2(full) => Some(full),
             InfoHash::V1(short) => {
                 self.catalogue.by_short(&short).or_else(|| self.registry.resolve(short))
             }
         };
-        let mut names = Vec::with_capacity(3);
-        names.push(hash);
+        let mut names = Names { all: [hash; 4], used: 1 };
         if let Some(full) = full {
             let v1 = self.catalogue.get(&full).and_then(|entry| entry.v1);
-            let others = [full.into(), full.truncated().into()].into_iter();
-            for name in others.chain(v1.map(InfoHash::V1)) {
-                if !names.contains(&name) {
-                    names.push(name);
-                }
-            }
+            names.add(full.into());
+            names.add(full.truncated().into());
+            v1.map(InfoHash::V1).inspect(|&v1| names.add(v1));
         }
         names
     }
@@ -183,11 +179,18 @@ impl State {
     fn peers_for(&mut self, seq: u32, question: &PeersWanted) -> (PeerList, Vec<PeerEntry>) {
         let PeersWanted { hash, asker, reached, wanted, limit } = *question;
         let names = self.names(hash.into());
-        let peers = self.registry.next_peers(&names, Some(asker), wanted.min(limit), |_| true);
+        let mut drawn = 0;
+        let mut peers = Vec::new();
+        let most = Wanted { asker: Some(asker), family: None, peers: wanted.min(limit) };
+        self.registry.next_peers(&names, most, |peer| {
+            drawn += 1;
+            peers.extend(as_seen_by(*peer, asker.ip(), reached));
+            true
+        });
         let Figures { seeders, leechers, .. } = self.registry.figures(&names);
         let known = names.iter().any(|name| self.registry.knows(name, asker));
         let others = (seeders + leechers) as usize - usize::from(known);
-        let more = others.min(wanted) > peers.len();
+        let more = others.min(wanted) > drawn;
         let list = PeerList {
             seq,
             info_hash: crate::protocol::frame::Bin(hash.0),
@@ -195,8 +198,7 @@ impl State {
             leechers,
             more,
         };
-        let seen_by_asker = |given: Given| as_seen_by(given.peer, asker.ip(), reached);
-        (list, peers.into_iter().filter_map(seen_by_asker).collect())
+        (list, peers)
     }
 
     fn candidate(&self, hash: InfoHashV2) -> Option<Candidate> {
@@ -218,6 +220,28 @@ impl State {
             leechers,
             published: entry.is_some(),
         })
+    }
+}
+
+/// The names of one content, each once.
+struct Names {
+    all: [InfoHash; 4],
+    used: usize,
+}
+
+impl Names {
+    fn add(&mut self, name: InfoHash) {
+        if !self.contains(&name) {
+            self.all[self.used] = name;
+            self.used += 1;
+        }
+    }
+}
+
+impl std::ops::Deref for Names {
+    type Target = [InfoHash];
+    fn deref(&self) -> &[InfoHash] {
+        &self.all[..self.used]
     }
 }
 

@@ -4,7 +4,8 @@ use super::*;
 use crate::bitfield::Bitfield;
 use crate::ids::PieceIndex;
 use proptest::prelude::*;
-use std::collections::HashSet;
+use crate::protocol::tracker_native::PeerEntry;
+use std::collections::{HashMap, HashSet};
 
 fn at(secs: u64) -> Moment {
     Moment::after(Duration::from_secs(secs))
@@ -51,9 +52,17 @@ fn registry(change: impl FnOnce(&mut Params)) -> Registry {
     Registry::new(params)
 }
 
+fn want(asker: Option<u32>, peers: usize) -> Wanted {
+    Wanted { asker: asker.map(addr), family: None, peers }
+}
+
 fn peers(r: &mut Registry, names: &[InfoHash], asker: u32, wanted: usize) -> Vec<PeerEntry> {
-    let given = r.next_peers(names, Some(addr(asker)), wanted, |_| true);
-    given.into_iter().map(|given| given.peer).collect()
+    let mut given = Vec::new();
+    r.next_peers(names, want(Some(asker), wanted), |peer| {
+        given.push(*peer);
+        true
+    });
+    given
 }
 
 fn counts(registry: &Registry, torrent: u8) -> Option<(u32, u32)> {
@@ -92,8 +101,8 @@ fn a_silent_peer_is_dropped_and_one_that_beats_stays() {
     r.on_register(at(1), peer(1, 2, 9)).unwrap();
     assert_eq!(r.deadline(), Some(at(15)));
     assert!(r.on_beat(at(5), addr(1), &beat(1, 0, &[])));
-    assert_eq!(r.deadline(), Some(at(16)));
     assert_eq!(r.on_tick(at(15), 1000), 0);
+    assert_eq!(r.deadline(), Some(at(16)));
     assert_eq!(r.on_tick(at(16), 1000), 1);
     assert_eq!(counts(&r, 1), Some((1, 0)));
     assert!(!r.on_beat(at(17), addr(2), &beat(1, 9, &[])), "told that it is unknown");
@@ -254,29 +263,29 @@ fn one_publisher_is_asked_at_a_time() {
     assert!(r.next_publisher(at(2), &hash(1), pause));
 }
 
-fn announced(torrent: u8, n: u32, left: u64) -> Registration {
-    let (info_hash, native, bittorrent) = (short(torrent), false, true);
-    Registration { info_hash, native, bittorrent, ..peer(torrent, n, left) }
+fn announced(torrent: u8, n: u32, left: u64) -> Report {
+    let info_hash = hash(torrent).short();
+    Report { info_hash, addr: addr(n), details: None, seeds: left == 0, completed: false }
 }
 
 #[test]
 fn who_announces_itself_may_be_silent_longer() {
     let mut r = registry(|_| {});
-    r.on_announce(at(0), announced(1, 1, 5), false).unwrap();
+    r.on_announce(at(0), &announced(1, 1, 5)).unwrap();
     r.on_register(at(1), peer(1, 2, 5)).unwrap();
     assert_eq!(r.deadline(), Some(at(16)));
     assert_eq!((r.on_tick(at(16), 10), r.peers(), r.deadline()), (1, 1, Some(at(900))));
-    r.on_announce(at(600), announced(1, 1, 5), false).unwrap();
+    r.on_announce(at(600), &announced(1, 1, 5)).unwrap();
     assert_eq!((r.on_tick(at(1499), 10), r.on_tick(at(1500), 10), r.peers()), (0, 1, 0));
 }
 
 #[test]
 fn a_second_announce_is_being_heard_of_again() {
     let mut r = registry(|p| p.max_peers = 2);
-    r.on_announce(at(0), announced(1, 1, 5), false).unwrap();
-    r.on_announce(at(1), announced(1, 1, 5), false).unwrap();
+    r.on_announce(at(0), &announced(1, 1, 5)).unwrap();
+    r.on_announce(at(1), &announced(1, 1, 5)).unwrap();
     for n in 2..9 {
-        r.on_announce(at(2), announced(2, n, 5), false).unwrap();
+        r.on_announce(at(2), &announced(2, n, 5)).unwrap();
     }
     assert!(r.knows(&short(1), addr(1)) && r.knows(&short(2), addr(8)));
 }
@@ -288,7 +297,7 @@ fn an_answer_is_drawn_from_all_names_each_peer_once_with_all_its_dialects() {
         r.on_register(at(0), peer(1, n, u64::from(n > 0))).unwrap();
     }
     for n in 10..30 {
-        r.on_announce(at(0), announced(1, n, 5), false).unwrap();
+        r.on_announce(at(0), &announced(1, n, 5)).unwrap();
     }
     let names = [hash(1), short(1)];
     let Figures { seeders, leechers, .. } = r.figures(&names);
@@ -306,8 +315,12 @@ fn an_answer_is_drawn_from_all_names_each_peer_once_with_all_its_dialects() {
         assert!(few.len() == 3 && (asker == 0 || few[0].seed));
     }
     assert_eq!(peers(&mut r, &[hash(1), hash(1)], 99, 100).len(), 20, "a name said twice");
-    let suits = |peer: &PeerEntry| peer.addr == addr(25);
-    assert_eq!(r.next_peers(&names, None, 5, suits).len(), 1);
+    let mut found = 0;
+    r.next_peers(&names, want(None, 5), |peer| {
+        found += usize::from(peer.addr == addr(25));
+        peer.addr == addr(25)
+    });
+    assert_eq!(found, 1);
 }
 
 #[test]
@@ -316,7 +329,7 @@ fn every_peer_of_two_names_is_given_out_about_as_often() {
     for n in 0..40 {
         match n % 4 {
             0 => r.on_register(at(0), peer(1, n, 5)).unwrap(),
-            _ => r.on_announce(at(0), announced(1, n, u64::from(n % 2)), false).unwrap(),
+            _ => r.on_announce(at(0), &announced(1, n, u64::from(n % 2))).unwrap(),
         }
     }
     let mut given = HashMap::new();
@@ -336,13 +349,12 @@ fn where_hardly_anybody_suits_a_draw_ends_early() {
     for n in 0..2000 {
         r.on_register(at(0), peer(1, n, 5)).unwrap();
     }
-    let looked = std::cell::Cell::new(0);
-    let suits = |_: &PeerEntry| {
-        looked.set(looked.get() + 1);
+    let mut looked = 0;
+    r.next_peers(&[hash(1)], want(None, 50), |_| {
+        looked += 1;
         false
-    };
-    assert!(r.next_peers(&[hash(1)], None, 50, suits).is_empty());
-    assert_eq!(looked.get(), 4 * 50 + 64);
+    });
+    assert_eq!(looked, 4 * 50 + 64);
 }
 
 proptest! {
@@ -365,7 +377,7 @@ proptest! {
                 }
                 3 => _ = r.on_beat(at(now), addr(n), &beat(torrent, left, &[n])),
                 4 => _ = r.on_completed(at(now), &hash(torrent), addr(n)),
-                7 => _ = r.on_announce(at(now), announced(torrent, n, left), left == 0),
+                7 => _ = r.on_announce(at(now), &announced(torrent, n, left)),
                 5 => _ = r.on_stopped(&hash(torrent), addr(n), PeerId([n as u8; 20])),
                 _ => {
                     now += 4;
@@ -373,7 +385,7 @@ proptest! {
                 }
             }
             let swarms: Vec<_> = r.swarms_after(None).map(|(h, s)| (h.into(), s.seeders, s.leechers)).collect();
-            let mut peers = 0;
+            let mut all = 0;
             let mut bytes = 0;
             let short: Vec<_> = (0..4).map(short).filter(|h| r.swarm(h).is_some()).collect();
             let short = short.iter().map(|h| (*h, r.swarm(h).unwrap()));
@@ -384,15 +396,16 @@ proptest! {
                 prop_assert_eq!(r.holders(&h).count(), members);
                 prop_assert!(r.holders(&h).filter(|m| m.left == 0).count() >= seeders as usize);
                 bytes += r.holders(&h).map(|m| m.have.bytes()).sum::<usize>();
-                let given = r.next_peers(&[h], Some(addr(n)), 99, |_| true);
-                prop_assert!(given.len() + 1 >= members && given.iter().all(|g| g.peer.addr != addr(n)));
-                peers += members;
+                let given = peers(&mut r, &[h], n, 99);
+                prop_assert!(given.len() + 1 >= members && given.iter().all(|g| g.addr != addr(n)));
+                all += members;
             }
-            prop_assert_eq!((peers, bytes), (r.peers(), r.bitmap_bytes));
-            prop_assert!(peers <= 9 && r.torrents() <= 3 && bytes <= 7);
+            prop_assert_eq!((all, bytes), (r.peers(), r.details.bitmap_bytes()));
+            prop_assert!(all <= 9 && r.torrents() <= 3 && bytes <= 7);
         }
         r.on_tick(at(now + 1000), 1000);
-        prop_assert_eq!((r.peers(), r.torrents(), r.per_address.len()), (0, 0, 0));
-        prop_assert_eq!((r.unproven.len(), r.bitmap_bytes), (0, 0));
+        prop_assert_eq!((r.peers(), r.torrents(), r.crowd.len()), (0, 0, 0));
+        prop_assert_eq!((r.unproven.first(), r.details.bitmap_bytes()), (None, 0));
+        prop_assert_eq!(r.deadline(), None);
     }
 }

@@ -1,79 +1,216 @@
 //! One name that peers have registered under, and who they are.
 
-use super::table::{Member, Slot, Table};
+use super::members::{Compact, Mark, Members, Record, Standing};
+use super::queue::Links;
 use super::values::{Registration, Swarm};
+use super::wheel::Filed;
 use crate::clock::Moment;
-use std::collections::HashMap;
-use std::net::SocketAddr;
+use crate::ids::InfoHash;
+use std::hash::RandomState;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// One name and its peers.
 pub(super) struct Torrent {
+    pub name: InfoHash,
+    pub four: Members<6>,
+    pub six: Option<Box<Members<18>>>,
+    pub proven: u32,
+    pub completed: u32,
+    /// Its neighbours among the torrents without a proven peer.
+    pub age: Links,
+    /// Where it stands in a wheel.
+    pub filed: Filed,
+    /// What native peers say of it.
+    pub about: Option<Box<About>>,
+}
+
+/// What a torrent's first native peer said of it.
+pub(super) struct About {
     pub name: String,
     pub size: u64,
     pub pieces: u32,
-    /// Seeders first, then leechers.
-    pub members: Vec<Slot>,
-    pub seeders: usize,
-    pub index: HashMap<SocketAddr, Slot>,
-    pub proven: usize,
-    /// Its number in `unproven`.
-    pub born: u64,
-    pub completed: u64,
     pub publish_asked: Option<Moment>,
 }
 
+/// Where a member stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Among those with IPv6 addresses.
+    pub six: bool,
+    pub at: usize,
+}
+
+/// A member, looked at.
+#[derive(Clone, Copy)]
+pub(super) struct Seen {
+    pub addr: SocketAddr,
+    pub standing: Standing,
+    pub seeds: bool,
+}
+
 impl Torrent {
-    pub fn new(first: &Registration, born: u64) -> Self {
+    pub fn new(name: InfoHash, about: Option<&Registration>) -> Self {
+        let about = about.map(|first| {
+            let (name, size, pieces) = (first.name.clone(), first.size, first.pieces);
+            Box::new(About { name, size, pieces, publish_asked: None })
+        });
         Self {
-            name: first.name.clone(),
-            size: first.size,
-            pieces: first.pieces,
-            members: Vec::new(),
-            seeders: 0,
-            index: HashMap::new(),
+            name,
+            four: Members::new(),
+            six: None,
             proven: 0,
-            born,
             completed: 0,
-            publish_asked: None,
+            age: Links::default(),
+            filed: Filed::default(),
+            about,
         }
+    }
+
+    pub fn len(&self) -> usize {
+        self.four.len() + self.six.as_ref().map_or(0, |six| six.len())
+    }
+
+    pub fn seeders(&self) -> usize {
+        self.four.seeders() + self.six.as_ref().map_or(0, |six| six.seeders())
     }
 
     pub fn counted(&self) -> Swarm<'_> {
+        let about = self.about.as_ref();
         Swarm {
-            name: &self.name,
-            size: self.size,
-            pieces: self.pieces,
-            seeders: self.seeders as u32,
-            leechers: (self.members.len() - self.seeders) as u32,
-            completed: self.completed,
+            name: about.map_or("", |about| &about.name),
+            size: about.map_or(0, |about| about.size),
+            pieces: about.map_or(0, |about| about.pieces),
+            seeders: self.seeders() as u32,
+            leechers: (self.len() - self.seeders()) as u32,
+            completed: self.completed.into(),
         }
     }
 
-    /// Exchanges two members' places.
-    pub fn swap(&mut self, table: &mut Table, a: usize, b: usize) {
-        self.members.swap(a, b);
-        table.get_mut(self.members[a]).place = a as u32;
-        table.get_mut(self.members[b]).place = b as u32;
+    /// How many members one family has.
+    pub fn count(&self, six: bool) -> usize {
+        if six { self.len() - self.four.len() } else { self.four.len() }
     }
 
-    /// Takes out a member that is no longer in the table.
-    pub fn take(&mut self, table: &mut Table, member: &Member) {
-        self.index.remove(&member.addr);
-        let mut gap = member.place as usize;
-        if gap < self.seeders {
-            self.seeders -= 1;
-            self.fill(table, gap, self.seeders);
-            gap = self.seeders;
-        }
-        self.fill(table, gap, self.members.len() - 1);
-        self.members.pop();
+    /// All places, those with IPv4 addresses first.
+    pub fn places(&self) -> impl Iterator<Item = Place> + use<> {
+        let families = [(false, self.count(false)), (true, self.count(true))];
+        families.into_iter().flat_map(|(six, count)| (0..count).map(move |at| Place { six, at }))
     }
 
-    /// Moves the member at `from` into the gap.
-    fn fill(&mut self, table: &mut Table, gap: usize, from: usize) {
-        if gap != from {
-            self.members[gap] = self.members[from];
-            table.get_mut(self.members[gap]).place = gap as u32;
+    pub fn find(&self, hasher: &RandomState, addr: SocketAddr) -> Option<Place> {
+        match compact(addr) {
+            Either::Four(addr) => {
+                let at = self.four.find(hasher, &addr)?;
+                Some(Place { six: false, at })
+            }
+            Either::Six(addr) => {
+                let at = self.six.as_ref()?.find(hasher, &addr)?;
+                Some(Place { six: true, at })
+            }
         }
     }
+
+    /// The member at a place.
+    pub fn seen(&self, Place { six, at }: Place) -> Seen {
+        match &self.six {
+            Some(members) if six => {
+                let (record, seeds) = (&members.records()[at], at < members.seeders());
+                Seen { addr: unfold_six(record.addr), standing: record.standing(), seeds }
+            }
+            _ => {
+                let (record, seeds) = (&self.four.records()[at], at < self.four.seeders());
+                Seen { addr: unfold_four(record.addr), standing: record.standing(), seeds }
+            }
+        }
+    }
+
+    pub fn standing(&self, Place { six, at }: Place) -> Standing {
+        match &self.six {
+            Some(members) if six => members.records()[at].standing(),
+            _ => self.four.records()[at].standing(),
+        }
+    }
+
+    pub fn set_standing(&mut self, Place { six, at }: Place, standing: Standing) {
+        match &mut self.six {
+            Some(members) if six => members.set_standing(at, standing),
+            _ => self.four.set_standing(at, standing),
+        }
+    }
+
+    /// Sets or clears marks of a member.
+    pub fn mark(&mut self, place: Place, changed: impl FnOnce(Mark) -> Mark) {
+        let Standing { due, marks } = self.standing(place);
+        self.set_standing(place, Standing { due, marks: changed(marks) });
+    }
+
+    /// Adds a leecher.
+    pub fn push(&mut self, hasher: &RandomState, addr: SocketAddr, standing: Standing) -> Place {
+        match compact(addr) {
+            Either::Four(addr) => {
+                let at = self.four.push(hasher, Record::new(addr, standing));
+                Place { six: false, at }
+            }
+            Either::Six(addr) => {
+                let six = self.six.get_or_insert_with(|| Box::new(Members::new()));
+                Place { six: true, at: six.push(hasher, Record::new(addr, standing)) }
+            }
+        }
+    }
+
+    pub fn is_seeder(&self, Place { six, at }: Place) -> bool {
+        match &self.six {
+            Some(members) if six => at < members.seeders(),
+            _ => at < self.four.seeders(),
+        }
+    }
+
+    /// Puts a member among the seeders or the leechers, where it gets another place.
+    pub fn settle(&mut self, hasher: &RandomState, Place { six, at }: Place, seeds: bool) {
+        match &mut self.six {
+            Some(members) if six => members.settle(hasher, at, seeds),
+            _ => self.four.settle(hasher, at, seeds),
+        }
+    }
+
+    pub fn remove(&mut self, hasher: &RandomState, place: Place) {
+        let gone = match &mut self.six {
+            Some(members) if place.six => members.remove(hasher, place.at).standing(),
+            _ => self.four.remove(hasher, place.at).standing(),
+        };
+        self.proven -= u32::from(gone.marks.has(Mark::PROVEN));
+        if self.count(true) == 0 {
+            self.six = None;
+        }
+    }
+}
+
+enum Either {
+    Four(Compact<6>),
+    Six(Compact<18>),
+}
+
+fn compact(addr: SocketAddr) -> Either {
+    let [high, low] = addr.port().to_be_bytes();
+    match addr.ip().to_canonical() {
+        IpAddr::V4(ip) => {
+            let [a, b, c, d] = ip.octets();
+            Either::Four([a, b, c, d, high, low])
+        }
+        IpAddr::V6(ip) => {
+            let mut bytes = [0; 18];
+            bytes[..16].copy_from_slice(&ip.octets());
+            bytes[16..].copy_from_slice(&[high, low]);
+            Either::Six(bytes)
+        }
+    }
+}
+
+fn unfold_four([a, b, c, d, high, low]: Compact<6>) -> SocketAddr {
+    (Ipv4Addr::new(a, b, c, d), u16::from_be_bytes([high, low])).into()
+}
+
+fn unfold_six(addr: Compact<18>) -> SocketAddr {
+    let (ip, port) = addr.split_first_chunk::<16>().expect("16 of 18 bytes");
+    (Ipv6Addr::from(*ip), u16::from_be_bytes([port[0], port[1]])).into()
 }

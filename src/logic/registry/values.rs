@@ -1,8 +1,8 @@
 //! What goes into the tables and comes out of them.
 
 use crate::bitfield::Bitfield;
-use crate::ids::{InfoHash, PeerId};
-use crate::protocol::tracker_native::PeerEntry;
+use crate::ids::{InfoHash, InfoHashV1, PeerId};
+use crate::protocol::announce::Family;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -32,10 +32,10 @@ pub struct Params {
 impl Default for Params {
     fn default() -> Self {
         Self {
-            max_torrents: 100_000,
+            max_torrents: 1_000_000,
             max_peers: 1_000_000,
-            max_peers_per_torrent: 2_000,
-            max_per_address: 256,
+            max_peers_per_torrent: 1_000_000,
+            max_per_address: 10_000,
             exempt_local: true,
             max_bitmap_bytes: 64 << 20,
             expire: Duration::from_secs(15),
@@ -95,6 +95,34 @@ pub struct Registration {
     pub bittorrent: bool,
 }
 
+/// An announce: a peer says that it takes part in a torrent, under a name of 20 bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Report {
+    /// The torrent's name.
+    pub info_hash: InfoHashV1,
+    /// Where the peer listens.
+    pub addr: SocketAddr,
+    /// The id it gave itself, if that is to be kept, and how far it is.
+    pub details: Option<Progress>,
+    /// Whether it lacks nothing.
+    pub seeds: bool,
+    /// Whether it has just become a seeder.
+    pub completed: bool,
+}
+
+/// Who a peer is, and how far.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// The id it gave itself.
+    pub peer_id: PeerId,
+    /// Bytes it lacks.
+    pub left: u64,
+    /// Bytes it sent.
+    pub uploaded: u64,
+    /// Bytes it received.
+    pub downloaded: u64,
+}
+
 /// Why a registration was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -148,11 +176,13 @@ pub struct Holder<'a> {
     pub have: &'a Have,
 }
 
-/// A peer that an asker is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Given {
-    /// Where to dial it, and how.
-    pub peer: PeerEntry,
-    /// The id it gave itself.
-    pub id: PeerId,
+/// Which peers are asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// Who asks, and is not told of itself.
+    pub asker: Option<SocketAddr>,
+    /// Peers of this family only.
+    pub family: Option<Family>,
+    /// Peers at most.
+    pub peers: usize,
 }

@@ -9,16 +9,17 @@
 //! not believed.
 
 use super::requests::Asker;
-use super::{State, as_seen_by};
+use super::{Names, State, as_seen_by};
 use crate::clock::Moment;
 use crate::ids::{InfoHash, InfoHashV1};
-use crate::logic::registry::{Given, Have, Registration};
-use crate::protocol::announce::{Announce, Event, Family, Figures};
+use crate::logic::registry::{Progress, Refused, Report, Wanted};
+use crate::protocol::announce::{Announce, Event, Family, Figures, put_compact};
 use crate::protocol::tracker_http::{
     AnnounceAnswer, AnnounceQuery, HttpPeer, PeersAs, ScrapeAnswer, failure, read_scrape_query,
 };
-use crate::protocol::tracker_native::PeerEntry;
-use crate::protocol::tracker_udp::{Answer, MAX_ANSWER, Request};
+use crate::protocol::tracker_udp::{
+    MAX_ANSWER, Question, put_announce_answer, put_connection, put_error, put_scrape_answer,
+};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -38,15 +39,21 @@ const MIN_INTERVAL: Duration = Duration::from_secs(30);
 const HOME: &str = "This is a tracker: peers announce themselves at /announce and ask for figures \
                     at /scrape, by HTTP and by UDP on the same port.\n";
 
-/// Where an announce came from, and what its answer may hold.
+/// Where an announce came from.
+#[derive(Clone, Copy)]
 struct Caller {
     ip: IpAddr,
     /// The address by which it reached the tracker.
     reached: Option<IpAddr>,
-    /// Peers of this family only.
-    family: Option<Family>,
-    /// Peers at most.
-    limit: usize,
+}
+
+/// Why an announce is refused.
+#[derive(Debug, thiserror::Error)]
+enum NotTaken {
+    #[error("nobody can be reached at port 0")]
+    Unreachable,
+    #[error(transparent)]
+    Full(#[from] Refused),
 }
 
 impl State {
@@ -58,30 +65,29 @@ impl State {
         bytes: &[u8],
         out: &mut Vec<u8>,
     ) {
-        let Ok((head, request)) = Request::read(bytes) else {
+        let Ok((head, question)) = Question::read(bytes) else {
             self.counters.malformed += 1;
             return;
         };
-        let family = Family::of(from.ip());
-        let proven = self.cookies.accepts_connection(now, from.ip(), head.connection_id);
-        let answer = match request {
-            Request::Connect => {
-                Answer::Connect { connection_id: self.cookies.connection_id(now, from.ip()) }
+        let transaction = head.transaction_id;
+        match question {
+            Question::Connect => {
+                put_connection(out, transaction, self.cookies.connection_id(now, from.ip()));
             }
-            _ if !proven => {
+            _ if !self.cookies.accepts_connection(now, from.ip(), head.connection_id) => {
                 self.counters.unverified += 1;
-                Answer::Error("connection id expired".to_owned())
+                put_error(out, transaction, "connection id expired");
+                if out.len() > bytes.len() {
+                    out.clear();
+                }
             }
-            Request::Announce { announce, .. } => {
-                self.on_udp_announce(now, from.ip(), family, &announce)
+            Question::Announce(announce) => {
+                self.on_udp_announce(now, from.ip(), &announce, transaction, out);
             }
-            Request::Scrape(hashes) => {
-                Answer::Scrape(hashes.iter().map(|hash| self.figures_of(*hash)).collect())
+            Question::Scrape(hashes) => {
+                let figures = hashes.iter().map(|hash| self.figures_of(InfoHashV1(*hash)));
+                put_scrape_answer(out, transaction, figures);
             }
-        };
-        answer.put(head.transaction_id, family, out);
-        if !proven && out.len() > bytes.len() {
-            out.clear();
         }
         debug_assert!(out.len() <= MAX_ANSWER, "answers fit a datagram");
     }
@@ -90,25 +96,23 @@ impl State {
         &mut self,
         now: Moment,
         ip: IpAddr,
-        family: Family,
         announce: &Announce,
-    ) -> Answer {
+        transaction: u32,
+        out: &mut Vec<u8>,
+    ) {
+        let family = Family::of(ip);
+        let fit = (MAX_ANSWER - UDP_HEAD) / family.peer_length();
         let bound = self.options.listen.ip();
-        let caller = Caller {
-            ip,
-            reached: Some(bound).filter(|ip| !ip.is_unspecified()),
-            family: Some(family),
-            limit: ((MAX_ANSWER - UDP_HEAD) / family.peer_length()).min(MOST_PEERS),
+        let caller = Caller { ip, reached: Some(bound).filter(|ip| !ip.is_unspecified()) };
+        let (names, wanted) = match self.on_announce(now, caller, announce, None) {
+            Ok((names, wanted)) => (names, wanted.min(fit)),
+            Err(why) => return put_error(out, transaction, &why.to_string()),
         };
-        match self.on_announce(now, &caller, announce) {
-            Ok((figures, given)) => Answer::Announce {
-                interval: seconds(self.options.announce_interval),
-                leechers: figures.leechers,
-                seeders: figures.seeders,
-                peers: given.into_iter().map(|given| given.peer.addr).collect(),
-            },
-            Err(why) => Answer::Error(why),
-        }
+        let interval = seconds(self.options.announce_interval);
+        put_announce_answer(out, transaction, interval, self.registry.figures(&names));
+        self.draw(caller, announce.port, &names, Some(family), wanted, |_, seen| {
+            put_compact(out, seen);
+        });
     }
 
     /// Answers an HTTP request for `target`: the status and the body.
@@ -127,18 +131,30 @@ impl State {
             Ok(query) => query,
             Err(why) => return failure(&why.to_string()),
         };
-        let caller = Caller {
-            ip: asker.remote,
-            reached: Some(asker.local),
-            family: None,
-            limit: MOST_PEERS,
+        let caller = Caller { ip: asker.remote, reached: Some(asker.local) };
+        let announce = &query.announce;
+        let progress = Progress {
+            peer_id: announce.peer_id,
+            left: announce.left,
+            uploaded: announce.uploaded,
+            downloaded: announce.downloaded,
         };
-        let (figures, given) = match self.on_announce(now, &caller, &query.announce) {
-            Ok(answer) => answer,
-            Err(why) => return failure(&why),
+        let (names, wanted) = match self.on_announce(now, caller, announce, Some(progress)) {
+            Ok(taken) => taken,
+            Err(why) => return failure(&why.to_string()),
         };
+        let figures = self.registry.figures(&names);
         let interval = self.options.announce_interval;
-        let peers = given.into_iter();
+        let mut drawn = Vec::with_capacity(wanted);
+        self.draw(caller, announce.port, &names, None, wanted, |registered, seen| {
+            drawn.push((registered, seen));
+        });
+        let with_ids = query.compact == Some(false) && !query.no_peer_id;
+        let peers = drawn.into_iter().map(|(registered, addr)| {
+            let id = with_ids.then(|| self.registry.peer_id(&names, registered));
+            HttpPeer { addr, id: id.flatten() }
+        });
+        let peers = peers.collect();
         let answer = AnnounceAnswer {
             interval: seconds(interval).into(),
             min_interval: Some(seconds(interval.min(MIN_INTERVAL)).into()),
@@ -146,9 +162,7 @@ impl State {
             seeders: Some(figures.seeders),
             leechers: Some(figures.leechers),
             completed: Some(figures.completed),
-            peers: peers
-                .map(|given| HttpPeer { addr: given.peer.addr, id: Some(given.id) })
-                .collect(),
+            peers,
             external_ip: Some(asker.remote),
             warning: None,
         };
@@ -172,56 +186,52 @@ impl State {
         self.registry.figures(&self.names(hash.into()))
     }
 
-    /// Takes an announce in: the figures of its torrent, and peers; or why it is refused.
+    /// Takes an announce in: the names of its content, and how many peers it is to be given.
     fn on_announce(
         &mut self,
         now: Moment,
-        caller: &Caller,
+        caller: Caller,
         announce: &Announce,
-    ) -> Result<(Figures, Vec<Given>), String> {
+        details: Option<Progress>,
+    ) -> Result<(Names, usize), NotTaken> {
         self.counters.announces += 1;
-        let hash = InfoHash::V1(announce.info_hash);
+        let info_hash = announce.info_hash;
         let addr = SocketAddr::new(caller.ip, announce.port);
+        let names = self.names(info_hash.into());
         if announce.event == Event::Stopped {
-            self.registry.on_stopped(&hash, addr, announce.peer_id);
-            return Ok((self.figures_of(announce.info_hash), Vec::new()));
+            self.registry.on_stopped(&info_hash.into(), addr, announce.peer_id);
+            return Ok((names, 0));
         }
         if announce.port == 0 {
-            return Err("nobody can be reached at port 0".to_owned());
+            return Err(NotTaken::Unreachable);
         }
-        let completed = announce.event == Event::Completed;
-        let registered = self.registry.on_announce(now, registration(announce, addr), completed);
-        registered.map_err(|full| full.to_string())?;
-        let names = self.names(hash);
+        let (seeds, completed) = (announce.left == 0, announce.event == Event::Completed);
+        let report = Report { info_hash, addr, details, seeds, completed };
+        self.registry.on_announce(now, &report)?;
         let wanted = announce.numwant.unwrap_or(USUAL_PEERS) as usize;
-        let suits = |peer: &PeerEntry| {
-            peer.bittorrent
-                && caller.family.is_none_or(|family| family == Family::of(peer.addr.ip()))
-        };
-        let given = self.registry.next_peers(&names, Some(addr), wanted.min(caller.limit), suits);
-        let seen = given.into_iter().filter_map(|given| {
-            let peer = as_seen_by(given.peer, caller.ip, caller.reached)?;
-            Some(Given { peer, ..given })
-        });
-        let seen = seen.collect();
-        Ok((self.registry.figures(&names), seen))
+        Ok((names, wanted.min(MOST_PEERS)))
     }
-}
 
-fn registration(announce: &Announce, addr: SocketAddr) -> Registration {
-    Registration {
-        info_hash: announce.info_hash.into(),
-        addr,
-        peer_id: announce.peer_id,
-        name: String::new(),
-        size: 0,
-        pieces: 0,
-        left: announce.left,
-        uploaded: announce.uploaded,
-        downloaded: announce.downloaded,
-        have: Have::Unknown,
-        native: false,
-        bittorrent: true,
+    /// Draws peers for a caller who listens on `port`: where they said they are, and where it
+    /// finds them.
+    fn draw(
+        &mut self,
+        caller: Caller,
+        port: u16,
+        names: &[InfoHash],
+        family: Option<Family>,
+        peers: usize,
+        mut give: impl FnMut(SocketAddr, SocketAddr),
+    ) {
+        let wanted = Wanted { asker: Some(SocketAddr::new(caller.ip, port)), family, peers };
+        self.registry.next_peers(names, wanted, |peer| {
+            if peer.bittorrent
+                && let Some(seen) = as_seen_by(*peer, caller.ip, caller.reached)
+            {
+                give(peer.addr, seen.addr);
+            }
+            peer.bittorrent
+        });
     }
 }
 
