@@ -92,8 +92,8 @@ fn main() {
 /// Half a second of each against a tracker of our own.
 fn smoke_test(mut options: Options) {
     let listen = (Ipv4Addr::LOCALHOST, 0).into();
-    let mut tracker = Tracker::bind(TrackerOptions { listen, ..TrackerOptions::default() })
-        .expect("a free port");
+    let mut tracker =
+        Tracker::bind(TrackerOptions { listen, ..TrackerOptions::default() }).expect("a free port");
     let SocketAddr::V4(addr) = tracker.local_addr() else { unreachable!("bound to IPv4") };
     let stopper = tracker.stopper();
     let running = std::thread::spawn(move || tracker.run());
@@ -247,7 +247,9 @@ impl<'a> Load<'a> {
             return start.elapsed().as_secs_f64() >= self.options.secs;
         }
         let is_done = |source: &Source| {
-            source.left.is_empty() && source.again.is_empty() && source.asked.iter().all(Option::is_none)
+            source.left.is_empty()
+                && source.again.is_empty()
+                && source.asked.iter().all(Option::is_none)
         };
         sources.iter().all(is_done)
     }

@@ -23,6 +23,9 @@ pub mod magnet;
 /// `peer show`: what a .torrent says.
 pub mod show;
 
+/// `tracker dig`.
+pub mod dig;
+
 /// `peer scrape`.
 pub mod scrape;
 
@@ -75,7 +78,7 @@ pub mod logging;
 pub mod signals;
 
 use crate::metainfo::build::announce_tier;
-use args::{Parsed, PeerCommand};
+use args::{Parsed, PeerCommand, TrackerCommand};
 use env::Env;
 use exit::{CliError, Exit, cause};
 use json::{Event, Events};
@@ -89,7 +92,7 @@ pub fn peer(env: &Env) -> Exit {
 
 /// The `tracker` program.
 pub fn tracker(env: &Env) -> Exit {
-    end("tracker", env, env.words().and_then(|words| args::tracker(&words)), commands::tracker)
+    end("tracker", env, env.words().and_then(|words| args::tracker(&words)), run_tracker)
 }
 
 /// The `lab` program.
@@ -137,6 +140,13 @@ fn print(env: &Env, text: &str) -> Result<(), CliError> {
             Err(CliError::new(Exit::Disk, format!("cannot write to stdout ({why}): is it full?")))
         }
         _ => Ok(()),
+    }
+}
+
+fn run_tracker(command: &TrackerCommand, env: &Env) -> Result<(), CliError> {
+    match command {
+        TrackerCommand::Run(args) => commands::tracker(args, env),
+        TrackerCommand::Dig(args) => dig::dig(args, env),
     }
 }
 

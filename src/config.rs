@@ -5,6 +5,11 @@
 //! file, an environment variable or a socket. What no flag can set is a constant beside the code
 //! that applies it, with the reason for its value.
 
+/// A tracker's part in a hierarchy.
+pub mod hierarchy;
+
+pub use hierarchy::HierarchyConfig;
+
 use crate::logic::choker::ChokerPolicy;
 use crate::logic::picker::Policy;
 use crate::protocol::url::Url;
@@ -205,7 +210,7 @@ impl std::fmt::Display for TrackerAddr {
 }
 
 /// What a tracker does and how much it may hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TrackerConfig {
     /// Address and port, the same for UDP and TCP (`--listen`).
     /// Default: `127.0.0.1:6969`. Port zero: any free port, which is printed.
@@ -235,6 +240,9 @@ pub struct TrackerConfig {
     /// Most registrations from one address (`--max-per-ip`); loopback and private addresses are
     /// exempt. Default: 10,000. Zero: no limit.
     pub max_per_ip: usize,
+
+    /// Its part in a hierarchy of trackers. Default: none, it has authority for everything.
+    pub hierarchy: HierarchyConfig,
 }
 
 impl Default for TrackerConfig {
@@ -248,6 +256,7 @@ impl Default for TrackerConfig {
             max_torrents: 1_000_000,
             max_peers: 1_000_000,
             max_per_ip: 10_000,
+            hierarchy: HierarchyConfig::default(),
         }
     }
 }

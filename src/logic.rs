@@ -67,6 +67,9 @@ pub mod shares;
 /// Who has what, at the tracker.
 pub mod registry;
 
+/// Which tracker of a hierarchy knows.
+pub mod resolver;
+
 /// A connected peer, by a number that is never used twice in a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerKey(pub u64);

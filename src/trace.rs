@@ -24,6 +24,9 @@
 //! );
 //! ```
 
+/// What trackers of a hierarchy say to each other.
+pub mod hierarchy;
+
 /// One line of JSON.
 pub mod line;
 

@@ -18,6 +18,9 @@ pub mod cookie;
 /// Names and .torrents.
 pub mod catalogue;
 
+/// Its part in a hierarchy of trackers.
+pub mod federation;
+
 /// Heads of HTTP requests and answers.
 pub mod http;
 
@@ -25,15 +28,19 @@ pub mod http;
 pub mod state;
 
 mod datagrams;
+mod record;
 mod streams;
 
 use crate::clock::{Clock, Moment};
+use crate::config::HierarchyConfig;
 use crate::readiness::{Interest, Readiness, Waker, Watched};
 use datagrams::Batch;
+use record::Record;
 use socket2::SockRef;
 use state::{State, Statistics};
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -68,6 +75,8 @@ pub struct TrackerOptions {
     pub max_published_bytes: usize,
     /// Where the dice start that choose the peers of an answer.
     pub seed: u64,
+    /// Its part in a hierarchy of trackers.
+    pub federation: HierarchyConfig,
 }
 
 impl Default for TrackerOptions {
@@ -86,6 +95,7 @@ impl Default for TrackerOptions {
             max_published: 100_000,
             max_published_bytes: 256 << 20,
             seed: fastrand::u64(..),
+            federation: HierarchyConfig::default(),
         }
     }
 }
@@ -101,6 +111,14 @@ pub enum TrackerError {
     Bind {
         /// The address.
         listen: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The trace cannot be written.
+    #[error("cannot write {path} ({source}): choose another file with --trace")]
+    Trace {
+        /// The file.
+        path: PathBuf,
         /// Why not.
         source: io::Error,
     },
@@ -148,6 +166,7 @@ pub struct Tracker {
     local_addr: SocketAddr,
     streams: Streams,
     state: State,
+    record: Option<Record>,
     stop: Arc<AtomicBool>,
 }
 
@@ -160,7 +179,9 @@ impl Tracker {
         })?;
         let readiness = Readiness::new()?;
         let local_addr = udp.local_addr()?;
+        let options = TrackerOptions { listen: local_addr, ..options };
         Ok(Self {
+            record: options.federation.trace.as_deref().map(Record::create).transpose()?,
             clock: Clock::start(1.0),
             udp: readiness.watch(udp, UDP_KEY, Interest::Read)?,
             streams: Streams::new(readiness.watch(listener, LISTENER_KEY, Interest::Read)?),
@@ -211,6 +232,18 @@ impl Tracker {
         }
         self.streams.on_tick(now, &mut self.state);
         self.state.on_tick(now, DROPS_A_TURN);
+        self.speak();
+    }
+
+    /// Says what is nobody's answer, and writes down what the hierarchy said.
+    fn speak(&mut self) {
+        while let Some((to, datagram)) = self.state.next_datagram() {
+            // Lost like any datagram: whoever it was for asks again.
+            let _ = self.udp.send_to(&datagram, reachable(to, self.local_addr.ip()));
+        }
+        if let Some(record) = &mut self.record {
+            record.write(&self.state.take_trace());
+        }
     }
 
     fn answer_datagrams(&mut self, batch: &mut Batch) {
@@ -231,6 +264,14 @@ impl Tracker {
         let deadlines = [self.streams.deadline(), self.state.deadline()];
         let until = |deadline: Moment| deadline.since(now) + Duration::from_millis(1);
         deadlines.into_iter().flatten().min().map(until)
+    }
+}
+
+/// How a socket at `here` calls an address: one for both families knows IPv4 in its IPv6 form.
+fn reachable(addr: SocketAddr, here: IpAddr) -> SocketAddr {
+    match (addr.ip(), here) {
+        (IpAddr::V4(ip), IpAddr::V6(_)) => SocketAddr::new(ip.to_ipv6_mapped().into(), addr.port()),
+        _ => addr,
     }
 }
 

@@ -16,8 +16,8 @@ use swarmlet::protocol::message::Message as PeerMessage;
 use swarmlet::protocol::msgpack::MAX_DEPTH;
 use swarmlet::protocol::tracker_http::{AnnounceQuery, PeersAs, read_announce_answer};
 use swarmlet::protocol::tracker_native::{
-    HELLO_LENGTH, Message, Packet, put_beat, put_candidate, put_peer, read_beats, read_candidates,
-    read_peers,
+    HELLO_LENGTH, Message, Packet, Records, put_beat, put_candidate, put_peer, put_swarm,
+    read_beats, read_candidates, read_peers, read_swarms,
 };
 use swarmlet::protocol::tracker_udp::{Answer as UdpAnswer, Request as UdpRequest};
 
@@ -58,7 +58,7 @@ const PEER_WORDS: [&str; 27] = [
 ];
 
 /// Every message between a peer and a tracker.
-const TRACKER_WORDS: [&str; 20] = [
+const TRACKER_WORDS: [&str; 23] = [
     "HELLO",
     "REGISTER",
     "KEEPALIVE",
@@ -72,9 +72,12 @@ const TRACKER_WORDS: [&str; 20] = [
     "LIST",
     "PEERS",
     "HAVE",
+    "QUERY",
+    "SYNC",
     "PEER_LIST",
     "LISTING",
     "TORRENT",
+    "ANSWER",
     "COOKIE",
     "CHUNK_COUNT",
     "ACK",
@@ -243,6 +246,12 @@ fn body_again(message: &Message, body: &[u8]) -> Vec<u8> {
         }
         Message::PeerList(_) => {
             read_peers(body).unwrap().iter().for_each(|peer| put_peer(&mut out, peer));
+        }
+        Message::Answer(answer) => {
+            assert!(Records::read(answer.op, body).unwrap().put(&mut out, body.len()));
+        }
+        Message::Sync(_) => {
+            read_swarms(body).unwrap().iter().for_each(|swarm| put_swarm(&mut out, swarm));
         }
         Message::Listing(_) => {
             read_candidates(body).unwrap().iter().for_each(|c| put_candidate(&mut out, c));

@@ -9,10 +9,14 @@ pub mod node;
 /// `peer create`, `peer show`, ...: commands that do one thing and end.
 pub mod commands;
 
+/// The words of `tracker dig`, and the flags of a hierarchy.
+pub mod hierarchy;
+
 /// The flags of the tracker.
 pub mod tracker;
 
 pub use commands::{CreateArgs, ListArgs, MagnetArgs, ScrapeArgs, ShowArgs, VerifyArgs};
+pub use hierarchy::DigArgs;
 pub use node::{NodeArgs, is_torrent};
 pub use tracker::TrackerArgs;
 
@@ -27,24 +31,19 @@ use argh::{ArgsInfo, FromArgs};
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 
-/// Flags of the design that later versions bring; until then they are refused by name. A program
-/// that has one of them already takes it: `--trace` is still to come for the tracker.
-const PLANNED: [&str; 23] = [
+/// Flags of the design that later versions bring; until then they are refused by name.
+const PLANNED: [&str; 19] = [
     "--select",
     "--list",
     "--sequential",
     "--on-done",
     "--resolve",
     "--dns-prefs",
-    "--trace",
     "--web",
     "--config",
     "--config-dir",
     "--allow",
     "--state",
-    "--zone",
-    "--delegate",
-    "--resolver",
     "--dashboard",
     "--share",
     "--watch-dir",
@@ -56,8 +55,8 @@ const PLANNED: [&str; 23] = [
 ];
 
 /// Commands of the design that later versions bring.
-const PLANNED_COMMANDS: [&str; 8] =
-    ["edit", "trace", "completions", "man", "daemon", "console", "remote", "dig"];
+const PLANNED_COMMANDS: [&str; 7] =
+    ["edit", "trace", "completions", "man", "daemon", "console", "remote"];
 
 /// What a command line comes to.
 #[derive(Debug, PartialEq)]
@@ -122,12 +121,27 @@ pub fn peer(words: &[String]) -> Result<Parsed<PeerCommand>, CliError> {
     }
 }
 
+/// What `tracker` is to do.
+#[derive(Debug, PartialEq)]
+pub enum TrackerCommand {
+    /// Answer until stopped.
+    Run(Box<TrackerArgs>),
+    /// Ask other trackers.
+    Dig(DigArgs),
+}
+
 /// Reads the command line of `tracker`, without the program's name.
-pub fn tracker(words: &[String]) -> Result<Parsed<TrackerArgs>, CliError> {
+pub fn tracker(words: &[String]) -> Result<Parsed<TrackerCommand>, CliError> {
     match words.first().map(String::as_str) {
         Some("help") => Ok(Parsed::Text(help::tracker_all())),
-        Some(word) if !word.starts_with('-') => Err(unknown_command("tracker", word, &["help"])),
-        _ => parse(&["tracker"], words)?.checked(TrackerArgs::check),
+        Some("dig") => Ok(parse(&["tracker", "dig"], &words[1..])?.map(TrackerCommand::Dig)),
+        Some(word) if !word.starts_with('-') => {
+            Err(unknown_command("tracker", word, &["help", "dig"]))
+        }
+        _ => {
+            let run: Parsed<TrackerArgs> = parse(&["tracker"], words)?;
+            Ok(run.checked(TrackerArgs::check)?.map(|run| TrackerCommand::Run(Box::new(run))))
+        }
     }
 }
 

@@ -36,6 +36,7 @@ pub fn tracker(args: &TrackerArgs, env: &Env) -> Result<(), CliError> {
         max_torrents: config.max_torrents,
         max_peers: config.max_peers,
         max_per_ip: config.max_per_ip,
+        federation: config.hierarchy,
         ..TrackerOptions::default()
     };
     let mut tracker = Tracker::bind(options)?;
@@ -57,6 +58,7 @@ impl From<TrackerError> for CliError {
     fn from(error: TrackerError) -> Self {
         let exit = match error {
             TrackerError::AddrInUse(_) => Exit::PortInUse,
+            TrackerError::Trace { .. } => Exit::Disk,
             TrackerError::Bind { .. } | TrackerError::Readiness(_) => Exit::Failed,
         };
         Self::new(exit, error.to_string())

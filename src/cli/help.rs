@@ -4,7 +4,8 @@
 //! checks that it names no flag that does not exist.
 
 use super::args::{
-    CreateArgs, ListArgs, MagnetArgs, NodeArgs, ScrapeArgs, ShowArgs, TrackerArgs, VerifyArgs,
+    CreateArgs, DigArgs, ListArgs, MagnetArgs, NodeArgs, ScrapeArgs, ShowArgs, TrackerArgs,
+    VerifyArgs,
 };
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, Optionality, PositionalInfo};
 use std::fmt::Write;
@@ -50,6 +51,7 @@ BitTorrent clients are answered too, at http://HOST:PORT/announce and udp://.
   --json                     events as JSON lines on stdout
   -q, -v, -vv                errors only; more of the log; all of it
 
+  tracker dig KEY [+trace]   ask a hierarchy of trackers, like dig
   tracker help               every flag
 ";
 
@@ -97,7 +99,8 @@ pub fn peer_all() -> String {
 
 /// `tracker help`: every flag.
 pub fn tracker_all() -> String {
-    table_of("tracker", &TrackerArgs::get_args_info()) + "\n" + EXIT_CODES
+    let dig = of_command::<DigArgs>("tracker dig");
+    table_of("tracker", &TrackerArgs::get_args_info()) + "\n" + &dig + "\n" + EXIT_CODES
 }
 
 /// Usage, flags and examples of one command.

@@ -12,6 +12,9 @@ pub mod calls;
 /// What to say to one tracker, and when.
 pub mod link;
 
+/// Questions to a hierarchy of trackers.
+pub mod resolve;
+
 /// Announces to BitTorrent trackers.
 pub mod announce;
 

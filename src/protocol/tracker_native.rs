@@ -13,6 +13,8 @@
 //! GET_COUNT --------> CHUNK_COUNT | ERROR
 //! TCP: PUBLISH.. ---> ACK | ERROR       LOOKUP, LIST -> LISTING       FETCH -> TORRENT..
 //!      HAVE --------> ACK | ERROR
+//! between trackers too, and by TCP if it is truncated: QUERY ---------> ANSWER
+//! between replicas:                                    SYNC ----------> nothing
 //! ```
 
 /// Peers in a body.
@@ -24,12 +26,20 @@ pub mod beats;
 /// Catalogue entries in a body.
 pub mod listing;
 
+/// Questions to a hierarchy of trackers.
+pub mod hierarchy;
+
+/// Registrations in a body, between replicas.
+pub mod sync;
+
 /// Small header values with a fixed form.
 pub mod values;
 
 pub use beats::{Beat, MAX_BEATS, put_beat, read_beats};
+pub use hierarchy::{Answer, Endpoint, NameServer, Op, Query, Rcode, Records};
 pub use listing::{Candidate, put_candidate, read_candidates};
 pub use peer_list::{PeerEntry, put_peer, read_peers};
+pub use sync::{Sync, SyncSwarm, put_swarm, read_swarms};
 pub use values::{ErrorCode, Ip};
 
 use super::Malformed;
@@ -393,12 +403,18 @@ messages! {
     Peers = 0x1b, "PEERS", 0;
     /// 0x1c, COMMAND.
     Have = 0x1c, "HAVE", MAX_BODY;
+    /// 0x1d, COMMAND.
+    Query = 0x1d, "QUERY", frame::MAX_DATAGRAM;
+    /// 0x1e, COMMAND.
+    Sync = 0x1e, "SYNC", frame::MAX_DATAGRAM;
     /// 0x20, DATA.
     PeerList = 0x20, "PEER_LIST", MAX_BODY;
     /// 0x21, DATA.
     Listing = 0x21, "LISTING", MAX_BODY;
     /// 0x22, DATA.
     Torrent = 0x22, "TORRENT", TORRENT_CHUNK;
+    /// 0x23, DATA.
+    Answer = 0x23, "ANSWER", MAX_BODY;
     /// 0x30, CONTROL.
     Cookie = 0x30, "COOKIE", 0;
     /// 0x31, CONTROL.

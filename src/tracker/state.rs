@@ -1,6 +1,6 @@
 //! What the tracker knows, and its answers: no sockets, no clock.
 //!
-//! [`State::on_datagram`] answers one datagram (parts `datagrams` and `announces`),
+//! [`State::on_datagram`] answers one datagram (parts `datagrams`, `announces`, `questions`),
 //! [`State::on_frame`] one frame of a TCP connection (part `requests`), [`State::on_http`] one
 //! HTTP request (part `announces`).
 //!
@@ -13,6 +13,8 @@
 
 mod announces;
 mod datagrams;
+mod questions;
+mod replication;
 mod requests;
 
 pub use requests::{Asker, Feed, Upload};
@@ -20,6 +22,7 @@ pub use requests::{Asker, Feed, Upload};
 use super::TrackerOptions;
 use super::catalogue::Catalogue;
 use super::cookie::Cookies;
+use super::federation::Federation;
 use crate::clock::Moment;
 use crate::ids::{InfoHash, InfoHashV2};
 use crate::logic::registry::{Params, Registry, Wanted};
@@ -79,6 +82,7 @@ pub struct State {
     catalogue: Catalogue,
     cookies: Cookies,
     counters: Counters,
+    federation: Federation,
     /// Bytes of .torrents on their way in.
     uploading: usize,
 }
@@ -102,6 +106,12 @@ impl State {
             catalogue: Catalogue::new(options.max_published, options.max_published_bytes),
             cookies: Cookies::random(),
             counters: Counters::default(),
+            federation: Federation::new(
+                options.federation.clone(),
+                options.listen,
+                options.keepalive,
+                options.seed,
+            ),
             uploading: 0,
             options,
         }
@@ -109,15 +119,17 @@ impl State {
 
     /// Drops who was silent too long, up to `limit` of them.
     pub fn on_tick(&mut self, now: Moment, limit: usize) {
+        self.federation.on_tick(now);
+        self.tell_replicas(now);
         let dropped = self.registry.on_tick(now, limit);
         if dropped > 0 {
             log::debug!("dropped {dropped} silent peers, {} are left", self.registry.peers());
         }
     }
 
-    /// When somebody is to be dropped.
+    /// When somebody is to be dropped, or asked again.
     pub fn deadline(&self) -> Option<Moment> {
-        self.registry.deadline()
+        self.registry.deadline().into_iter().chain(self.federation.deadline()).min()
     }
 
     /// Figures of this moment.

@@ -3,9 +3,10 @@
 use super::super::exit::CliError;
 use super::super::logging::{LogArgs, level};
 use super::super::style::ColorChoice;
-use super::super::units::{AtLeastOne, Count, TimeSpan};
-use super::listen;
-use crate::config::TrackerConfig;
+use super::super::units::{AtLeastOne, Count, Factor, TimeSpan};
+use super::{hierarchy, listen};
+use crate::config::{HierarchyConfig, TrackerConfig};
+use crate::logic::resolver::zone::Zone;
 use argh::{ArgsInfo, FromArgs};
 use log::LevelFilter;
 use std::net::SocketAddr;
@@ -48,6 +49,35 @@ pub struct TrackerArgs {
     /// (10000)
     #[argh(option, arg_name = "n")]
     pub max_per_ip: Option<Count>,
+
+    /// what it has authority for in a hierarchy: the first digits of info-hashes, or a name;
+    /// repeatable (everything)
+    #[argh(option, arg_name = "zone", from_str_fn(hierarchy::zone))]
+    pub zone: Vec<Zone>,
+
+    /// ZONE=ADDR:PORT, who has authority for a longer zone; repeatable
+    #[argh(option, arg_name = "zone=addr", from_str_fn(hierarchy::delegation))]
+    pub delegate: Vec<(Zone, SocketAddr)>,
+
+    /// find answers for others, beginning with --delegate .=ADDR, and have no swarms
+    #[argh(switch)]
+    pub resolver: bool,
+
+    /// pass questions on that are to be answered, instead of naming the next tracker
+    #[argh(switch)]
+    pub chain: bool,
+
+    /// another tracker of the same zone, to be kept in step; repeatable
+    #[argh(option, arg_name = "addr", from_str_fn(hierarchy::endpoint))]
+    pub replica: Vec<SocketAddr>,
+
+    /// forget answers of a hierarchy this many times faster (1)
+    #[argh(option, arg_name = "x")]
+    pub time_scale: Option<Factor>,
+
+    /// write every message of a hierarchy to this file, as JSON lines
+    #[argh(option, arg_name = "file")]
+    pub trace: Option<PathBuf>,
 
     /// events as JSON lines on stdout
     #[argh(switch)]
@@ -92,7 +122,32 @@ impl TrackerArgs {
                 config.expire, config.keepalive
             )));
         }
+        if self.resolver && !self.zone.is_empty() {
+            return Err(CliError::usage(
+                "--resolver and --zone exclude each other: a resolver has no authority",
+            ));
+        }
+        if self.resolver && self.delegate.is_empty() {
+            return Err(CliError::usage(
+                "--resolver needs somebody to ask: --delegate .=ADDR:PORT names the root",
+            ));
+        }
         self.log().check()
+    }
+
+    /// Its part in a hierarchy.
+    fn hierarchy(&self) -> HierarchyConfig {
+        let default = HierarchyConfig::default();
+        HierarchyConfig {
+            zones: if self.zone.is_empty() { default.zones } else { self.zone.clone() },
+            delegations: self.delegate.clone(),
+            resolver: self.resolver,
+            chain: self.chain,
+            replicas: self.replica.clone(),
+            time_scale: self.time_scale.map_or(default.time_scale, |Factor(scale)| scale),
+            trace: self.trace.clone(),
+            limits: default.limits,
+        }
     }
 
     /// The settings of the tracker.
@@ -109,6 +164,7 @@ impl TrackerArgs {
             max_torrents: some(self.max_torrents, default.max_torrents),
             max_peers: some(self.max_peers, default.max_peers),
             max_per_ip: self.max_per_ip.map_or(default.max_per_ip, |Count(n)| n),
+            hierarchy: self.hierarchy(),
         }
     }
 
@@ -125,17 +181,17 @@ impl TrackerArgs {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Parsed, tracker};
+    use super::super::{Parsed, TrackerCommand, tracker};
     use super::*;
 
-    fn parse(line: &str) -> Result<Parsed<TrackerArgs>, CliError> {
+    fn parse(line: &str) -> Result<Parsed<TrackerCommand>, CliError> {
         let words: Vec<String> = line.split_whitespace().map(str::to_string).collect();
         tracker(&words)
     }
 
     fn config(line: &str) -> TrackerConfig {
         match parse(line) {
-            Ok(Parsed::Command(args)) => args.config(),
+            Ok(Parsed::Command(TrackerCommand::Run(args))) => args.config(),
             other => panic!("{line}: {other:?}"),
         }
     }
@@ -149,7 +205,8 @@ mod tests {
     fn every_flag_reaches_its_setting() {
         let given = config(
             "--listen=0.0.0.0:0 --keepalive 100ms --expire 300ms --interval 1m --announce-interval 5s \
-             --max-torrents 1 --max-peers 2 --max-per-ip 0",
+             --max-torrents 1 --max-peers 2 --max-per-ip 0 --zone 3f --zone cs.uct \
+             --delegate 3f2=127.0.0.21:1 --chain --replica 127.0.0.22:1 --time-scale 60 --trace t",
         );
         let expected = TrackerConfig {
             listen: SocketAddr::from(([0, 0, 0, 0], 0)),
@@ -160,6 +217,16 @@ mod tests {
             max_torrents: 1,
             max_peers: 2,
             max_per_ip: 0,
+            hierarchy: HierarchyConfig {
+                zones: vec!["3f".parse().unwrap(), "cs.uct".parse().unwrap()],
+                delegations: vec![("3f2".parse().unwrap(), "127.0.0.21:1".parse().unwrap())],
+                resolver: false,
+                chain: true,
+                replicas: vec!["127.0.0.22:1".parse().unwrap()],
+                time_scale: 60.0,
+                trace: Some("t".into()),
+                limits: Default::default(),
+            },
         };
         assert_eq!(given, expected);
     }
@@ -175,9 +242,22 @@ mod tests {
         );
         check("--interval 0", "--interval is too short: expected at least 10ms");
         check("--lsten 1", "unknown flag --lsten: did you mean --listen?");
+        check("dgi x", "unknown command dgi: did you mean tracker dig?");
+    }
+
+    #[test]
+    fn a_resolver_has_no_authority_and_needs_a_root() {
+        let check = |line: &str, expected: &str| {
+            assert_eq!(parse(line).expect_err(line).message, expected);
+        };
         check(
-            "dig x",
-            "tracker dig is not available in this version: tracker --help lists what is",
+            "--resolver",
+            "--resolver needs somebody to ask: --delegate .=ADDR:PORT names the root",
         );
+        check(
+            "--resolver --zone 3 --delegate .=127.0.0.10:1",
+            "--resolver and --zone exclude each other: a resolver has no authority",
+        );
+        assert!(parse("--resolver --delegate .=127.0.0.10:1").is_ok());
     }
 }

@@ -190,7 +190,8 @@ impl Registry {
             let Some(place) = torrent.find(&self.hasher, addr).filter(|_| other != id) else {
                 continue;
             };
-            let is_earlier = ids.iter().position(|&n| n == other) < ids.iter().position(|&n| n == id);
+            let is_earlier =
+                ids.iter().position(|&n| n == other) < ids.iter().position(|&n| n == id);
             if is_earlier {
                 return false;
             }

@@ -11,8 +11,8 @@ use crate::ids::{InfoHashV2, PeerId};
 use crate::node::socket::socket_to;
 use crate::protocol::frame::{Bin, TRACKER_MAGIC};
 use crate::protocol::tracker_native::{
-    Candidate, Fetch, Have, List, Lookup, MAX_TORRENT, Message, Packet, PeerEntry, Peers, Publish,
-    TORRENT_CHUNK, read_candidates, read_peers,
+    Answer, Candidate, Fetch, Have, List, Lookup, MAX_TORRENT, Message, Packet, PeerEntry, Peers,
+    Publish, Query, Records, TORRENT_CHUNK, read_candidates, read_peers,
 };
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -114,6 +114,22 @@ pub fn peers(
     session.ask(Peers { info_hash: Bin(hash.0), port, wanted }, &[])?;
     session.answer(|message, body| match message {
         Message::PeerList(_) => read_peers(body).ok(),
+        _ => None,
+    })
+}
+
+/// The whole answer to a question whose answer did not fit a datagram.
+pub fn query(
+    tracker: SocketAddr,
+    bind: Option<IpAddr>,
+    query: &Query,
+) -> Result<(Answer, Records), TrackerError> {
+    let mut session = Session::open(tracker, bind)?;
+    session.ask(query.clone(), &[])?;
+    session.answer(|message, body| match message {
+        Message::Answer(answer) if answer.id == query.id => {
+            Some((answer.clone(), Records::read(answer.op, body).ok()?))
+        }
         _ => None,
     })
 }

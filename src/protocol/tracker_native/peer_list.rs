@@ -55,7 +55,8 @@ pub fn read_peers(body: &[u8]) -> Result<Vec<PeerEntry>, Malformed> {
     Ok(peers)
 }
 
-fn read_one(bytes: &[u8]) -> Option<(PeerEntry, &[u8])> {
+/// Reads one entry, and what follows it.
+pub(super) fn read_one(bytes: &[u8]) -> Option<(PeerEntry, &[u8])> {
     let (&[family, flags, high, low], rest) = bytes.split_first_chunk()?;
     let (ip, rest) = match family {
         4 => rest.split_first_chunk::<4>().map(|(ip, rest)| (IpAddr::from(*ip), rest))?,

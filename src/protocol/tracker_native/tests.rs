@@ -1,5 +1,6 @@
 //! Golden bytes, round trips, cuts and garbage for every message.
 
+use super::hierarchy::{Form, put_answer};
 use super::*;
 use crate::protocol::frame::{MAX_DATAGRAM, TRACKER_MAGIC};
 use proptest::prelude::*;
@@ -44,6 +45,9 @@ fn samples() -> Vec<Packet<'static>> {
             PeerList { seq, info_hash, seeders: 1, leechers: 2, more: true },
             &[4, 3, 0x1a, 0xe1, 10, 0, 0, 1],
         ),
+        Packet::new(query(), &[0; 20]),
+        Packet::new(Sync { cookie }, &[0; 46]),
+        Packet::new(answer(), &[4, 3, 0x1a, 0xe1, 10, 0, 0, 1]),
         Packet::bare(Listing { more: false }),
         Packet::new(Torrent { info_hash, offset: 0, total: 3 }, b"d2:"),
         Packet::bare(ChunkCount { seq, info_hash, count: 10 }),
@@ -55,6 +59,26 @@ fn samples() -> Vec<Packet<'static>> {
             retry_after_ms: 500,
         }),
     ]
+}
+
+fn query() -> Query {
+    let (key, origin, cookie) = ("cs.uct".into(), Some(3), Some(Bin([0xc0; 8])));
+    Query { id: u64::MAX, op: Op::Peers, key, rd: true, hops: 8, max: 50, origin, cookie }
+}
+
+fn answer() -> Answer {
+    let addr = Endpoint(([127, 0, 0, 21], 7053).into());
+    Answer {
+        id: 7,
+        op: Op::Peers,
+        rcode: Rcode::Loop,
+        aa: false,
+        ra: true,
+        tc: false,
+        ttl_ms: 30_000,
+        ns: vec![NameServer { zone: "3f".into(), addr, ttl_ms: 9 }],
+        path: vec![addr],
+    }
 }
 
 fn ack(unknown: Vec<u8>, publish: Vec<u8>) -> Ack {
@@ -159,6 +183,71 @@ fn an_ack_names_positions_only_where_there_are_any() {
 }
 
 #[test]
+fn a_query_names_an_operation_a_key_and_what_is_left_of_its_way() {
+    check_golden(
+        Query { origin: None, cookie: None, ..query() },
+        &[0, 0],
+        &[
+            b"SWT1\x1d\x86",
+            b"\xa2id\xcf\xff\xff\xff\xff\xff\xff\xff\xff",
+            b"\xa2op\x01",
+            b"\xa3key\xa6cs.uct",
+            b"\xa2rd\xc3",
+            b"\xa4hops\x08",
+            b"\xa3max\x32",
+            b"\0\0",
+        ],
+    );
+    let passed_on = query();
+    let golden = Packet::bare(passed_on).datagram();
+    let end: &[u8] = b"\xa6origin\x03\xa6cookie\xc4\x08\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0";
+    assert!(golden.ends_with(end) && golden[5] == 0x88);
+}
+
+#[test]
+fn an_answer_says_how_it_went_and_whom_to_ask() {
+    let fields: &[u8] =
+        b"\xa2id\x07\xa2op\x01\xa5rcode\x10\xa2aa\xc2\xa2ra\xc3\xa2tc\xc2\xa6ttl_ms\xcd\x75\x30";
+    let end = b"\xc4\x06\x7f\0\0\x15\x1b\x8d";
+    check_golden(
+        answer(),
+        &[4, 3, 0x1a, 0xe1, 10, 0, 0, 1],
+        &[
+            b"SWT1\x23\x89",
+            fields,
+            b"\xa2ns\x91\x83\xa4zone\xa23f\xa4addr",
+            end,
+            b"\xa6ttl_ms\x09\xa4path\x91",
+            end,
+            b"\x04\x03\x1a\xe1\x0a\0\0\x01",
+        ],
+    );
+    let bare = Answer { ns: vec![], path: vec![], ..answer() };
+    check_golden(bare, &[], &[b"SWT1\x23\x87", fields]);
+}
+
+#[test]
+fn an_answer_leaves_out_what_does_not_fit_and_says_so() {
+    let addr = "10.0.0.1:6881".parse().unwrap();
+    let peer = PeerEntry { addr, seed: true, native: true, bittorrent: false };
+    let records = Records::Peers(vec![peer; 100]);
+    let long = Answer { path: vec![answer().path[0]; 16], ..answer() };
+    for room in [0, 60, 100, 200, 512, 1200, 5000] {
+        let mut out = Vec::new();
+        let put = put_answer(long.clone(), &records, Form::Datagram(room), &mut out);
+        assert!(out.len() <= room.min(MAX_DATAGRAM), "{} bytes of {room}", out.len());
+        let Ok(Packet { message, body }) = Packet::from_datagram(&out) else {
+            assert!(room < 100, "nothing for {room}");
+            continue;
+        };
+        assert_eq!(message, Message::Answer(put.clone()));
+        assert_eq!(put.tc, body.len() < 800, "{room}");
+    }
+    let mut out = Vec::new();
+    assert!(!put_answer(long, &records, Form::Frame, &mut out).tc);
+}
+
+#[test]
 fn a_frame_has_its_length_where_a_datagram_has_the_magic() {
     let mut out = Vec::new();
     Packet::bare(Lookup { name: "a".into() }).put_frame(&mut out);
@@ -178,7 +267,7 @@ fn the_type_names_the_class() {
         );
         let data = matches!(
             packet.message,
-            Message::PeerList(_) | Message::Listing(_) | Message::Torrent(_)
+            Message::PeerList(_) | Message::Listing(_) | Message::Torrent(_) | Message::Answer(_)
         );
         let wanted = if answers {
             3
@@ -252,11 +341,12 @@ proptest! {
         let _ = read_peers(&bytes);
         let _ = read_beats(&bytes);
         let _ = read_candidates(&bytes);
+        let _ = read_swarms(&bytes);
     }
 
     #[test]
     fn a_message_with_bytes_changed_never_panics(
-        which in 0..21_usize,
+        which in 0..24_usize,
         changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6),
     ) {
         let mut bytes = samples()[which].datagram();

@@ -48,6 +48,8 @@ pub enum ErrorCode {
     Busy,
     /// 8: the message does not belong here.
     OutOfPlace,
+    /// 9: the content belongs to another tracker's zone.
+    OtherZone,
     /// Any other, from a newer tracker.
     Other(u8),
 }
@@ -63,6 +65,7 @@ impl From<u8> for ErrorCode {
             6 => Self::BadTorrent,
             7 => Self::Busy,
             8 => Self::OutOfPlace,
+            9 => Self::OtherZone,
             other => Self::Other(other),
         }
     }
@@ -79,6 +82,7 @@ impl From<ErrorCode> for u8 {
             ErrorCode::BadTorrent => 6,
             ErrorCode::Busy => 7,
             ErrorCode::OutOfPlace => 8,
+            ErrorCode::OtherZone => 9,
             ErrorCode::Other(other) => other,
         }
     }

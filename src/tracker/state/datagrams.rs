@@ -1,6 +1,7 @@
 //! One datagram in, at most one out: the native ones. What does not open with their magic is
 //! BitTorrent's, see `announces`.
 
+use super::questions::Came;
 use super::{PeersWanted, State, bare, error};
 use crate::bitfield::Bitfield;
 use crate::clock::Moment;
@@ -8,8 +9,8 @@ use crate::ids::{InfoHashV2, PeerId};
 use crate::logic::registry::{Have, Registration};
 use crate::protocol::frame::{Bin, MAX_DATAGRAM, TRACKER_MAGIC};
 use crate::protocol::tracker_native::{
-    BecomeSeeder, ChunkCount, Cookie, ErrorCode, GetCount, Keepalive, MAX_NAME, Message, Packet,
-    Register, Request, Unregister, put_peer, read_beats,
+    Beat, BecomeSeeder, ChunkCount, Cookie, ErrorCode, GetCount, Keepalive, MAX_NAME, Message,
+    Packet, Register, Request, Unregister, put_peer, read_beats,
 };
 use std::net::SocketAddr;
 
@@ -37,6 +38,17 @@ impl State {
                 out.clear();
             }
             return;
+        }
+        match message {
+            Message::Query(query) => {
+                return self.on_query(now, from, &query, Came::Datagram(bytes.len()), out);
+            }
+            Message::Answer(m) => {
+                return self.federation.on_answer(now, from, (&m, body), bytes.len());
+            }
+            Message::Sync(m) => return self.on_sync(now, from, &m, body),
+            Message::Cookie(m) => return self.on_cookie(now, from, m.seq, m.cookie),
+            _ => {}
         }
         match credentials(&message) {
             Some((cookie, port)) if self.cookies.accepts(now, from, cookie.0) => {
@@ -80,6 +92,9 @@ impl State {
             return refused(ErrorCode::BadField, "the bitmap does not fit the piece count");
         };
         let hash = InfoHashV2(m.info_hash.0);
+        if let Some(why) = self.federation.refuses(hash) {
+            return refused(ErrorCode::OtherZone, &why);
+        }
         let registration = Registration {
             info_hash: hash.into(),
             addr,
@@ -98,6 +113,7 @@ impl State {
             return error(m.seq, ErrorCode::Full, &full, FULL_RETRY_MS).into();
         }
         log::debug!("{addr} takes part in {hash}");
+        self.federation.replicas.on_heard(hash, addr);
         let publish = if self.wants_publish(now, &hash) { vec![0] } else { vec![] };
         self.ack(m.seq, vec![], publish)
     }
@@ -112,6 +128,9 @@ impl State {
         let Ok(beats) = read_beats(body) else {
             return error(m.seq, ErrorCode::BadField, "the heartbeats cannot be read", 0).into();
         };
+        if let Some(why) = self.all_elsewhere(&beats) {
+            return error(m.seq, ErrorCode::OtherZone, &why, 0).into();
+        }
         let (mut unknown, mut publish) = (Vec::new(), Vec::new());
         for (position, beat) in (0..).zip(&beats) {
             if !self.registry.on_beat(now, addr, beat) {
@@ -123,6 +142,18 @@ impl State {
             }
         }
         self.ack(m.seq, unknown, publish)
+    }
+
+    /// Why none of these torrents belongs here, if none does; one that does is answered, and the
+    /// others are unknown.
+    fn all_elsewhere(&self, beats: &[Beat]) -> Option<String> {
+        let mut why = None;
+        for beat in beats {
+            let mut hash = [0; 32];
+            hash[..20].copy_from_slice(&beat.info_hash.0);
+            why = Some(self.federation.refuses(InfoHashV2(hash))?);
+        }
+        why
     }
 
     fn on_become_seeder(&mut self, now: Moment, addr: SocketAddr, m: &BecomeSeeder) -> Message {

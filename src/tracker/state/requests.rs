@@ -3,6 +3,7 @@
 //! An answer is short and goes into the connection's output at once, except for a .torrent,
 //! which is fed to it frame by frame as the socket takes them ([`Feed`]).
 
+use super::questions::Came;
 use super::{PeersWanted, State, bare, error};
 use crate::bitfield::Bitfield;
 use crate::clock::Moment;
@@ -92,6 +93,10 @@ impl State {
             Message::List(m) => self.on_list(m.after.map(|hash| InfoHashV2(hash.0)), out),
             Message::Peers(m) => self.on_peers(asker, m, out),
             Message::Have(m) => self.on_have(now, asker, m, packet.body, out),
+            Message::Query(m) => {
+                let from = SocketAddr::new(asker.remote, 0);
+                self.on_query(now, from, m, Came::Frame(asker.local), out);
+            }
             other => {
                 let why = format!("{} does not travel by TCP", other.word());
                 bare(error(0, ErrorCode::OutOfPlace, &why, 0)).put_frame(out);
