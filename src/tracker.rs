@@ -21,6 +21,9 @@ pub mod catalogue;
 /// Heads of HTTP requests and answers.
 pub mod http;
 
+/// Pages for people and figures for programs.
+pub mod pages;
+
 /// What the tracker knows, and its answers.
 pub mod state;
 

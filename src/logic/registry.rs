@@ -48,6 +48,8 @@ const MOST_COMPARED: usize = 128;
 pub struct Registry {
     params: Params,
     torrents: BTreeMap<InfoHash, Torrent>,
+    /// Registrations that have everything, over all torrents.
+    seeders: usize,
     /// Torrents without a proven peer, the oldest first.
     unproven: BTreeMap<u64, InfoHash>,
     born: u64,
@@ -64,6 +66,7 @@ impl Registry {
             rng: fastrand::Rng::with_seed(params.seed),
             params,
             torrents: BTreeMap::new(),
+            seeders: 0,
             unproven: BTreeMap::new(),
             born: 0,
             table: Table::new(),
@@ -285,14 +288,17 @@ impl Registry {
     /// Who holds what of a torrent.
     pub fn holders(&self, hash: &InfoHash) -> impl Iterator<Item = Holder<'_>> {
         let members = self.torrents.get(hash).into_iter().flat_map(|torrent| &torrent.members);
-        members.map(|&slot| self.table.get(slot)).map(|member| Holder {
-            addr: member.addr,
-            left: member.left,
-            uploaded: member.uploaded,
-            downloaded: member.downloaded,
-            down: member.down,
-            up: member.up,
-            have: &member.have,
+        members.map(|&slot| (self.table.get(slot), self.table.seen(slot))).map(|(member, seen)| {
+            Holder {
+                addr: member.addr,
+                left: member.left,
+                uploaded: member.uploaded,
+                downloaded: member.downloaded,
+                down: member.down,
+                up: member.up,
+                seen,
+                have: &member.have,
+            }
         })
     }
 
@@ -310,6 +316,11 @@ impl Registry {
     /// How many torrents are known.
     pub fn torrents(&self) -> usize {
         self.torrents.len()
+    }
+
+    /// How many registrations have everything.
+    pub fn seeders(&self) -> usize {
+        self.seeders
     }
 
     /// How many registrations there are.
@@ -438,8 +449,10 @@ impl Registry {
         if seeds && !was {
             torrent.swap(&mut self.table, place, torrent.seeders);
             torrent.seeders += 1;
+            self.seeders += 1;
         } else if was && !seeds {
             torrent.seeders -= 1;
+            self.seeders -= 1;
             torrent.swap(&mut self.table, place, torrent.seeders);
         }
         seeds && !was
@@ -479,6 +492,7 @@ impl Registry {
         let member = self.table.remove(slot);
         let torrent =
             self.torrents.get_mut(&member.torrent).expect("a peer in the table has its torrent");
+        self.seeders -= usize::from((member.place as usize) < torrent.seeders);
         torrent.take(&mut self.table, &member);
         torrent.proven -= usize::from(proven);
         let (empty, unproven, born) =

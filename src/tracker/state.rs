@@ -15,6 +15,9 @@ mod announces;
 mod datagrams;
 mod requests;
 
+/// What the tracker's pages show.
+pub mod views;
+
 pub use requests::{Asker, Feed, Upload};
 
 use super::TrackerOptions;
@@ -31,6 +34,7 @@ use serde::Serialize;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::time::Duration;
+use views::Pulse;
 
 /// How long who announced itself stays at least: clients are late, and some take no notice of
 /// short intervals.
@@ -45,6 +49,10 @@ pub struct Statistics {
     pub torrents: usize,
     /// Registrations.
     pub peers: usize,
+    /// Registrations that have everything.
+    pub seeders: usize,
+    /// Registrations that do not.
+    pub leechers: usize,
     /// .torrents.
     pub published: usize,
     /// Bytes of all .torrents.
@@ -61,6 +69,14 @@ pub struct Statistics {
     pub requests: u64,
     /// BitTorrent announces, by UDP and HTTP.
     pub announces: u64,
+    /// Of these, over IPv4.
+    pub announces_v4: u64,
+    /// Over IPv6.
+    pub announces_v6: u64,
+    /// Registrations and announces that were refused.
+    pub refused: u64,
+    /// Peers dropped because they fell silent.
+    pub expired: u64,
 }
 
 #[derive(Default)]
@@ -69,7 +85,10 @@ struct Counters {
     malformed: u64,
     unverified: u64,
     requests: u64,
-    announces: u64,
+    announces_v4: u64,
+    announces_v6: u64,
+    refused: u64,
+    expired: u64,
 }
 
 /// Tables, catalogue, cookies and counters.
@@ -79,6 +98,9 @@ pub struct State {
     catalogue: Catalogue,
     cookies: Cookies,
     counters: Counters,
+    pulse: Pulse,
+    /// TCP connections, as the streams told last.
+    connections: usize,
     /// Bytes of .torrents on their way in.
     uploading: usize,
 }
@@ -102,6 +124,8 @@ impl State {
             catalogue: Catalogue::new(options.max_published, options.max_published_bytes),
             cookies: Cookies::random(),
             counters: Counters::default(),
+            pulse: Pulse::default(),
+            connections: 0,
             uploading: 0,
             options,
         }
@@ -110,9 +134,15 @@ impl State {
     /// Drops who was silent too long, up to `limit` of them.
     pub fn on_tick(&mut self, now: Moment, limit: usize) {
         let dropped = self.registry.on_tick(now, limit);
+        self.counters.expired += dropped as u64;
         if dropped > 0 {
             log::debug!("dropped {dropped} silent peers, {} are left", self.registry.peers());
         }
+    }
+
+    /// So many TCP connections are open.
+    pub fn on_connections(&mut self, open: usize) {
+        self.connections = open;
     }
 
     /// When somebody is to be dropped.
@@ -126,6 +156,8 @@ impl State {
             uptime_secs: now.elapsed().as_secs_f64(),
             torrents: self.registry.torrents(),
             peers: self.registry.peers(),
+            seeders: self.registry.seeders(),
+            leechers: self.registry.peers() - self.registry.seeders(),
             published: self.catalogue.len(),
             published_bytes: self.catalogue.bytes(),
             connections,
@@ -133,7 +165,11 @@ impl State {
             malformed: self.counters.malformed,
             unverified: self.counters.unverified,
             requests: self.counters.requests,
-            announces: self.counters.announces,
+            announces: self.counters.announces_v4 + self.counters.announces_v6,
+            announces_v4: self.counters.announces_v4,
+            announces_v6: self.counters.announces_v6,
+            refused: self.counters.refused,
+            expired: self.counters.expired,
         }
     }
 
@@ -266,3 +302,6 @@ mod tests;
 
 #[cfg(test)]
 mod announce_tests;
+
+#[cfg(test)]
+mod page_tests;

@@ -9,6 +9,7 @@
 
 use super::FIRST_STREAM_KEY;
 use super::http;
+use super::pages::Page;
 use super::state::{Asker, Feed, State, Upload};
 use crate::clock::Moment;
 use crate::protocol::frame::TRACKER_MAGIC;
@@ -137,6 +138,7 @@ impl Streams {
             self.resume = None;
             let _ = self.listener.set_interest(Interest::Read);
         }
+        state.on_connections(self.open());
         for slot in 0..self.slots.len() {
             if self.slots[slot].as_ref().is_some_and(|connection| connection.deadline <= now) {
                 self.close(slot, state);
@@ -367,8 +369,12 @@ impl Connection {
         match http::read(&self.input) {
             Ok(first) => {
                 let (request, used) = first?;
-                let (status, body) = state.on_http(now, self.asker, request.target);
-                http::put(&mut self.output, status, request.keep, request.head_only, &body);
+                if let Some(page) = Page::at(request.target, now, state) {
+                    page.put(&mut self.output, request.keep, request.head_only);
+                } else {
+                    let (status, body) = state.on_http(now, self.asker, request.target);
+                    http::put(&mut self.output, status, request.keep, request.head_only, &body);
+                }
                 if !request.keep {
                     let more_may_come = request.has_body || self.input.len() > used;
                     self.leaving = if more_may_come { Leaving::Politely } else { Leaving::AtOnce };

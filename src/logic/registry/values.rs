@@ -1,6 +1,7 @@
 //! What goes into the tables and comes out of them.
 
 use crate::bitfield::Bitfield;
+use crate::clock::Moment;
 use crate::ids::{InfoHash, PeerId};
 use crate::protocol::tracker_native::PeerEntry;
 use std::net::SocketAddr;
@@ -144,6 +145,8 @@ pub struct Holder<'a> {
     pub down: u32,
     /// Bytes sent a second.
     pub up: u32,
+    /// When it was last heard of.
+    pub seen: Moment,
     /// Which pieces it has.
     pub have: &'a Have,
 }

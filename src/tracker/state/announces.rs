@@ -34,10 +34,6 @@ const UDP_HEAD: usize = 20;
 /// Who asks again sooner is in no hurry that we know of.
 const MIN_INTERVAL: Duration = Duration::from_secs(30);
 
-/// What somebody reads who opens the tracker in a browser.
-const HOME: &str = "This is a tracker: peers announce themselves at /announce and ask for figures \
-                    at /scrape, by HTTP and by UDP on the same port.\n";
-
 /// Where an announce came from, and what its answer may hold.
 struct Caller {
     ip: IpAddr,
@@ -107,7 +103,10 @@ impl State {
                 seeders: figures.seeders,
                 peers: given.into_iter().map(|given| given.peer.addr).collect(),
             },
-            Err(why) => Answer::Error(why),
+            Err(why) => {
+                self.counters.refused += 1;
+                Answer::Error(why)
+            }
         }
     }
 
@@ -117,7 +116,6 @@ impl State {
         match path {
             "/announce" => (200, self.on_http_announce(now, asker, query.as_bytes())),
             "/scrape" => (200, self.on_http_scrape(query.as_bytes())),
-            "/" => (200, HOME.into()),
             _ => (404, b"nothing is here; trackers answer at /announce and /scrape\n".to_vec()),
         }
     }
@@ -135,7 +133,10 @@ impl State {
         };
         let (figures, given) = match self.on_announce(now, &caller, &query.announce) {
             Ok(answer) => answer,
-            Err(why) => return failure(&why),
+            Err(why) => {
+                self.counters.refused += 1;
+                return failure(&why);
+            }
         };
         let interval = self.options.announce_interval;
         let peers = given.into_iter();
@@ -179,7 +180,10 @@ impl State {
         caller: &Caller,
         announce: &Announce,
     ) -> Result<(Figures, Vec<Given>), String> {
-        self.counters.announces += 1;
+        match Family::of(caller.ip) {
+            Family::V4 => self.counters.announces_v4 += 1,
+            Family::V6 => self.counters.announces_v6 += 1,
+        }
         let hash = InfoHash::V1(announce.info_hash);
         let addr = SocketAddr::new(caller.ip, announce.port);
         if announce.event == Event::Stopped {

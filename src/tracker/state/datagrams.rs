@@ -95,6 +95,7 @@ impl State {
             bittorrent: m.bittorrent,
         };
         if let Err(full) = self.registry.on_register(now, registration) {
+            self.counters.refused += 1;
             return error(m.seq, ErrorCode::Full, &full, FULL_RETRY_MS).into();
         }
         log::debug!("{addr} takes part in {hash}");

@@ -206,24 +206,31 @@ impl State {
         Packet::new(Listing { more: found.len() > MAX_NAMESAKES }, &body).put_frame(out);
     }
 
-    /// Published contents and those that only have peers, in the order of their info-hashes.
     fn on_list(&self, after: Option<InfoHashV2>, out: &mut Vec<u8>) {
+        let mut contents = self.contents_after(after);
+        let mut body = Vec::new();
+        while body.len() <= PAGE {
+            let Some(hash) = contents.next() else { break };
+            self.candidate(hash).inspect(|candidate| put_candidate(&mut body, candidate));
+        }
+        Packet::new(Listing { more: contents.next().is_some() }, &body).put_frame(out);
+    }
+
+    /// Published contents and those that only have peers, in the order of their info-hashes.
+    pub(super) fn contents_after(
+        &self,
+        after: Option<InfoHashV2>,
+    ) -> impl Iterator<Item = InfoHashV2> + '_ {
         let mut published = self.catalogue.after(after).map(|(hash, _)| hash).peekable();
         let mut shared = self.registry.swarms_after(after).map(|(hash, _)| hash).peekable();
-        let mut next = || match (published.peek().copied(), shared.peek().copied()) {
+        std::iter::from_fn(move || match (published.peek().copied(), shared.peek().copied()) {
             (Some(a), Some(b)) => {
                 published.next_if(|hash| *hash <= b);
                 shared.next_if(|hash| *hash <= a);
                 Some(a.min(b))
             }
             _ => published.next().or_else(|| shared.next()),
-        };
-        let mut body = Vec::new();
-        while body.len() <= PAGE {
-            let Some(hash) = next() else { break };
-            self.candidate(hash).inspect(|candidate| put_candidate(&mut body, candidate));
-        }
-        Packet::new(Listing { more: next().is_some() }, &body).put_frame(out);
+        })
     }
 
     fn on_peers(&mut self, asker: Asker, m: &wire::Peers, out: &mut Vec<u8>) {
