@@ -21,7 +21,8 @@ pub mod views;
 pub use requests::{Asker, Feed, Upload};
 
 use super::TrackerOptions;
-use super::catalogue::Catalogue;
+use super::allow::AllowList;
+use super::catalogue::{Catalogue, CatalogueError};
 use super::cookie::Cookies;
 use crate::clock::Moment;
 use crate::ids::{InfoHash, InfoHashV2};
@@ -96,6 +97,10 @@ pub struct State {
     options: TrackerOptions,
     registry: Registry,
     catalogue: Catalogue,
+    /// What is served; everything if there is no list.
+    allow: Option<AllowList>,
+    /// What was published and not told yet.
+    published: Vec<(String, InfoHashV2)>,
     cookies: Cookies,
     counters: Counters,
     pulse: Pulse,
@@ -122,6 +127,8 @@ impl State {
         Self {
             registry: Registry::new(params),
             catalogue: Catalogue::new(options.max_published, options.max_published_bytes),
+            allow: None,
+            published: Vec::new(),
             cookies: Cookies::random(),
             counters: Counters::default(),
             pulse: Pulse::default(),
@@ -138,6 +145,30 @@ impl State {
         if dropped > 0 {
             log::debug!("dropped {dropped} silent peers, {} are left", self.registry.peers());
         }
+    }
+
+    /// Serves what is on the list and nothing else, from now on.
+    pub fn on_list_changed(&mut self, list: AllowList) {
+        self.allow = Some(list);
+    }
+
+    /// Takes in a .torrent of an earlier run.
+    pub fn restore(&mut self, name: &str, torrent: Vec<u8>) -> Result<(), CatalogueError> {
+        self.catalogue.restore(name, torrent)
+    }
+
+    /// The names and .torrents.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// What was published since this was asked last.
+    pub fn next_published(&mut self) -> impl Iterator<Item = (String, InfoHashV2)> + use<> {
+        std::mem::take(&mut self.published).into_iter()
+    }
+
+    fn allows(&self, hash: &InfoHash) -> bool {
+        self.allow.as_ref().is_none_or(|list| list.allows(hash))
     }
 
     /// So many TCP connections are open.
@@ -210,6 +241,9 @@ impl State {
     }
 
     fn has_content(&self, hash: &InfoHashV2) -> bool {
+        if !self.allows(&(*hash).into()) {
+            return false;
+        }
         self.catalogue.get(hash).is_some()
             || self.names((*hash).into()).iter().any(|name| self.registry.swarm(name).is_some())
     }
@@ -236,6 +270,9 @@ impl State {
     }
 
     fn candidate(&self, hash: InfoHashV2) -> Option<Candidate> {
+        if !self.allows(&hash.into()) {
+            return None;
+        }
         let entry = self.catalogue.get(&hash);
         let swarm = self.registry.swarm(&hash.into());
         let (name, size, pieces) = match (entry, swarm) {
@@ -305,3 +342,6 @@ mod announce_tests;
 
 #[cfg(test)]
 mod page_tests;
+
+#[cfg(test)]
+mod allow_tests;

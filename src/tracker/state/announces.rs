@@ -12,6 +12,7 @@ use super::requests::Asker;
 use super::{State, as_seen_by};
 use crate::clock::Moment;
 use crate::ids::{InfoHash, InfoHashV1};
+use crate::logic::is_local;
 use crate::logic::registry::{Given, Have, Registration};
 use crate::protocol::announce::{Announce, Event, Family, Figures};
 use crate::protocol::tracker_http::{
@@ -19,6 +20,7 @@ use crate::protocol::tracker_http::{
 };
 use crate::protocol::tracker_native::PeerEntry;
 use crate::protocol::tracker_udp::{Answer, MAX_ANSWER, Request};
+use crate::tracker::allow::NOT_LISTED;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -169,6 +171,13 @@ impl State {
         ScrapeAnswer { files, min_request_interval: None }.encode()
     }
 
+    /// Where a peer listens: where it asks from, whatever it says. Under `--trust-ip` a loopback or
+    /// private address, which is of no use to others, gives way to the one that is named.
+    fn address_of(&self, asker: IpAddr, announce: &Announce) -> IpAddr {
+        let believed = self.options.trust_ip && is_local(asker);
+        announce.ip.filter(|_| believed).map_or(asker, |ip| ip.to_canonical())
+    }
+
     fn figures_of(&self, hash: InfoHashV1) -> Figures {
         self.registry.figures(&self.names(hash.into()))
     }
@@ -185,7 +194,10 @@ impl State {
             Family::V6 => self.counters.announces_v6 += 1,
         }
         let hash = InfoHash::V1(announce.info_hash);
-        let addr = SocketAddr::new(caller.ip, announce.port);
+        if !self.allows(&hash) {
+            return Err(NOT_LISTED.to_owned());
+        }
+        let addr = SocketAddr::new(self.address_of(caller.ip, announce), announce.port);
         if announce.event == Event::Stopped {
             self.registry.on_stopped(&hash, addr, announce.peer_id);
             return Ok((self.figures_of(announce.info_hash), Vec::new()));

@@ -13,6 +13,7 @@ use crate::protocol::tracker_native::{
     self as wire, ErrorCode, Listing, MAX_TORRENT, Message, Packet, Publish, TORRENT_CHUNK,
     Torrent, put_candidate, put_peer,
 };
+use crate::tracker::allow::NOT_LISTED;
 use crate::tracker::catalogue::{CatalogueError, split_choice};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -22,6 +23,9 @@ const MAX_UPLOADING: usize = 64 << 20;
 
 /// Contents of one name in an answer.
 const MAX_NAMESAKES: usize = 64;
+
+/// Published contents that wait for somebody to be told of them; perhaps nobody is.
+const MOST_UNTOLD: usize = 64;
 
 /// When to publish again if the tracker was busy.
 const BUSY_RETRY_MS: u32 = 2000;
@@ -108,7 +112,8 @@ impl State {
     }
 
     fn on_fetch(&self, hash: InfoHashV2, out: &mut Vec<u8>) -> Option<Feed> {
-        let Some(entry) = self.catalogue.get(&hash) else {
+        let entry = self.catalogue.get(&hash).filter(|_| self.allows(&hash.into()));
+        let Some(entry) = entry else {
             let none = "no .torrent has been published for it";
             bare(error(0, ErrorCode::NotPublished, none, BUSY_RETRY_MS)).put_frame(out);
             return None;
@@ -125,6 +130,7 @@ impl State {
             Ok(None) => return,
             Ok(Some(torrent)) => self.finish_publish(hash, &m.name, torrent, out),
             Err(refusal) => {
+                self.counters.refused += 1;
                 self.on_upload_ended(upload);
                 bare(refusal).put_frame(out);
             }
@@ -143,6 +149,9 @@ impl State {
         let (offset, total) = (m.offset as usize, m.total as usize);
         if total > MAX_TORRENT {
             return Err(error(0, ErrorCode::BadTorrent, &CatalogueError::TooLong, 0));
+        }
+        if !self.allows(&hash.into()) {
+            return Err(error(0, ErrorCode::UnknownTorrent, NOT_LISTED, 0));
         }
         if offset == 0 {
             self.on_upload_ended(upload);
@@ -182,6 +191,9 @@ impl State {
         let answer = match self.catalogue.on_publish(hash, name, torrent, has_peers) {
             Ok(()) => {
                 log::info!("published {name:?} as {hash}");
+                if self.published.len() < MOST_UNTOLD {
+                    self.published.push((name.to_owned(), hash));
+                }
                 self.ack(0, vec![], vec![])
             }
             Err(e @ CatalogueError::Full) => error(0, ErrorCode::Full, &e, BUSY_RETRY_MS).into(),

@@ -154,6 +154,9 @@ impl State {
 
     /// One content's page; `None` if nobody shares it and it is not published.
     pub fn swarm_view(&self, now: Moment, hash: InfoHash) -> Option<SwarmView> {
+        if !self.allows(&hash) {
+            return None;
+        }
         let names = self.names(hash);
         let full = names.iter().find_map(InfoHash::v2);
         let content = full.and_then(|hash| self.candidate(hash));
