@@ -57,10 +57,17 @@ impl Page {
         Self { status, kind: HTML, body: html::refusal(why) }
     }
 
-    /// The page at a request's target; `None` if the target is none of ours.
-    pub fn at(target: &str, now: Moment, state: &mut State) -> Option<Self> {
+    /// Whether a page answers a request for this target.
+    pub fn is_at(target: &str) -> bool {
+        let path = target.split('?').next().unwrap_or_default();
+        ["/", "/stats.json", "/metrics", "/style.css"].contains(&path)
+            || path.starts_with("/swarm/")
+    }
+
+    /// The page at a request's target.
+    pub fn at(target: &str, now: Moment, state: &mut State) -> Self {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        Some(match path {
+        match path {
             "/" => match after(query) {
                 Ok(after) => Self::new(HTML, html::home(&state.overview(now, after))),
                 Err(page) => page,
@@ -68,8 +75,8 @@ impl Page {
             "/stats.json" => Self::new(JSON, metrics::json(&state.figures_now(now))),
             "/metrics" => Self::new(PROMETHEUS, metrics::prometheus(&state.figures_now(now))),
             "/style.css" => Self::new(CSS, STYLE),
-            _ => Self::of_swarm(path.strip_prefix("/swarm/")?, now, state),
-        })
+            _ => Self::of_swarm(path.trim_start_matches("/swarm/"), now, state),
+        }
     }
 
     fn of_swarm(hash: &str, now: Moment, state: &State) -> Self {

@@ -104,6 +104,8 @@ pub struct State {
     cookies: Cookies,
     counters: Counters,
     pulse: Pulse,
+    /// Whether this turn has made a page.
+    page_made: bool,
     /// TCP connections, as the streams told last.
     connections: usize,
     /// Bytes of .torrents on their way in.
@@ -132,6 +134,7 @@ impl State {
             cookies: Cookies::random(),
             counters: Counters::default(),
             pulse: Pulse::default(),
+            page_made: false,
             connections: 0,
             uploading: 0,
             options,
@@ -140,6 +143,7 @@ impl State {
 
     /// Drops who was silent too long, up to `limit` of them.
     pub fn on_tick(&mut self, now: Moment, limit: usize) {
+        self.page_made = false;
         let dropped = self.registry.on_tick(now, limit);
         self.counters.expired += dropped as u64;
         if dropped > 0 {
@@ -169,6 +173,11 @@ impl State {
 
     fn allows(&self, hash: &InfoHash) -> bool {
         self.allow.as_ref().is_none_or(|list| list.allows(hash))
+    }
+
+    /// Whether a page may be made in this turn: announces wait for one at most.
+    pub fn may_make_page(&mut self) -> bool {
+        !std::mem::replace(&mut self.page_made, true)
     }
 
     /// So many TCP connections are open.
