@@ -44,6 +44,9 @@ pub mod nearest;
 /// Flags and words of every program.
 pub mod args;
 
+/// What the tracker keeps on disk and tells of itself.
+pub mod serve;
+
 /// What `--leech` can name.
 pub mod what;
 

@@ -243,6 +243,21 @@ pub struct TrackerConfig {
 
     /// Its part in a hierarchy of trackers. Default: none, it has authority for everything.
     pub hierarchy: HierarchyConfig,
+
+    /// Most registrations of one torrent (`--max-peers-per-torrent`). Default: 2,000. Zero is
+    /// refused.
+    pub max_peers_per_torrent: usize,
+
+    /// Whether a peer with a loopback or private address is listed under the address that its
+    /// announce names (`--trust-ip`). Default: no, it is listed where it asks from.
+    pub trust_ip: bool,
+
+    /// A file of the info-hashes that are served, one a line (`--allow`); SIGHUP reads it again.
+    /// Default: none, everything is served.
+    pub allow: Option<PathBuf>,
+
+    /// A file that keeps the published .torrents over a restart (`--state`). Default: none.
+    pub state: Option<PathBuf>,
 }
 
 impl Default for TrackerConfig {
@@ -257,6 +272,10 @@ impl Default for TrackerConfig {
             max_peers: 1_000_000,
             max_per_ip: 10_000,
             hierarchy: HierarchyConfig::default(),
+            max_peers_per_torrent: 2_000,
+            trust_ip: false,
+            allow: None,
+            state: None,
         }
     }
 }

@@ -12,6 +12,15 @@
 //! so nobody is waited for. [`state`] decides what to answer and touches no socket; [`streams`]
 //! carries it over TCP. The tables' rules are in [`crate::logic::registry`].
 
+/// What a tracker serves, where it does not serve everything.
+pub mod allow;
+
+/// What happens, for whoever watches.
+pub mod news;
+
+/// The catalogue over a restart.
+pub mod saved;
+
 /// Proof of an asker's address.
 pub mod cookie;
 
@@ -24,6 +33,9 @@ pub mod federation;
 /// Heads of HTTP requests and answers.
 pub mod http;
 
+/// Pages for people and figures for programs.
+pub mod pages;
+
 /// What the tracker knows, and its answers.
 pub mod state;
 
@@ -34,8 +46,12 @@ mod streams;
 use crate::clock::{Clock, Moment};
 use crate::config::HierarchyConfig;
 use crate::readiness::{Interest, Readiness, Waker, Watched};
+use allow::AllowList;
+use crossbeam_channel::{Receiver, Sender, bounded};
 use datagrams::Batch;
+use news::{News, Teller};
 use record::Record;
+use saved::{Saved, Saving};
 use socket2::SockRef;
 use state::{State, Statistics};
 use std::io;
@@ -73,6 +89,8 @@ pub struct TrackerOptions {
     pub max_published: usize,
     /// Bytes at most of all .torrents.
     pub max_published_bytes: usize,
+    /// Whether a peer with a loopback or private address is listed under the one it names.
+    pub trust_ip: bool,
     /// Where the dice start that choose the peers of an answer.
     pub seed: u64,
     /// Its part in a hierarchy of trackers.
@@ -94,6 +112,7 @@ impl Default for TrackerOptions {
             exempt_local: true,
             max_published: 100_000,
             max_published_bytes: 256 << 20,
+            trust_ip: false,
             seed: fastrand::u64(..),
             federation: HierarchyConfig::default(),
         }
@@ -142,6 +161,21 @@ impl Stopper {
     }
 }
 
+/// Changes what a running tracker serves.
+pub struct ListChanger {
+    lists: Sender<AllowList>,
+    waker: Waker,
+}
+
+impl ListChanger {
+    /// Serves what is on this list and nothing else; waits until the one before has been taken.
+    pub fn change(&self, list: AllowList) {
+        // A tracker that has ended serves nothing.
+        let _ = self.lists.send(list);
+        self.waker.wake();
+    }
+}
+
 /// Batches of datagrams answered in one turn.
 const BATCHES_A_TURN: usize = 4;
 
@@ -167,6 +201,9 @@ pub struct Tracker {
     streams: Streams,
     state: State,
     record: Option<Record>,
+    saving: Option<Saving>,
+    teller: Option<Teller>,
+    lists: (Sender<AllowList>, Receiver<AllowList>),
     stop: Arc<AtomicBool>,
 }
 
@@ -188,6 +225,9 @@ impl Tracker {
             readiness,
             local_addr,
             state: State::new(options),
+            saving: None,
+            teller: None,
+            lists: bounded(1),
             stop: Arc::new(AtomicBool::new(false)),
         })
     }
@@ -200,6 +240,32 @@ impl Tracker {
     /// A handle that ends the run.
     pub fn stopper(&self) -> Stopper {
         Stopper { stop: Arc::clone(&self.stop), waker: self.readiness.waker() }
+    }
+
+    /// Takes in what an earlier run had; says how many entries were no use.
+    pub fn restore(&mut self, entries: Vec<Saved>) -> usize {
+        let mut restore = |entry: Saved| self.state.restore(&entry.name, entry.torrent.to_vec());
+        entries.into_iter().filter_map(|entry| restore(entry).err()).count()
+    }
+
+    /// Hands the catalogue over to `to` whenever it has changed, and at the end of the run.
+    pub fn save_to(&mut self, to: Sender<Vec<Saved>>) {
+        self.saving = Some(Saving::new(to, self.state.catalogue()));
+    }
+
+    /// Tells `to` what happens.
+    pub fn tell(&mut self, to: Sender<News>) {
+        self.teller = Some(Teller::new(to));
+    }
+
+    /// Serves what is on the list and nothing else.
+    pub fn allow(&mut self, list: AllowList) {
+        self.state.on_list_changed(list);
+    }
+
+    /// Where another thread puts a list that is to take the place of the one before.
+    pub fn list_changer(&self) -> ListChanger {
+        ListChanger { lists: self.lists.0.clone(), waker: self.readiness.waker() }
     }
 
     /// Figures of this moment.
@@ -215,6 +281,9 @@ impl Tracker {
         while !self.stop.load(Ordering::SeqCst) {
             self.readiness.wait(&mut ready, self.patience())?;
             self.turn(&ready, &mut buffer, &mut batch);
+        }
+        if let Some(saving) = self.saving.take() {
+            saving.finish(self.state.catalogue());
         }
         Ok(())
     }
@@ -233,6 +302,21 @@ impl Tracker {
         self.streams.on_tick(now, &mut self.state);
         self.state.on_tick(now, DROPS_A_TURN);
         self.speak();
+        self.keep_others_informed(now);
+    }
+
+    /// What goes to and comes from other threads; nobody is waited for.
+    fn keep_others_informed(&mut self, now: Moment) {
+        if let Ok(list) = self.lists.1.try_recv() {
+            self.state.on_list_changed(list);
+        }
+        if let Some(saving) = &mut self.saving {
+            saving.on_tick(now, self.state.catalogue());
+        }
+        if let Some(teller) = &mut self.teller {
+            let published = self.state.next_published();
+            teller.on_tick(now, published, &self.state.statistics(now, self.streams.open()));
+        }
     }
 
     /// Says what is nobody's answer, and writes down what the hierarchy said.
@@ -261,7 +345,12 @@ impl Tracker {
     /// How long nothing needs to be done.
     fn patience(&self) -> Option<Duration> {
         let now = self.clock.now();
-        let deadlines = [self.streams.deadline(), self.state.deadline()];
+        let deadlines = [
+            self.streams.deadline(),
+            self.state.deadline(),
+            self.saving.as_ref().and_then(Saving::deadline),
+            self.teller.as_ref().and_then(Teller::deadline),
+        ];
         let until = |deadline: Moment| deadline.since(now) + Duration::from_millis(1);
         deadlines.into_iter().flatten().min().map(until)
     }

@@ -7,7 +7,7 @@ use super::exit::{CliError, Exit};
 use super::prepare::{bad_data, open_first, tracker_address};
 use super::show::{ShowError, read_torrent};
 use super::units::{self, PieceLength};
-use super::{create, logging, magnet, on_tracker_listening, show, signals};
+use super::{create, logging, magnet, on_tracker_listening, serve, show, signals};
 use crate::node::trackers::{TrackerError as AskError, calls};
 use crate::protocol::tracker_native::Candidate;
 use crate::storage::create::{HashOptions, hash_path};
@@ -36,10 +36,13 @@ pub fn tracker(args: &TrackerArgs, env: &Env) -> Result<(), CliError> {
         max_torrents: config.max_torrents,
         max_peers: config.max_peers,
         max_per_ip: config.max_per_ip,
-        federation: config.hierarchy,
+        federation: config.hierarchy.clone(),
+        max_peers_per_torrent: config.max_peers_per_torrent,
+        trust_ip: config.trust_ip,
         ..TrackerOptions::default()
     };
     let mut tracker = Tracker::bind(options)?;
+    let services = serve::start(&config, args.json, env, &mut tracker)?;
     let stopper = tracker.stopper();
     std::thread::Builder::new()
         .name("stopper".into())
@@ -51,7 +54,10 @@ pub fn tracker(args: &TrackerArgs, env: &Env) -> Result<(), CliError> {
     let mut events = env.events(args.json);
     // A closed stderr or stdout stops no tracker.
     let _ = on_tracker_listening(env, &mut events, args.quiet, tracker.local_addr());
-    Ok(tracker.run()?)
+    let ran = tracker.run();
+    drop(tracker);
+    services.finish();
+    Ok(ran?)
 }
 
 impl From<TrackerError> for CliError {

@@ -47,7 +47,9 @@ BitTorrent clients are answered too, at http://HOST:PORT/announce and udp://.
   --expire TIME              how long a silent peer stays listed (15s)
   --interval TIME            how often a peer asks for more peers (30s)
   --announce-interval TIME   how often a BitTorrent client announces itself (2m)
-  --max-torrents N, --max-peers N, --max-per-ip N
+  --max-torrents N, --max-peers N, --max-peers-per-torrent N, --max-per-ip N
+  --allow FILE               serve these info-hashes only; SIGHUP reads it again
+  --state FILE               keep what is published over a restart
   --json                     events as JSON lines on stdout
   -q, -v, -vv                errors only; more of the log; all of it
 

@@ -154,6 +154,34 @@ pub enum Event {
         /// Bytes of the whole.
         bytes: u64,
     },
+    /// A .torrent was published at this tracker.
+    Published {
+        /// The name that it was published under.
+        name: String,
+        /// Its info-hash.
+        #[serde(serialize_with = "as_text")]
+        info_hash_v2: InfoHashV2,
+    },
+    /// Peers fell silent, and this tracker dropped them.
+    Expired {
+        /// How many since it was last said.
+        count: u64,
+    },
+    /// This tracker refused registrations, announces or .torrents.
+    Refused {
+        /// How many since it was last said.
+        count: u64,
+    },
+    /// Datagrams came to this tracker without a valid cookie.
+    Unverified {
+        /// How many since it was last said.
+        count: u64,
+    },
+    /// Datagrams came to this tracker that were no message to it.
+    Malformed {
+        /// How many since it was last said.
+        count: u64,
+    },
     /// The program ends, and not well.
     Error {
         /// The sentence that is also on stderr.
@@ -167,6 +195,10 @@ impl From<&CliError> for Event {
     fn from(error: &CliError) -> Self {
         Self::Error { message: error.message.clone(), exit: error.exit.code() }
     }
+}
+
+fn as_text<T: Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(value)
 }
 
 #[expect(clippy::ref_option, reason = "serde passes a reference to the field")]

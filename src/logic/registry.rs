@@ -69,6 +69,8 @@ const LOOKS: usize = 256;
 pub struct Registry {
     params: Params,
     torrents: Torrents,
+    /// Registrations that have everything, over all torrents.
+    seeders: usize,
     /// Torrents without a proven peer, the oldest first.
     unproven: Queue,
     /// Where the search for somebody who gives way goes on.
@@ -99,6 +101,7 @@ impl Registry {
             crowd: Crowd::default(),
             hasher: RandomState::new(),
             params,
+            seeders: 0,
         }
     }
 
@@ -308,19 +311,24 @@ impl Registry {
         let members = torrent
             .into_iter()
             .flat_map(|(id, torrent)| torrent.places().map(move |place| (id, torrent.seen(place))));
-        members.map(|(id, Seen { addr, seeds, .. })| match self.details.get(id, addr) {
-            Some(&Detail { left, uploaded, downloaded, down, up, ref have, .. }) => {
-                Holder { addr, left, uploaded, downloaded, down, up, have }
+        let wheel = &self.wheels[kind(hash)];
+        members.map(|(id, Seen { addr, seeds, standing })| {
+            let seen = wheel.seen(standing.due);
+            match self.details.get(id, addr) {
+                Some(&Detail { left, uploaded, downloaded, down, up, ref have, .. }) => {
+                    Holder { addr, left, uploaded, downloaded, down, up, seen, have }
+                }
+                None => Holder {
+                    addr,
+                    left: if seeds { 0 } else { u64::MAX },
+                    uploaded: 0,
+                    downloaded: 0,
+                    down: 0,
+                    up: 0,
+                    seen,
+                    have: &Have::Unknown,
+                },
             }
-            None => Holder {
-                addr,
-                left: if seeds { 0 } else { u64::MAX },
-                uploaded: 0,
-                downloaded: 0,
-                down: 0,
-                up: 0,
-                have: &Have::Unknown,
-            },
         })
     }
 
@@ -341,6 +349,11 @@ impl Registry {
     /// How many torrents are known.
     pub fn torrents(&self) -> usize {
         self.torrents.len()
+    }
+
+    /// How many registrations have everything.
+    pub fn seeders(&self) -> usize {
+        self.seeders
     }
 
     /// How many registrations there are.
@@ -511,6 +524,7 @@ impl Registry {
             return false;
         }
         torrent.settle(&self.hasher, place, seeds);
+        self.seeders = if seeds { self.seeders + 1 } else { self.seeders - 1 };
         let moved = torrent.standing(place);
         // Who made room for a new seeder may have moved to where the scan has been.
         if let Some(scan) = &mut self.wheel(id).scan
@@ -531,7 +545,8 @@ impl Registry {
     /// Takes a peer out of every table, and its torrent with it if it was the last.
     fn remove(&mut self, (id, place): At) {
         let torrent = self.torrents.get_mut(id);
-        let Seen { addr, standing, .. } = torrent.seen(place);
+        let Seen { addr, standing, seeds } = torrent.seen(place);
+        self.seeders -= usize::from(seeds);
         let was_unproven = torrent.proven == 0;
         torrent.remove(&self.hasher, place);
         let (is_empty, is_unproven) = (torrent.len() == 0, torrent.proven == 0);

@@ -66,6 +66,13 @@ pub struct Catalogue {
     serial: u64,
 }
 
+impl Entry {
+    /// The name it was published under.
+    pub fn published_as(&self) -> &str {
+        self.alias.as_deref().unwrap_or(&self.name)
+    }
+}
+
 impl Catalogue {
     /// An empty one.
     pub fn new(max_entries: usize, max_bytes: usize) -> Self {
@@ -106,6 +113,13 @@ impl Catalogue {
         Ok(())
     }
 
+    /// Takes in what an earlier run had, as far as it can be read and there is room.
+    pub fn restore(&mut self, name: &str, torrent: Vec<u8>) -> Result<(), CatalogueError> {
+        let published = inspect(&torrent).map_err(CatalogueError::Unreadable)?;
+        let hash = published.v2.ok_or(CatalogueError::OtherContent)?;
+        self.on_publish(hash, name, torrent, |_, _| true)
+    }
+
     /// An entry.
     pub fn get(&self, hash: &InfoHashV2) -> Option<&Entry> {
         self.entries.get(hash)
@@ -137,6 +151,11 @@ impl Catalogue {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// A number that every change makes larger.
+    pub fn changes(&self) -> u64 {
+        self.serial
     }
 
     /// How many bytes all .torrents take.
@@ -173,6 +192,7 @@ impl Catalogue {
 
     fn remove(&mut self, hash: &InfoHashV2) {
         let Some(entry) = self.entries.remove(hash) else { return };
+        self.serial += 1;
         self.bytes -= entry.torrent.len();
         for short in entry.v1.into_iter().chain([hash.truncated()]) {
             if self.shorts.get(&short) == Some(hash) {
@@ -200,12 +220,12 @@ pub fn split_choice(text: &str) -> Option<(&str, &str)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use sha2::{Digest, Sha256};
 
     /// A v2 .torrent of one file, and its info-hash.
-    fn torrent(name: &str, size: u64) -> (InfoHashV2, Vec<u8>) {
+    pub fn torrent(name: &str, size: u64) -> (InfoHashV2, Vec<u8>) {
         let info = format!(
             "d9:file treed{}:{name}d0:d6:lengthi{size}e11:pieces root32:{}eee\
              12:meta versioni2e4:name{}:{name}12:piece lengthi16384ee",

@@ -17,10 +17,14 @@ mod questions;
 mod replication;
 mod requests;
 
+/// What the tracker's pages show.
+pub mod views;
+
 pub use requests::{Asker, Feed, Upload};
 
 use super::TrackerOptions;
-use super::catalogue::Catalogue;
+use super::allow::AllowList;
+use super::catalogue::{Catalogue, CatalogueError};
 use super::cookie::Cookies;
 use super::federation::Federation;
 use crate::clock::Moment;
@@ -34,6 +38,7 @@ use serde::Serialize;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::time::Duration;
+use views::Pulse;
 
 /// How long who announced itself stays at least: clients are late, and some take no notice of
 /// short intervals.
@@ -48,6 +53,10 @@ pub struct Statistics {
     pub torrents: usize,
     /// Registrations.
     pub peers: usize,
+    /// Registrations that have everything.
+    pub seeders: usize,
+    /// Registrations that do not.
+    pub leechers: usize,
     /// .torrents.
     pub published: usize,
     /// Bytes of all .torrents.
@@ -64,6 +73,14 @@ pub struct Statistics {
     pub requests: u64,
     /// BitTorrent announces, by UDP and HTTP.
     pub announces: u64,
+    /// Of these, over IPv4.
+    pub announces_v4: u64,
+    /// Over IPv6.
+    pub announces_v6: u64,
+    /// Registrations and announces that were refused.
+    pub refused: u64,
+    /// Peers dropped because they fell silent.
+    pub expired: u64,
 }
 
 #[derive(Default)]
@@ -72,7 +89,10 @@ struct Counters {
     malformed: u64,
     unverified: u64,
     requests: u64,
-    announces: u64,
+    announces_v4: u64,
+    announces_v6: u64,
+    refused: u64,
+    expired: u64,
 }
 
 /// Tables, catalogue, cookies and counters.
@@ -80,9 +100,18 @@ pub struct State {
     options: TrackerOptions,
     registry: Registry,
     catalogue: Catalogue,
+    /// What is served; everything if there is no list.
+    allow: Option<AllowList>,
+    /// What was published and not told yet.
+    published: Vec<(String, InfoHashV2)>,
     cookies: Cookies,
     counters: Counters,
     federation: Federation,
+    pulse: Pulse,
+    /// Whether this turn has made a page.
+    page_made: bool,
+    /// TCP connections, as the streams told last.
+    connections: usize,
     /// Bytes of .torrents on their way in.
     uploading: usize,
 }
@@ -104,6 +133,8 @@ impl State {
         Self {
             registry: Registry::new(params),
             catalogue: Catalogue::new(options.max_published, options.max_published_bytes),
+            allow: None,
+            published: Vec::new(),
             cookies: Cookies::random(),
             counters: Counters::default(),
             federation: Federation::new(
@@ -112,6 +143,9 @@ impl State {
                 options.keepalive,
                 options.seed,
             ),
+            pulse: Pulse::default(),
+            page_made: false,
+            connections: 0,
             uploading: 0,
             options,
         }
@@ -121,10 +155,46 @@ impl State {
     pub fn on_tick(&mut self, now: Moment, limit: usize) {
         self.federation.on_tick(now);
         self.tell_replicas(now);
+        self.page_made = false;
         let dropped = self.registry.on_tick(now, limit);
+        self.counters.expired += dropped as u64;
         if dropped > 0 {
             log::debug!("dropped {dropped} silent peers, {} are left", self.registry.peers());
         }
+    }
+
+    /// Serves what is on the list and nothing else, from now on.
+    pub fn on_list_changed(&mut self, list: AllowList) {
+        self.allow = Some(list);
+    }
+
+    /// Takes in a .torrent of an earlier run.
+    pub fn restore(&mut self, name: &str, torrent: Vec<u8>) -> Result<(), CatalogueError> {
+        self.catalogue.restore(name, torrent)
+    }
+
+    /// The names and .torrents.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// What was published since this was asked last.
+    pub fn next_published(&mut self) -> impl Iterator<Item = (String, InfoHashV2)> + use<> {
+        std::mem::take(&mut self.published).into_iter()
+    }
+
+    fn allows(&self, hash: &InfoHash) -> bool {
+        self.allow.as_ref().is_none_or(|list| list.allows(hash))
+    }
+
+    /// Whether a page may be made in this turn: announces wait for one at most.
+    pub fn may_make_page(&mut self) -> bool {
+        !std::mem::replace(&mut self.page_made, true)
+    }
+
+    /// So many TCP connections are open.
+    pub fn on_connections(&mut self, open: usize) {
+        self.connections = open;
     }
 
     /// When somebody is to be dropped, or asked again.
@@ -138,6 +208,8 @@ impl State {
             uptime_secs: now.elapsed().as_secs_f64(),
             torrents: self.registry.torrents(),
             peers: self.registry.peers(),
+            seeders: self.registry.seeders(),
+            leechers: self.registry.peers() - self.registry.seeders(),
             published: self.catalogue.len(),
             published_bytes: self.catalogue.bytes(),
             connections,
@@ -145,7 +217,11 @@ impl State {
             malformed: self.counters.malformed,
             unverified: self.counters.unverified,
             requests: self.counters.requests,
-            announces: self.counters.announces,
+            announces: self.counters.announces_v4 + self.counters.announces_v6,
+            announces_v4: self.counters.announces_v4,
+            announces_v6: self.counters.announces_v6,
+            refused: self.counters.refused,
+            expired: self.counters.expired,
         }
     }
 
@@ -182,6 +258,9 @@ impl State {
     }
 
     fn has_content(&self, hash: &InfoHashV2) -> bool {
+        if !self.allows(&(*hash).into()) {
+            return false;
+        }
         self.catalogue.get(hash).is_some()
             || self.names((*hash).into()).iter().any(|name| self.registry.swarm(name).is_some())
     }
@@ -214,6 +293,9 @@ impl State {
     }
 
     fn candidate(&self, hash: InfoHashV2) -> Option<Candidate> {
+        if !self.allows(&hash.into()) {
+            return None;
+        }
         let entry = self.catalogue.get(&hash);
         let swarm = self.registry.swarm(&hash.into());
         let (name, size, pieces) = match (entry, swarm) {
@@ -302,3 +384,9 @@ mod tests;
 
 #[cfg(test)]
 mod announce_tests;
+
+#[cfg(test)]
+mod page_tests;
+
+#[cfg(test)]
+mod allow_tests;

@@ -9,6 +9,7 @@
 
 use super::FIRST_STREAM_KEY;
 use super::http;
+use super::pages::Page;
 use super::state::{Asker, Feed, State, Upload};
 use crate::clock::Moment;
 use crate::protocol::frame::TRACKER_MAGIC;
@@ -20,7 +21,7 @@ use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 /// Connections at most.
-const MAX_CONNECTIONS: usize = 512;
+const MAX_CONNECTIONS: usize = 768;
 
 /// Connections of one address at most, unless it is loopback.
 const MAX_PER_ADDRESS: usize = 64;
@@ -61,6 +62,8 @@ struct Connection {
     answered: bool,
     /// There is more to answer in the input than one turn does: nothing is read until it is done.
     unfinished: bool,
+    /// It asked for a page, and this turn had made one already.
+    put_off: bool,
     input: Vec<u8>,
     output: Vec<u8>,
     sent: usize,
@@ -137,6 +140,7 @@ impl Streams {
             self.resume = None;
             let _ = self.listener.set_interest(Interest::Read);
         }
+        state.on_connections(self.open());
         for slot in 0..self.slots.len() {
             if self.slots[slot].as_ref().is_some_and(|connection| connection.deadline <= now) {
                 self.close(slot, state);
@@ -167,6 +171,9 @@ impl Streams {
             return;
         }
         if self.open() >= MAX_CONNECTIONS && !self.close_kept(None, state) {
+            self.close_unanswered(state);
+        }
+        if self.open() >= MAX_CONNECTIONS {
             return;
         }
         let slot = self.free.last().copied().unwrap_or(self.slots.len());
@@ -189,6 +196,19 @@ impl Streams {
         });
         let oldest = kept.min().map(|(_, slot)| slot);
         oldest.inspect(|&slot| self.close(slot, state)).is_some()
+    }
+
+    /// Closes the connection that has had the longest time to ask something whole and has not: a
+    /// crowd of slow callers keeps nobody out.
+    fn close_unanswered(&mut self, state: &mut State) {
+        let slots = self.slots.iter().enumerate();
+        let slow = slots.filter_map(|(slot, connection)| {
+            let connection = connection.as_ref().filter(|connection| !connection.answered)?;
+            Some((connection.deadline, slot))
+        });
+        if let Some((_, slot)) = slow.min() {
+            self.close(slot, state);
+        }
     }
 
     fn close(&mut self, slot: usize, state: &mut State) {
@@ -224,6 +244,7 @@ impl Connection {
             leaving: Leaving::No,
             answered: false,
             unfinished: false,
+            put_off: false,
             input: Vec::new(),
             output: Vec::new(),
             sent: 0,
@@ -247,6 +268,9 @@ impl Connection {
         while steps > 0 && self.output.is_empty() && self.step(now, state)? {
             self.flush()?;
             steps -= 1;
+        }
+        if std::mem::take(&mut self.put_off) {
+            steps = 0;
         }
         if self.is_idle() {
             match self.leaving {
@@ -367,8 +391,17 @@ impl Connection {
         match http::read(&self.input) {
             Ok(first) => {
                 let (request, used) = first?;
-                let (status, body) = state.on_http(now, self.asker, request.target);
-                http::put(&mut self.output, status, request.keep, request.head_only, &body);
+                if Page::is_at(request.target) {
+                    if !state.may_make_page() {
+                        self.put_off = true;
+                        return None;
+                    }
+                    let page = Page::at(request.target, now, state);
+                    page.put(&mut self.output, request.keep, request.head_only);
+                } else {
+                    let (status, body) = state.on_http(now, self.asker, request.target);
+                    http::put(&mut self.output, status, request.keep, request.head_only, &body);
+                }
                 if !request.keep {
                     let more_may_come = request.has_body || self.input.len() > used;
                     self.leaving = if more_may_come { Leaving::Politely } else { Leaving::AtOnce };

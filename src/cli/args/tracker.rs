@@ -79,6 +79,22 @@ pub struct TrackerArgs {
     #[argh(option, arg_name = "file")]
     pub trace: Option<PathBuf>,
 
+    /// most registrations of one torrent (2000)
+    #[argh(option, arg_name = "n")]
+    pub max_peers_per_torrent: Option<AtLeastOne>,
+
+    /// serve only the info-hashes in this file, one a line; SIGHUP reads it again
+    #[argh(option, arg_name = "file")]
+    pub allow: Option<PathBuf>,
+
+    /// keep what is published in this file, over a restart
+    #[argh(option, arg_name = "file")]
+    pub state: Option<PathBuf>,
+
+    /// believe the address that an announce from a loopback or private address names
+    #[argh(switch)]
+    pub trust_ip: bool,
+
     /// events as JSON lines on stdout
     #[argh(switch)]
     pub json: bool,
@@ -165,6 +181,10 @@ impl TrackerArgs {
             max_peers: some(self.max_peers, default.max_peers),
             max_per_ip: self.max_per_ip.map_or(default.max_per_ip, |Count(n)| n),
             hierarchy: self.hierarchy(),
+            max_peers_per_torrent: some(self.max_peers_per_torrent, default.max_peers_per_torrent),
+            trust_ip: self.trust_ip,
+            allow: self.allow.clone(),
+            state: self.state.clone(),
         }
     }
 
@@ -205,8 +225,9 @@ mod tests {
     fn every_flag_reaches_its_setting() {
         let given = config(
             "--listen=0.0.0.0:0 --keepalive 100ms --expire 300ms --interval 1m --announce-interval 5s \
-             --max-torrents 1 --max-peers 2 --max-per-ip 0 --zone 3f --zone cs.uct \
-             --delegate 3f2=127.0.0.21:1 --chain --replica 127.0.0.22:1 --time-scale 60 --trace t",
+             --max-torrents 1 --max-peers 2 --max-per-ip 0 --max-peers-per-torrent 3 --trust-ip \
+             --allow list --state saved --zone 3f --zone cs.uct --delegate 3f2=127.0.0.21:1 --chain \
+             --replica 127.0.0.22:1 --time-scale 60 --trace t",
         );
         let expected = TrackerConfig {
             listen: SocketAddr::from(([0, 0, 0, 0], 0)),
@@ -227,6 +248,10 @@ mod tests {
                 trace: Some("t".into()),
                 limits: Default::default(),
             },
+            max_peers_per_torrent: 3,
+            trust_ip: true,
+            allow: Some("list".into()),
+            state: Some("saved".into()),
         };
         assert_eq!(given, expected);
     }

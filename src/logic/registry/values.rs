@@ -1,6 +1,7 @@
 //! What goes into the tables and comes out of them.
 
 use crate::bitfield::Bitfield;
+use crate::clock::Moment;
 use crate::ids::{InfoHash, InfoHashV1, PeerId};
 use crate::protocol::announce::Family;
 use std::net::SocketAddr;
@@ -172,6 +173,8 @@ pub struct Holder<'a> {
     pub down: u32,
     /// Bytes sent a second.
     pub up: u32,
+    /// When it was last heard of.
+    pub seen: Moment,
     /// Which pieces it has.
     pub have: &'a Have,
 }

@@ -100,6 +100,13 @@ impl Wheel {
         (nanos(now.elapsed()).div_ceil(self.tick) + self.patience) as Due
     }
 
+    /// When somebody who expires then was heard of last, to a tick.
+    pub fn seen(&self, due: Due) -> Moment {
+        let ahead = ticks_from(self.at as Due, due);
+        let tick = self.at.saturating_add_signed(ahead.into()).saturating_sub(self.patience);
+        Moment::after(Duration::from_nanos(tick.saturating_mul(self.tick)))
+    }
+
     /// Whether a moment has come.
     pub fn is_over(&self, now: Moment, due: Due) -> bool {
         !is_before((nanos(now.elapsed()) / self.tick) as Due, due)

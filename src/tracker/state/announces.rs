@@ -12,6 +12,7 @@ use super::requests::Asker;
 use super::{Names, State, as_seen_by};
 use crate::clock::Moment;
 use crate::ids::{InfoHash, InfoHashV1};
+use crate::logic::is_local;
 use crate::logic::registry::{Progress, Refused, Report, Wanted};
 use crate::protocol::announce::{Announce, Event, Family, Figures, put_compact};
 use crate::protocol::tracker_http::{
@@ -20,6 +21,7 @@ use crate::protocol::tracker_http::{
 use crate::protocol::tracker_udp::{
     MAX_ANSWER, Question, put_announce_answer, put_connection, put_error, put_scrape_answer,
 };
+use crate::tracker::allow::NOT_LISTED;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -35,10 +37,6 @@ const UDP_HEAD: usize = 20;
 /// Who asks again sooner is in no hurry that we know of.
 const MIN_INTERVAL: Duration = Duration::from_secs(30);
 
-/// What somebody reads who opens the tracker in a browser.
-const HOME: &str = "This is a tracker: peers announce themselves at /announce and ask for figures \
-                    at /scrape, by HTTP and by UDP on the same port.\n";
-
 /// Where an announce came from.
 #[derive(Clone, Copy)]
 struct Caller {
@@ -52,6 +50,8 @@ struct Caller {
 enum NotTaken {
     #[error("nobody can be reached at port 0")]
     Unreachable,
+    #[error("{NOT_LISTED}")]
+    NotListed,
     #[error(transparent)]
     Full(#[from] Refused),
 }
@@ -106,7 +106,10 @@ impl State {
         let caller = Caller { ip, reached: Some(bound).filter(|ip| !ip.is_unspecified()) };
         let (names, wanted) = match self.on_announce(now, caller, announce, None) {
             Ok((names, wanted)) => (names, wanted.min(fit)),
-            Err(why) => return put_error(out, transaction, &why.to_string()),
+            Err(why) => {
+                self.counters.refused += 1;
+                return put_error(out, transaction, &why.to_string());
+            }
         };
         let interval = seconds(self.options.announce_interval);
         put_announce_answer(out, transaction, interval, self.registry.figures(&names));
@@ -121,7 +124,6 @@ impl State {
         match path {
             "/announce" => (200, self.on_http_announce(now, asker, query.as_bytes())),
             "/scrape" => (200, self.on_http_scrape(query.as_bytes())),
-            "/" => (200, HOME.into()),
             _ => (404, b"nothing is here; trackers answer at /announce and /scrape\n".to_vec()),
         }
     }
@@ -141,7 +143,10 @@ impl State {
         };
         let (names, wanted) = match self.on_announce(now, caller, announce, Some(progress)) {
             Ok(taken) => taken,
-            Err(why) => return failure(&why.to_string()),
+            Err(why) => {
+                self.counters.refused += 1;
+                return failure(&why.to_string());
+            }
         };
         let figures = self.registry.figures(&names);
         let interval = self.options.announce_interval;
@@ -182,6 +187,13 @@ impl State {
         ScrapeAnswer { files, min_request_interval: None }.encode()
     }
 
+    /// Where a peer listens: where it asks from, whatever it says. Under `--trust-ip` a loopback or
+    /// private address, which is of no use to others, gives way to the one that is named.
+    fn address_of(&self, asker: IpAddr, announce: &Announce) -> IpAddr {
+        let believed = self.options.trust_ip && is_local(asker);
+        announce.ip.filter(|_| believed).map_or(asker, |ip| ip.to_canonical())
+    }
+
     fn figures_of(&self, hash: InfoHashV1) -> Figures {
         self.registry.figures(&self.names(hash.into()))
     }
@@ -194,9 +206,15 @@ impl State {
         announce: &Announce,
         details: Option<Progress>,
     ) -> Result<(Names, usize), NotTaken> {
-        self.counters.announces += 1;
+        match Family::of(caller.ip) {
+            Family::V4 => self.counters.announces_v4 += 1,
+            Family::V6 => self.counters.announces_v6 += 1,
+        }
         let info_hash = announce.info_hash;
-        let addr = SocketAddr::new(caller.ip, announce.port);
+        if !self.allows(&info_hash.into()) {
+            return Err(NotTaken::NotListed);
+        }
+        let addr = SocketAddr::new(self.address_of(caller.ip, announce), announce.port);
         let names = self.names(info_hash.into());
         if announce.event == Event::Stopped {
             self.registry.on_stopped(&info_hash.into(), addr, announce.peer_id);

@@ -12,6 +12,7 @@ use crate::protocol::tracker_native::{
     Beat, BecomeSeeder, ChunkCount, Cookie, ErrorCode, GetCount, Keepalive, MAX_NAME, Message,
     Packet, Register, Request, Unregister, put_peer, read_beats,
 };
+use crate::tracker::allow::NOT_LISTED;
 use std::net::SocketAddr;
 
 /// Peers in one datagram: 50 IPv6 entries and the header fit.
@@ -82,6 +83,10 @@ impl State {
 
     fn on_register(&mut self, now: Moment, addr: SocketAddr, m: Register, body: &[u8]) -> Message {
         let refused = |code, why: &str| error(m.seq, code, why, 0).into();
+        if !self.allows(&InfoHashV2(m.info_hash.0).into()) {
+            self.counters.refused += 1;
+            return refused(ErrorCode::UnknownTorrent, NOT_LISTED);
+        }
         if addr.port() == 0 {
             return refused(ErrorCode::BadField, "nobody can be reached at port 0");
         }
@@ -110,6 +115,7 @@ impl State {
             bittorrent: m.bittorrent,
         };
         if let Err(full) = self.registry.on_register(now, registration) {
+            self.counters.refused += 1;
             return error(m.seq, ErrorCode::Full, &full, FULL_RETRY_MS).into();
         }
         log::debug!("{addr} takes part in {hash}");
@@ -133,7 +139,8 @@ impl State {
         }
         let (mut unknown, mut publish) = (Vec::new(), Vec::new());
         for (position, beat) in (0..).zip(&beats) {
-            if !self.registry.on_beat(now, addr, beat) {
+            let is_listed = self.allows(&beat.info_hash.into());
+            if !is_listed || !self.registry.on_beat(now, addr, beat) {
                 unknown.push(position);
             } else if let Some(hash) = self.registry.resolve(beat.info_hash)
                 && self.wants_publish(now, &hash)

@@ -14,6 +14,7 @@ use crate::protocol::tracker_native::{
     self as wire, ErrorCode, Listing, MAX_TORRENT, Message, Packet, Publish, TORRENT_CHUNK,
     Torrent, put_candidate, put_peer,
 };
+use crate::tracker::allow::NOT_LISTED;
 use crate::tracker::catalogue::{CatalogueError, split_choice};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -23,6 +24,9 @@ const MAX_UPLOADING: usize = 64 << 20;
 
 /// Contents of one name in an answer.
 const MAX_NAMESAKES: usize = 64;
+
+/// Published contents that wait for somebody to be told of them; perhaps nobody is.
+const MOST_UNTOLD: usize = 64;
 
 /// When to publish again if the tracker was busy.
 const BUSY_RETRY_MS: u32 = 2000;
@@ -113,7 +117,8 @@ impl State {
     }
 
     fn on_fetch(&self, hash: InfoHashV2, out: &mut Vec<u8>) -> Option<Feed> {
-        let Some(entry) = self.catalogue.get(&hash) else {
+        let entry = self.catalogue.get(&hash).filter(|_| self.allows(&hash.into()));
+        let Some(entry) = entry else {
             let none = "no .torrent has been published for it";
             bare(error(0, ErrorCode::NotPublished, none, BUSY_RETRY_MS)).put_frame(out);
             return None;
@@ -130,6 +135,7 @@ impl State {
             Ok(None) => return,
             Ok(Some(torrent)) => self.finish_publish(hash, &m.name, torrent, out),
             Err(refusal) => {
+                self.counters.refused += 1;
                 self.on_upload_ended(upload);
                 bare(refusal).put_frame(out);
             }
@@ -148,6 +154,9 @@ impl State {
         let (offset, total) = (m.offset as usize, m.total as usize);
         if total > MAX_TORRENT {
             return Err(error(0, ErrorCode::BadTorrent, &CatalogueError::TooLong, 0));
+        }
+        if !self.allows(&hash.into()) {
+            return Err(error(0, ErrorCode::UnknownTorrent, NOT_LISTED, 0));
         }
         if offset == 0 {
             self.on_upload_ended(upload);
@@ -187,6 +196,9 @@ impl State {
         let answer = match self.catalogue.on_publish(hash, name, torrent, has_peers) {
             Ok(()) => {
                 log::info!("published {name:?} as {hash}");
+                if self.published.len() < MOST_UNTOLD {
+                    self.published.push((name.to_owned(), hash));
+                }
                 self.ack(0, vec![], vec![])
             }
             Err(e @ CatalogueError::Full) => error(0, ErrorCode::Full, &e, BUSY_RETRY_MS).into(),
@@ -211,24 +223,31 @@ impl State {
         Packet::new(Listing { more: found.len() > MAX_NAMESAKES }, &body).put_frame(out);
     }
 
-    /// Published contents and those that only have peers, in the order of their info-hashes.
     fn on_list(&self, after: Option<InfoHashV2>, out: &mut Vec<u8>) {
+        let mut contents = self.contents_after(after);
+        let mut body = Vec::new();
+        while body.len() <= PAGE {
+            let Some(hash) = contents.next() else { break };
+            self.candidate(hash).inspect(|candidate| put_candidate(&mut body, candidate));
+        }
+        Packet::new(Listing { more: contents.next().is_some() }, &body).put_frame(out);
+    }
+
+    /// Published contents and those that only have peers, in the order of their info-hashes.
+    pub(super) fn contents_after(
+        &self,
+        after: Option<InfoHashV2>,
+    ) -> impl Iterator<Item = InfoHashV2> + '_ {
         let mut published = self.catalogue.after(after).map(|(hash, _)| hash).peekable();
         let mut shared = self.registry.swarms_after(after).map(|(hash, _)| hash).peekable();
-        let mut next = || match (published.peek().copied(), shared.peek().copied()) {
+        std::iter::from_fn(move || match (published.peek().copied(), shared.peek().copied()) {
             (Some(a), Some(b)) => {
                 published.next_if(|hash| *hash <= b);
                 shared.next_if(|hash| *hash <= a);
                 Some(a.min(b))
             }
             _ => published.next().or_else(|| shared.next()),
-        };
-        let mut body = Vec::new();
-        while body.len() <= PAGE {
-            let Some(hash) = next() else { break };
-            self.candidate(hash).inspect(|candidate| put_candidate(&mut body, candidate));
-        }
-        Packet::new(Listing { more: next().is_some() }, &body).put_frame(out);
+        })
     }
 
     fn on_peers(&mut self, asker: Asker, m: &wire::Peers, out: &mut Vec<u8>) {

@@ -104,7 +104,7 @@ fn torrent(name: &str, salt: u32) -> ([u8; 32], Vec<u8>) {
     (Sha256::digest(&info).into(), format!("d4:info{info}e").into_bytes())
 }
 
-fn publish(state: &mut State, name: &str, salt: u32) -> [u8; 32] {
+pub(super) fn publish(state: &mut State, name: &str, salt: u32) -> [u8; 32] {
     let (hash, bytes) = torrent(name, salt);
     let total = bytes.len() as u32;
     let message = Publish { info_hash: Bin(hash), name: name.into(), offset: 0, total };

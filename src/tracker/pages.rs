@@ -1,0 +1,134 @@
+//! Pages for people and figures for programs, over HTTP on the tracker's own port.
+//!
+//! ```text
+//! /               the contents, a page of them        /stats.json   figures as JSON
+//! /?after=HASH    the next ones                        /metrics      figures for Prometheus
+//! /swarm/HASH     one content: nodes x pieces          /style.css    how the pages look
+//! /swarm/HASH.json
+//! ```
+//! A page is text made of values ([`super::state::views`]): nothing here reads a table, and the
+//! values hold a bounded part of the tables, so that a page delays nobody's announce. Whatever a
+//! stranger may have written is escaped ([`html`]); no script is sent, and the headers forbid any.
+
+/// Pages for people.
+pub mod html;
+
+/// Figures for programs.
+pub mod metrics;
+
+/// Bitmaps as a row of shades.
+pub mod strip;
+
+use super::state::State;
+use crate::clock::Moment;
+use crate::ids::{InfoHash, InfoHashV1, InfoHashV2};
+
+/// The one style sheet.
+const STYLE: &str = include_str!("pages/style.css");
+
+/// No script, no frame, no form, nothing from elsewhere.
+const HEADERS: &str = "Content-Security-Policy: default-src 'none'; style-src 'self'; \
+                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n\
+                       X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n";
+
+/// An answer with a type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// 200, 400 or 404.
+    pub status: u16,
+    /// Its `Content-Type`.
+    pub kind: &'static str,
+    /// Its text.
+    pub body: String,
+}
+
+/// `Content-Type`s.
+const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json";
+const CSS: &str = "text/css; charset=utf-8";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+impl Page {
+    fn new(kind: &'static str, body: impl Into<String>) -> Self {
+        Self { status: 200, kind, body: body.into() }
+    }
+
+    fn refused(status: u16, why: &str) -> Self {
+        Self { status, kind: HTML, body: html::refusal(why) }
+    }
+
+    /// Whether a page answers a request for this target.
+    pub fn is_at(target: &str) -> bool {
+        let path = target.split('?').next().unwrap_or_default();
+        ["/", "/stats.json", "/metrics", "/style.css"].contains(&path)
+            || path.starts_with("/swarm/")
+    }
+
+    /// The page at a request's target.
+    pub fn at(target: &str, now: Moment, state: &mut State) -> Self {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        match path {
+            "/" => match after(query) {
+                Ok(after) => Self::new(HTML, html::home(&state.overview(now, after))),
+                Err(page) => page,
+            },
+            "/stats.json" => Self::new(JSON, metrics::json(&state.figures_now(now))),
+            "/metrics" => Self::new(PROMETHEUS, metrics::prometheus(&state.figures_now(now))),
+            "/style.css" => Self::new(CSS, STYLE),
+            _ => Self::of_swarm(path.trim_start_matches("/swarm/"), now, state),
+        }
+    }
+
+    fn of_swarm(hash: &str, now: Moment, state: &State) -> Self {
+        let (hash, as_json) = match hash.strip_suffix(".json") {
+            Some(hash) => (hash, true),
+            None => (hash, false),
+        };
+        let Some(hash) = info_hash(hash) else {
+            return Self::refused(400, "an info-hash has 40 or 64 hexadecimal digits");
+        };
+        match state.swarm_view(now, hash) {
+            None => Self::refused(404, "nobody shares that here, and it is not published"),
+            Some(swarm) if as_json => Self::new(JSON, metrics::swarm_json(&swarm)),
+            Some(swarm) => Self::new(HTML, html::swarm(&swarm)),
+        }
+    }
+
+    /// Appends the head of the answer, and the page itself unless only the head is wanted.
+    pub fn put(&self, out: &mut Vec<u8>, keep: bool, head_only: bool) {
+        let reason = match self.status {
+            200 => "OK",
+            404 => "Not Found",
+            _ => "Bad Request",
+        };
+        // Figures age at once; how they look does not.
+        let cache = if self.kind == CSS { "max-age=3600" } else { "no-store" };
+        let connection = if keep { "keep-alive" } else { "close" };
+        let head = format!(
+            "HTTP/1.1 {} {reason}\r\nContent-Type: {}\r\nContent-Length: {}\r\n{HEADERS}\
+             Cache-Control: {cache}\r\nConnection: {connection}\r\n\r\n",
+            self.status,
+            self.kind,
+            self.body.len(),
+        );
+        out.extend(head.as_bytes());
+        if !head_only {
+            out.extend(self.body.as_bytes());
+        }
+    }
+}
+
+/// Behind which content the page begins.
+fn after(query: &str) -> Result<Option<InfoHashV2>, Page> {
+    let Some(hash) = query.split('&').find_map(|field| field.strip_prefix("after=")) else {
+        return Ok(None);
+    };
+    let hash = hash.parse().map_err(|_| Page::refused(400, "`after` has 64 hexadecimal digits"))?;
+    Ok(Some(hash))
+}
+
+/// A name of either length.
+fn info_hash(text: &str) -> Option<InfoHash> {
+    let long = text.parse::<InfoHashV2>().ok().map(InfoHash::V2);
+    long.or_else(|| text.parse::<InfoHashV1>().ok().map(InfoHash::V1))
+}
