@@ -11,6 +11,8 @@ mod choker;
 mod picker;
 #[path = "operations/swarm.rs"]
 mod swarm;
+#[path = "operations/tracker.rs"]
+mod tracker;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
@@ -37,5 +39,12 @@ proptest! {
         operations in vec(any::<[u8; 4]>(), 0..200),
     ) {
         swarm::run(setup, operations.into_iter().map(swarm::Operation::from));
+    }
+
+    #[test]
+    fn a_tracker_among_strangers_keeps_its_caps_and_never_amplifies(
+        operations in vec((any::<u8>(), any::<u8>(), vec(any::<u8>(), 0..120)), 0..100),
+    ) {
+        tracker::run(operations.into_iter());
     }
 }
