@@ -66,12 +66,9 @@ impl Hierarchy {
         prefix: &str,
         troubles: &mut Vec<CliError>,
     ) -> Result<Option<InfoHashV2>, CliError> {
-        let key = match name.parse::<Key>() {
-            Ok(key @ Key::Name(_)) => key,
-            _ => {
-                let why = format!("{name} is no name that a hierarchy of trackers could know");
-                return Err(CliError::new(Exit::NotFound, why));
-            }
+        let Ok(key @ Key::Name(_)) = name.parse::<Key>() else {
+            let why = format!("{name} is no name that a hierarchy of trackers could know");
+            return Err(CliError::new(Exit::NotFound, why));
         };
         let found = self.ask(&Question { op: Op::Name, key }, troubles);
         match found.map(|outcome| outcome.records) {

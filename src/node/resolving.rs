@@ -2,8 +2,8 @@
 //! trackers, and peers on the way.
 //!
 //! ```text
-//! torrent -> PEERS question -> peers         -> coordinator
-//!                           -> authority     -> Torrent::authority -> heartbeat registers there
+//! torrent -> PEERS question -> peers     -> coordinator
+//!            META of a seed -> authority -> Torrent::authority -> heartbeat registers there
 //! heartbeat: "silent"       -> forgotten, asked again, and another one of the zone is taken
 //! ```
 //! An answer is asked for again when it no longer holds. A private torrent keeps to the trackers
@@ -21,6 +21,7 @@ use crossbeam_channel::{Receiver, Sender, select};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How many peers are asked for.
@@ -104,7 +105,7 @@ impl Resolving<'_> {
 
     /// Asks about one torrent; how soon it is to be asked about again.
     fn ask(&mut self, torrent: &Torrent, hash: InfoHashV2) -> Duration {
-        let question = question(hash);
+        let question = question(torrent, hash);
         let outcome = match self.stub.ask(&question, WANTED, &mut |_| ()) {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -152,13 +153,16 @@ impl Resolving<'_> {
             if let Some(hash) = torrent.info_hash.v2()
                 && *torrent.authority.lock() == Some(tracker)
             {
-                self.stub.forget(&question(hash));
+                self.stub.forget(&question(&torrent, hash));
                 self.due.remove(&hash);
             }
         }
     }
 }
 
-fn question(hash: InfoHashV2) -> Question {
-    Question { op: Op::Peers, key: Key::Hash(hash) }
+/// A seeder needs no peers; it is the first to ask, and the answer that nobody shares the content
+/// would be remembered by a resolver for all who come next.
+fn question(torrent: &Torrent, hash: InfoHashV2) -> Question {
+    let seeds = torrent.completed.load(Ordering::Acquire);
+    Question { op: if seeds { Op::Meta } else { Op::Peers }, key: Key::Hash(hash) }
 }

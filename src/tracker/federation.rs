@@ -55,7 +55,7 @@ pub enum Place {
 /// Somebody who waits for an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
-    asker: SocketAddr,
+    to: SocketAddr,
     id: u64,
     op: Op,
     room: usize,
@@ -195,12 +195,12 @@ impl Federation {
     pub fn resolve(
         &mut self,
         now: Moment,
-        asker: SocketAddr,
+        to: SocketAddr,
         question: Question,
         query: &Query,
         room: usize,
     ) -> Option<Outcome> {
-        let waiting = Waiting { asker, id: query.id, op: query.op, room };
+        let waiting = Waiting { to, id: query.id, op: query.op, room };
         let asked = Asked {
             question,
             origin: query.origin.unwrap_or(query.id),
@@ -279,8 +279,8 @@ impl Federation {
             let form = Form::Datagram(waiting.room);
             let answer = put_answer(answer, &outcome.records, form, &mut datagram);
             let said = Said::Answer(&answer, outcome.records.len());
-            self.record(now, Way::To(waiting.asker), said, datagram.len());
-            self.send(waiting.asker, datagram);
+            self.record(now, Way::To(waiting.to), said, datagram.len());
+            self.send(waiting.to, datagram);
         }
         while let Some(ask) = self.resolver.next_query() {
             let (to, query) = (ask.to, ask.query(POOL));
