@@ -12,7 +12,8 @@ use harness::programs;
 use harness::scratch::Scratch;
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -534,6 +535,14 @@ fn a_peer_registers_with_the_authority_of_its_content_and_nowhere_else() {
     assert_eq!((answer.rcode, answer.aa), (Rcode::NoError, true));
     assert_eq!(asked(resolver, true).rcode, Rcode::Refused, "never through a cache");
     assert_eq!(asked(root, true).ns.len(), 1, "a referral");
+    let mut http = TcpStream::connect(resolver).unwrap();
+    http.set_read_timeout(Some(LONG)).unwrap();
+    let hash = "%3f".repeat(20);
+    let target = format!("/announce?info_hash={hash}&peer_id={hash}&port=7001&left=0");
+    write!(http, "GET {target} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    http.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("14:failure reason"), "{answer}");
 }
 
 #[test]

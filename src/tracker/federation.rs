@@ -20,7 +20,7 @@ use crate::logic::resolver::{
     self, Asked, Delegation, Manner, Outcome, Question, Reply, Resolver, cache,
 };
 use crate::protocol::frame::MAX_DATAGRAM;
-use crate::protocol::tracker_native::hierarchy::{Form, put_answer};
+use crate::protocol::tracker_native::hierarchy::{Form, HOPS, put_answer};
 use crate::protocol::tracker_native::{Answer, Op, Query, Rcode};
 use crate::trace::hierarchy::{Said, Way, write, write_dropped};
 use replicas::Replicas;
@@ -204,7 +204,7 @@ impl Federation {
         let asked = Asked {
             question,
             origin: query.origin.unwrap_or(query.id),
-            hops: query.hops,
+            hops: query.hops.min(HOPS),
             max: query.max.into(),
         };
         let known = self.resolver.on_question(now, waiting, &asked);

@@ -34,6 +34,9 @@ const UDP_HEAD: usize = 20;
 /// Who asks again sooner is in no hurry that we know of.
 const MIN_INTERVAL: Duration = Duration::from_secs(30);
 
+/// What a resolver says to whoever announces itself there.
+const NO_SWARMS: &str = "a resolver has no swarms: announce to another tracker";
+
 /// What somebody reads who opens the tracker in a browser.
 const HOME: &str = "This is a tracker: peers announce themselves at /announce and ask for figures \
                     at /scrape, by HTTP and by UDP on the same port.\n";
@@ -179,6 +182,9 @@ impl State {
         caller: &Caller,
         announce: &Announce,
     ) -> Result<(Figures, Vec<Given>), String> {
+        if self.federation.is_resolver() {
+            return Err(NO_SWARMS.to_owned());
+        }
         self.counters.announces += 1;
         let hash = InfoHash::V1(announce.info_hash);
         let addr = SocketAddr::new(caller.ip, announce.port);
