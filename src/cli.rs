@@ -35,6 +35,9 @@ pub mod prepare;
 /// From a name or a hash to a torrent.
 pub mod resolve;
 
+/// From a name or a hash to the tracker that has authority for it.
+mod locate;
+
 /// `peer --seed` and `--leech`: the running node, for people and programs.
 pub mod run;
 

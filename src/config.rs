@@ -8,7 +8,7 @@
 /// A tracker's part in a hierarchy.
 pub mod hierarchy;
 
-pub use hierarchy::HierarchyConfig;
+pub use hierarchy::{HierarchyConfig, ResolveMode};
 
 use crate::logic::choker::ChokerPolicy;
 use crate::logic::picker::Policy;
@@ -34,6 +34,10 @@ pub struct PeerConfig {
     /// URLs of BitTorrent trackers (`--tracker udp://..`, `http://..`, `https://..`) that every
     /// torrent is announced to, besides those that it names itself. Default: none.
     pub announce_urls: Vec<String>,
+
+    /// Whether the native trackers are a hierarchy, and how it is asked (`--resolve`): a torrent is
+    /// then registered with the tracker that has authority for it. Default: no.
+    pub resolve: Option<ResolveMode>,
 
     /// Address to listen on, and the source of everything outgoing (`--bind`).
     /// Default: any (`0.0.0.0`), or `127.0.0.1` when every tracker is on the loopback.
@@ -116,6 +120,7 @@ impl Default for PeerConfig {
         Self {
             trackers: vec![TrackerAddr::default()],
             announce_urls: Vec::new(),
+            resolve: None,
             bind: Ipv4Addr::LOCALHOST.into(),
             port: PortChoice::FirstFree(PEER_PORTS),
             download_dir: "downloads".into(),

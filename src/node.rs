@@ -42,6 +42,8 @@ pub mod opening;
 pub mod outbox;
 /// Asks for more peers, and lets the least useful one go.
 pub mod renewal;
+/// Finds who has authority for a torrent.
+pub mod resolving;
 /// What the threads share.
 pub mod shared;
 /// What std's sockets do not offer.
@@ -72,6 +74,7 @@ use crate::logic::dialer::Tongues;
 use crate::logic::neighbours;
 use crate::logic::picker::{Policy, Priority};
 use crate::logic::rate::Rate;
+use crate::logic::resolver::Manner;
 use crate::logic::swarm::{Params, PeerStatus, Swarm};
 use crate::logic::timers::Timers;
 use crate::metainfo::Metainfo;
@@ -83,6 +86,7 @@ use coordinator::Wires;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use limits::{DownLimit, UpLimits};
 use parking_lot::Mutex;
+use resolving::Call;
 use shared::{Connection, Peers, Picking, Shared, Written};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -93,6 +97,7 @@ use std::thread::Builder;
 use std::time::{Duration, Instant};
 use trackers::Heartbeat;
 use trackers::announce::{AnnounceIdentity, Announcers};
+use trackers::resolve::Stub;
 
 /// Upload threads of a node, whatever the number of its upload slots.
 const UPLOAD_THREADS: usize = 4;
@@ -124,6 +129,8 @@ pub struct NodeOptions {
     pub ports: Vec<u16>,
     /// Trackers that speak the native dialect.
     pub trackers: Vec<SocketAddr>,
+    /// Whether these are only asked who has authority for a torrent, and how they are asked.
+    pub resolve: Option<Manner>,
     /// URLs of BitTorrent trackers that every torrent is announced to.
     pub announce_urls: Vec<String>,
     /// The most connections.
@@ -155,6 +162,7 @@ impl NodeOptions {
             bind: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             ports: vec![0],
             trackers: Vec::new(),
+            resolve: None,
             announce_urls: Vec::new(),
             max_peers: 50,
             max_per_ip: 0,
@@ -237,6 +245,8 @@ pub struct Node {
     heartbeat: Heartbeat,
     announcers: Announcers,
     identity: AnnounceIdentity,
+    /// What the `resolve` thread is told.
+    resolving: Sender<Call>,
     events: Receiver<Event>,
     /// Dropped to stop: see [`Shared::stopped`].
     stop: Sender<()>,
@@ -297,7 +307,10 @@ impl Node {
             key: fastrand::u32(..),
             numwant: NUMWANT,
         };
-        let heartbeat = tracking::start_heartbeat(&shared, &options, tracker_events)?;
+        let heartbeat = tracking::start_heartbeat(&shared, &options, tracker_events.clone())?;
+        let (resolving, calls) = bounded(64); // of what is dropped the heartbeat speaks again
+        let nudge_heartbeat = Box::new(heartbeat.nudger());
+        let resolve = resolving::Wires { calls, events: tracker_events, nudge: nudge_heartbeat };
         let (announced, from_announcers) = bounded(EVENTS);
         let announcers = tracking::start_announcers(&shared, &identity, &options, announced)?;
         let node = Self {
@@ -306,6 +319,7 @@ impl Node {
             heartbeat,
             announcers,
             identity,
+            resolving: resolving.clone(),
             events,
             stop,
             uploads,
@@ -317,7 +331,18 @@ impl Node {
         };
         node.spawn("writable", |shared| uploads::watch_parked(&shared))?;
         node.spawn("verify", move |shared| verifier::run(&shared, &finished))?;
-        let wires = Wires { trackers: from_trackers, announces: from_announcers, nudged, publish };
+        if let Some(manner) = node.options.resolve {
+            let bind = node.options.bind.filter(|ip| !ip.is_unspecified());
+            let stub = Stub::new(bind, manner, &node.options.trackers)?;
+            node.spawn("resolve", move |shared| resolving::run(&shared, stub, &resolve))?;
+        }
+        let wires = Wires {
+            trackers: from_trackers,
+            announces: from_announcers,
+            nudged,
+            publish,
+            resolving,
+        };
         node.spawn("coordinator", move |shared| coordinator::run(&shared, &wires))?;
         node.spawn("announce", move |shared| tracking::publish_all(&shared, &to_publish))?;
         let listener = node.listener.clone();
@@ -391,6 +416,7 @@ impl Node {
             name,
             info_hash: meta.info_hash(),
             trackers,
+            authority: Mutex::default(),
             picker: Mutex::new(Picking::new(swarm)),
             meta,
             geometry,
@@ -408,6 +434,7 @@ impl Node {
         });
         self.shared.torrents.lock().insert(&torrent);
         self.shared.limit_requests(&torrent);
+        let _ = self.resolving.try_send(Call::Added); // it looks at all of them
         self.heartbeat.nudge();
         self.announcers.nudge();
         web_seed::start(&self.shared, &torrent);

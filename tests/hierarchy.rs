@@ -8,10 +8,12 @@
 
 mod harness;
 
+use harness::programs;
 use harness::scratch::Scratch;
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -19,6 +21,7 @@ use swarmlet::config::HierarchyConfig;
 use swarmlet::ids::InfoHashV2;
 use swarmlet::logic::resolver::zone::{Key, Zone};
 use swarmlet::logic::resolver::{Manner, Outcome, Question};
+use swarmlet::metainfo::Metainfo;
 use swarmlet::node::trackers::resolve::{Stub, ask_server};
 use swarmlet::protocol::frame::Bin;
 use swarmlet::protocol::tracker_native::{
@@ -307,6 +310,68 @@ fn when_an_authority_is_killed_its_replica_answers_with_the_same_peers() {
     assert_eq!(outcome.path.last(), Some(&second));
 }
 
+/// A content of its own, and the zone that it lies in.
+fn content(tree: &Tree) -> (PathBuf, Key, Zone) {
+    let data = tree.scratch.file("big.zip", 300_000, 1);
+    let torrent = tree.scratch.at("big.zip.torrent");
+    programs::create(&data, &torrent, "");
+    let meta = Metainfo::parse(&fs::read(&torrent).unwrap()).unwrap();
+    let key = Key::Hash(meta.info_hash_v2.expect("a hybrid"));
+    let zone = key.to_string()[..2].parse().unwrap();
+    (torrent, key, zone)
+}
+
+#[test]
+fn peers_find_the_authority_of_their_content_and_each_other_in_each_mode() {
+    for (mode, chain) in [("iterative", false), ("recursive", false), ("chain", true)] {
+        let mut tree = Tree::new();
+        let (torrent, key, part) = content(&tree);
+        let authority = tree.any(21, |c| c.zones = vec![part.clone(), zone("cs.uct")]);
+        let root = tree.any(10, |c| {
+            c.delegations = vec![(part, authority), (zone("cs.uct"), authority)];
+            c.chain = chain;
+        });
+        let first = if mode == "recursive" { resolver(&mut tree, root, false) } else { root };
+        let flags = format!("--resolve {mode} --download-dir {}", tree.scratch.path().display());
+        let seeder = programs::seeder("seeder", first, &torrent, &flags);
+        harness::until("the authority has the .torrent", LONG, || {
+            let name = Key::Name("big-zip.cs.uct".into());
+            let asked = Question { op: Op::Name, key: name };
+            (ask(Manner::Iterative, root, &asked).rcode == Rcode::NoError).then_some(())
+        });
+        for (n, what) in [key.to_string(), "big-zip.cs.uct".into()].iter().enumerate() {
+            let folder = tree.scratch.folder(&format!("out{n}"));
+            let flags = format!("--resolve {mode} --seed-time 0");
+            let mut leecher = programs::leecher("leecher", first, what, &folder, &flags);
+            leecher.wait_for("done", LONG);
+            leecher.expect_exit(0, LONG);
+        }
+        drop(seeder);
+    }
+}
+
+#[test]
+fn a_peer_whose_authority_falls_silent_registers_with_another_of_the_zone() {
+    let mut tree = Tree::new();
+    let (torrent, key, part) = content(&tree);
+    let both = [21, 22].map(|last| tree.any(last, |c| c.zones = vec![part.clone()]));
+    let root = tree.any(10, |c| {
+        c.delegations = both.iter().map(|&authority| (part.clone(), authority)).collect();
+    });
+    let flags = format!("--resolve iterative --download-dir {}", tree.scratch.path().display());
+    let _seeder = programs::seeder("seeder", root, &torrent, &flags);
+    let query = Query { key: key.to_string(), ..query(Op::Peers, 0) };
+    let knows = |authority: &SocketAddr| {
+        let asked = ask_server(*authority, None, &query, &mut |_| ());
+        asked.is_ok_and(|(_, records)| records.len() == 1)
+    };
+    let first =
+        harness::until("one authority lists the seeder", LONG, || both.iter().copied().find(knows));
+    tree.kill(first);
+    let second = both.into_iter().find(|&authority| authority != first).expect("two of them");
+    harness::until("the other authority lists the seeder", LONG, || knows(&second).then_some(()));
+}
+
 /// The peers that an authority itself names.
 fn ports_at(authority: SocketAddr) -> BTreeSet<u16> {
     let (answer, records) = ask_server(authority, None, &query(Op::Peers, 1), &mut |_| ()).unwrap();
@@ -470,6 +535,14 @@ fn a_peer_registers_with_the_authority_of_its_content_and_nowhere_else() {
     assert_eq!((answer.rcode, answer.aa), (Rcode::NoError, true));
     assert_eq!(asked(resolver, true).rcode, Rcode::Refused, "never through a cache");
     assert_eq!(asked(root, true).ns.len(), 1, "a referral");
+    let mut http = TcpStream::connect(resolver).unwrap();
+    http.set_read_timeout(Some(LONG)).unwrap();
+    let hash = "%3f".repeat(20);
+    let target = format!("/announce?info_hash={hash}&peer_id={hash}&port=7001&left=0");
+    write!(http, "GET {target} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    http.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("14:failure reason"), "{answer}");
 }
 
 #[test]

@@ -32,12 +32,11 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 
 /// Flags of the design that later versions bring; until then they are refused by name.
-const PLANNED: [&str; 19] = [
+const PLANNED: [&str; 18] = [
     "--select",
     "--list",
     "--sequential",
     "--on-done",
-    "--resolve",
     "--dns-prefs",
     "--web",
     "--config",

@@ -134,7 +134,7 @@ fn put_answer(text: &mut String, dig: &Dig, answer: &Answer, records: &Records) 
 
 fn put_servers(text: &mut String, servers: &[NameServer]) {
     for NameServer { zone, addr, ttl_ms } in servers {
-        let _ = writeln!(text, "{:<20} {:>7} NS    {}", printable(zone), secs(*ttl_ms), addr.0);
+        let _ = writeln!(text, "{:<20} {:>7.1} NS    {}", printable(zone), secs(*ttl_ms), addr.0);
     }
 }
 
@@ -143,7 +143,7 @@ fn put_records(text: &mut String, dig: &Dig, ttl: Duration, records: &Records) {
         return;
     }
     text.push_str(";; ANSWER\n");
-    let head = format!("{} {:>7}", printable(&dig.key.to_string()), ttl.as_secs_f64());
+    let head = format!("{} {:>7.1}", printable(&dig.key.to_string()), ttl.as_secs_f64());
     match records {
         Records::None => {}
         Records::Peers(peers) => {

@@ -205,7 +205,9 @@ fn seed(
         HashOptions { piece_length: context.config.piece_length, version: Version::Hybrid };
     let mut progress = |done, total| say(State::Verifying { done, total });
     let draft = hash_path(path, &options, &mut progress)?;
-    let trackers: Vec<String> = context.trackers.iter().map(ToString::to_string).collect();
+    // Who has authority for it is found out by its hash, and may be another tracker tomorrow.
+    let trackers = context.trackers.iter().filter(|_| context.config.resolve.is_none());
+    let trackers: Vec<String> = trackers.map(ToString::to_string).collect();
     let build_options = BuildOptions {
         trackers: trackers.iter().map(|tracker| announce_tier(tracker)).collect(),
         native_trackers: trackers,

@@ -2,6 +2,7 @@
 //! of them knows it or the time is up.
 
 use super::exit::{CliError, Exit};
+use super::locate::Hierarchy;
 use super::prepare::{Context, Item};
 use super::progress::State;
 use super::units;
@@ -50,6 +51,7 @@ const LAYERS: Duration = Duration::from_secs(2);
 const AT_ONCE: usize = 4;
 
 /// Something that is known by its name or hash, and who may know more.
+#[derive(Clone)]
 pub(super) struct Sought<'a> {
     /// How the user calls it.
     pub what: &'a What,
@@ -139,8 +141,14 @@ fn search(
     let label = || Item::Leech(what.clone()).label();
     // Our trackers know nothing by its v1 hash.
     let only_v1 = sought.wanted.is_some_and(|wanted| wanted.v2.is_none());
+    let mut hierarchy = Hierarchy::of(context)?;
     loop {
         let mut troubles = Vec::new();
+        let located = match &mut hierarchy {
+            Some(hierarchy) if !only_v1 => hierarchy.locate(sought, &mut troubles)?,
+            _ => None,
+        };
+        let sought = located.as_ref().unwrap_or(sought);
         for &tracker in sought.trackers.iter().filter(|_| !only_v1) {
             match ask_one(context, sought, tracker, patience) {
                 Ok(Some(meta)) => return Ok(meta),
@@ -369,6 +377,15 @@ fn look_up(
         TrackerError::Refused { .. } => CliError::new(Exit::NotFound, error.to_string()),
         _ => CliError::new(Exit::NoAnswer, error.to_string()),
     })?;
+    choose(found, name, prefix)
+}
+
+/// The one content whose hash begins so, of those that bear a name.
+pub(super) fn choose(
+    found: Vec<Candidate>,
+    name: &str,
+    prefix: &str,
+) -> Result<Option<Candidate>, CliError> {
     let mut fits: Vec<Candidate> =
         found.into_iter().filter(|c| c.info_hash.to_string().starts_with(prefix)).collect();
     if fits.len() <= 1 {

@@ -12,7 +12,7 @@ use super::progress::{Finished, Progress, State, TorrentLine, done_line};
 use super::resolve::FAREWELL;
 use super::{logging, signals, units};
 use crate::clock::Moment;
-use crate::config::{PeerConfig, PortChoice};
+use crate::config::{PeerConfig, PortChoice, ResolveMode};
 use crate::ids::PeerId;
 use crate::logic::swarm::Standing;
 use crate::node::{self, Node, NodeError, NodeOptions, Torrent, TorrentStatus};
@@ -87,6 +87,7 @@ fn options(config: &PeerConfig, trackers: Vec<SocketAddr>) -> NodeOptions {
             PortChoice::Any => vec![0],
         },
         trackers,
+        resolve: config.resolve.map(ResolveMode::manner),
         announce_urls: config.announce_urls.clone(),
         max_peers: config.max_peers,
         max_per_ip: config.max_per_ip,

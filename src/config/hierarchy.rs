@@ -1,9 +1,30 @@
-//! A tracker's part in a hierarchy of trackers.
+//! A tracker's part in a hierarchy of trackers, and how a peer asks one.
 
-use crate::logic::resolver::Params;
 use crate::logic::resolver::zone::Zone;
+use crate::logic::resolver::{Manner, Params};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+/// How a peer asks a hierarchy of trackers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResolveMode {
+    /// From the root on, tracker by tracker, itself.
+    Iterative,
+    /// One question to a resolver.
+    Recursive,
+    /// One question to the root, where trackers pass questions on.
+    Chain,
+}
+
+impl ResolveMode {
+    /// Whether the next tracker is asked for, or the answer.
+    pub fn manner(self) -> Manner {
+        match self {
+            Self::Iterative => Manner::Iterative,
+            Self::Recursive | Self::Chain => Manner::Recursive,
+        }
+    }
+}
 
 /// What a tracker has authority for, whom it delegates to, and whether it resolves for others.
 #[derive(Debug, Clone, PartialEq)]

@@ -229,7 +229,7 @@ impl<A: Clone + PartialEq> Resolver<A> {
 
     /// A question. What is known is answered at once; else the answer comes from
     /// [`next_outcome`](Self::next_outcome), once for each asker.
-    pub fn on_question(&mut self, now: Moment, asker: A, asked: &Asked) -> Option<Outcome> {
+    pub fn on_question(&mut self, now: Moment, who: A, asked: &Asked) -> Option<Outcome> {
         let Asked { question, origin, hops, max } = asked;
         if let Some(known) = self.cache.answer(now, question, *max, &mut self.rng) {
             return Some(known);
@@ -238,7 +238,7 @@ impl<A: Clone + PartialEq> Resolver<A> {
             return Some(Outcome::of(Rcode::Loop));
         }
         if let Some(flight) = self.by_question.get(question).and_then(|n| self.flights.get_mut(n)) {
-            if flight.askers.iter().any(|(waiting, _)| *waiting == asker) {
+            if flight.askers.iter().any(|(waiting, _)| *waiting == who) {
                 // It asks again because it hears nothing; it waits already.
                 return None;
             }
@@ -248,7 +248,7 @@ impl<A: Clone + PartialEq> Resolver<A> {
             if flight.askers.len() >= self.params.max_askers {
                 return Some(Outcome::of(Rcode::ServFail));
             }
-            flight.askers.push((asker, *max));
+            flight.askers.push((who, *max));
             return None;
         }
         if self.flights.len() >= self.params.max_walks {
@@ -259,7 +259,7 @@ impl<A: Clone + PartialEq> Resolver<A> {
         };
         let mut walk = Walk::new(now, question.clone());
         walk.enter(now, zone, servers, &self.held, &mut self.rng);
-        self.take_off(now, walk, asker, asked);
+        self.take_off(now, walk, who, asked);
         None
     }
 
@@ -347,11 +347,11 @@ impl<A: Clone + PartialEq> Resolver<A> {
         }
     }
 
-    fn take_off(&mut self, now: Moment, walk: Walk, asker: A, asked: &Asked) {
+    fn take_off(&mut self, now: Moment, walk: Walk, who: A, asked: &Asked) {
         let number = self.next_flight;
         self.next_flight += 1;
         self.by_question.insert(asked.question.clone(), number);
-        let askers = vec![(asker, asked.max)];
+        let askers = vec![(who, asked.max)];
         let flight = Flight { walk, origin: asked.origin, hops: asked.hops, askers, due: now };
         self.due.insert((now, number));
         self.flights.insert(number, flight);

@@ -9,6 +9,7 @@ use crate::ids::InfoHashV2;
 use crate::logic::dialer::Listed;
 use crate::logic::timers::Timers;
 use crate::node::dialling::Dialling;
+use crate::node::resolving::Call;
 use crate::node::shared::{Shared, Torrent};
 use crate::node::trackers::TrackerEvent;
 use crate::node::trackers::announce::AnnounceEvent;
@@ -41,6 +42,8 @@ pub struct Wires {
     pub nudged: Receiver<()>,
     /// Work for the `announce` thread: a tracker lacks this torrent.
     pub publish: Sender<(SocketAddr, Arc<Torrent>)>,
+    /// The `resolve` thread, if there is one, is to find another authority.
+    pub resolving: Sender<Call>,
 }
 
 /// Runs until the node stops.
@@ -121,6 +124,8 @@ impl Coordinator<'_> {
             }
             TrackerEvent::Unreachable { tracker, why } => {
                 log::warn!("{why}");
+                // Without such a thread nobody listens.
+                let _ = self.wires.resolving.try_send(Call::Silent(tracker));
                 self.shared.tell(Event::TrackerLost { tracker: tracker.to_string(), why });
             }
             TrackerEvent::Reachable { tracker } => {

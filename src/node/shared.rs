@@ -355,6 +355,8 @@ pub struct Torrent {
     pub info_hash: InfoHash,
     /// The native trackers that it names itself.
     pub trackers: Vec<SocketAddr>,
+    /// The tracker of a hierarchy that has authority for it, once it has been found.
+    pub authority: Mutex<Option<SocketAddr>>,
     /// Its pieces' places.
     pub geometry: Geometry,
     /// Its files.

@@ -21,7 +21,8 @@ pub(super) fn start_heartbeat(
     events: Sender<TrackerEvent>,
 ) -> io::Result<Heartbeat> {
     let config = HeartbeatConfig {
-        trackers: options.trackers.clone(),
+        // Trackers that only say who has authority hear nothing of us.
+        trackers: options.resolve.map_or(options.trackers.clone(), |_| Vec::new()),
         bind: options.bind,
         port: shared.port,
         peer_id: shared.peer_id,
@@ -55,11 +56,19 @@ fn reports(shared: &Shared, ours: &[SocketAddr]) -> Vec<TorrentReport> {
             // Whoever gets nothing asks often, however many peers stall it.
             wants_peers: !picker.is_complete() && down_rate == 0,
             seeding: picker.is_complete(),
-            trackers: named(&torrent.meta, &torrent.trackers, ours),
+            trackers: all_named(torrent, ours),
             private: torrent.meta.keeps_to_its_trackers(),
         })
     };
     torrents.iter().filter_map(report).collect()
+}
+
+/// The native trackers that a torrent names, and the one that has authority for it.
+fn all_named(torrent: &Torrent, ours: &[SocketAddr]) -> Vec<SocketAddr> {
+    let mut all = named(&torrent.meta, &torrent.trackers, ours);
+    let authority = *torrent.authority.lock();
+    all.extend(authority.filter(|authority| !all.contains(authority)));
+    all
 }
 
 /// The native trackers that a torrent names: those it calls so, and those of ours that are at the

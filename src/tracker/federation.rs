@@ -20,7 +20,7 @@ use crate::logic::resolver::{
     self, Asked, Delegation, Manner, Outcome, Question, Reply, Resolver, cache,
 };
 use crate::protocol::frame::MAX_DATAGRAM;
-use crate::protocol::tracker_native::hierarchy::{Form, put_answer};
+use crate::protocol::tracker_native::hierarchy::{Form, HOPS, put_answer};
 use crate::protocol::tracker_native::{Answer, Op, Query, Rcode};
 use crate::trace::hierarchy::{Said, Way, write, write_dropped};
 use replicas::Replicas;
@@ -55,7 +55,7 @@ pub enum Place {
 /// Somebody who waits for an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
-    asker: SocketAddr,
+    to: SocketAddr,
     id: u64,
     op: Op,
     room: usize,
@@ -195,16 +195,16 @@ impl Federation {
     pub fn resolve(
         &mut self,
         now: Moment,
-        asker: SocketAddr,
+        to: SocketAddr,
         question: Question,
         query: &Query,
         room: usize,
     ) -> Option<Outcome> {
-        let waiting = Waiting { asker, id: query.id, op: query.op, room };
+        let waiting = Waiting { to, id: query.id, op: query.op, room };
         let asked = Asked {
             question,
             origin: query.origin.unwrap_or(query.id),
-            hops: query.hops,
+            hops: query.hops.min(HOPS),
             max: query.max.into(),
         };
         let known = self.resolver.on_question(now, waiting, &asked);
@@ -279,8 +279,8 @@ impl Federation {
             let form = Form::Datagram(waiting.room);
             let answer = put_answer(answer, &outcome.records, form, &mut datagram);
             let said = Said::Answer(&answer, outcome.records.len());
-            self.record(now, Way::To(waiting.asker), said, datagram.len());
-            self.send(waiting.asker, datagram);
+            self.record(now, Way::To(waiting.to), said, datagram.len());
+            self.send(waiting.to, datagram);
         }
         while let Some(ask) = self.resolver.next_query() {
             let (to, query) = (ask.to, ask.query(POOL));

@@ -8,7 +8,7 @@ use super::super::style::ColorChoice;
 use super::super::units::{AtLeastOne, Count, Factor, PieceLength, RateLimit, Ratio, TimeSpan};
 use super::super::what::What;
 use super::{TrackerChoice, address, port, tracker_choice};
-use crate::config::{IoMode, PeerConfig, PortChoice, default_bind};
+use crate::config::{IoMode, PeerConfig, PortChoice, ResolveMode, default_bind};
 use crate::logic::choker::ChokerPolicy;
 use crate::logic::picker::Policy;
 use crate::metainfo::magnet::Magnet;
@@ -97,6 +97,11 @@ pub struct NodeArgs {
     /// show pieces one by one while no other seeder is there: auto or off (auto)
     #[argh(option, arg_name = "how", from_str_fn(super_seeding))]
     pub super_seeding: Option<bool>,
+
+    /// the trackers are a hierarchy: walk it (iterative), or have a resolver (recursive) or the
+    /// trackers (chain) walk
+    #[argh(option, arg_name = "how", from_str_fn(resolve_mode))]
+    pub resolve: Option<ResolveMode>,
 
     /// divide the strategies' timers by this, for lectures (1)
     #[argh(option, arg_name = "x")]
@@ -187,6 +192,7 @@ impl NodeArgs {
             picker: self.picker.unwrap_or_default(),
             choker: self.choker.unwrap_or_default(),
             super_seeding: self.super_seeding.unwrap_or(default.super_seeding),
+            resolve: self.resolve,
             trace: self.trace.clone(),
             peers: self.peer.iter().map(|peer| dialled(peer)).collect::<Result<_, _>>()?,
             ..default
@@ -250,6 +256,15 @@ fn io_mode(text: &str) -> Result<IoMode, String> {
     named(text, &[("mmap", IoMode::Mmap), ("pread", IoMode::Pread)])
 }
 
+fn resolve_mode(text: &str) -> Result<ResolveMode, String> {
+    let modes = [
+        ("iterative", ResolveMode::Iterative),
+        ("recursive", ResolveMode::Recursive),
+        ("chain", ResolveMode::Chain),
+    ];
+    named(text, &modes)
+}
+
 fn super_seeding(text: &str) -> Result<bool, String> {
     named(text, &[("auto", true), ("off", false)])
 }
@@ -297,7 +312,7 @@ mod tests {
             "--leech x -t 10.0.0.1 -t [::1]:7 -t udp://t:1/announce -w out -p0 --bind 0.0.0.0 -d 500 -u2M \
              --max-peers=9 --max-per-ip 0 --upload-slots 0 --timeout 500ms --seed-time 0 \
              --seed-ratio 1.5 --piece-length 1MiB --peer 127.0.0.2:6881 --picker sequential \
-             --choker propshare --super-seeding off --time-scale 60 --io pread --trace t.jsonl",
+             --choker propshare --super-seeding off --time-scale 60 --io pread --trace t.jsonl --resolve chain",
         );
         let expected = PeerConfig {
             trackers: vec![
@@ -322,6 +337,7 @@ mod tests {
             picker: Policy::Sequential,
             choker: ChokerPolicy::PropShare,
             super_seeding: false,
+            resolve: Some(ResolveMode::Chain),
             trace: Some("t.jsonl".into()),
             io: IoMode::Pread,
             ..PeerConfig::default()

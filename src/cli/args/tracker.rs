@@ -246,7 +246,7 @@ mod tests {
                 replicas: vec!["127.0.0.22:1".parse().unwrap()],
                 time_scale: 60.0,
                 trace: Some("t".into()),
-                limits: Default::default(),
+                limits: HierarchyConfig::default().limits,
             },
             max_peers_per_torrent: 3,
             trust_ip: true,

@@ -80,7 +80,7 @@ impl Cache {
         rng: &mut fastrand::Rng,
     ) -> Option<Outcome> {
         let entry = self.answers.get(question).filter(|entry| now < entry.ends)?;
-        Some(self.served(now, entry, entry.ends.since(now), max, rng))
+        Some(served(now, entry, entry.ends.since(now), max, rng))
     }
 
     /// What is known and is over, but not for long.
@@ -93,27 +93,7 @@ impl Cache {
     ) -> Option<Outcome> {
         let recent = |entry: &&Entry<Outcome>| now < entry.ends + self.params.stale;
         let entry = self.answers.get(question).filter(recent)?;
-        Some(self.served(now, entry, self.params.stale_ttl, max, rng))
-    }
-
-    fn served(
-        &self,
-        now: Moment,
-        entry: &Entry<Outcome>,
-        ttl: Duration,
-        max: usize,
-        rng: &mut fastrand::Rng,
-    ) -> Outcome {
-        let mut outcome = entry.value.drawn(max, rng);
-        outcome.ttl = ttl;
-        let age = now.since(entry.since);
-        for server in &mut outcome.ns {
-            server.ttl = server.ttl.saturating_sub(age);
-        }
-        outcome.ns.retain(|server| !server.ttl.is_zero());
-        // Nobody had to be asked.
-        outcome.path.clear();
-        outcome
+        Some(served(now, entry, self.params.stale_ttl, max, rng))
     }
 
     /// The trackers of the longest zone of a key that are known, with what is left of their TTL.
@@ -142,6 +122,26 @@ impl Cache {
     pub fn zones(&self) -> usize {
         self.zones.entries.len()
     }
+}
+
+/// An entry as it goes out, with that TTL.
+fn served(
+    now: Moment,
+    entry: &Entry<Outcome>,
+    ttl: Duration,
+    max: usize,
+    rng: &mut fastrand::Rng,
+) -> Outcome {
+    let mut outcome = entry.value.drawn(max, rng);
+    outcome.ttl = ttl;
+    let age = now.since(entry.since);
+    for server in &mut outcome.ns {
+        server.ttl = server.ttl.saturating_sub(age);
+    }
+    outcome.ns.retain(|server| !server.ttl.is_zero());
+    // Nobody had to be asked.
+    outcome.path.clear();
+    outcome
 }
 
 impl Outcome {

@@ -362,7 +362,7 @@ fn any_trackers() -> impl Strategy<Value = Trackers> {
     let rcode = prop::sample::select(Rcode::ALL.to_vec());
     let reply =
         (prop::collection::vec(server, 0..6), rcode, prop::bool::weighted(0.1), any::<bool>());
-    let reply = reply.prop_map(|(ns, rcode, aa, ra)| Reply { ns, ra, ..says(rcode, aa) });
+    let reply = reply.prop_map(|(ns, rcode, aa, ra)| Reply { ra, ns, ..says(rcode, aa) });
     prop::collection::btree_map(8..18_u8, reply, 0..10)
 }
 

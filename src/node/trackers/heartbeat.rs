@@ -82,8 +82,16 @@ impl Heartbeat {
     /// Something changed that trackers should hear of now: a torrent came, went or was completed,
     /// or peers are wanted.
     pub fn nudge(&self) {
-        self.shared.nudged.store(true, Ordering::SeqCst);
-        self.waker.wake();
+        self.nudger()();
+    }
+
+    /// The same for another thread.
+    pub fn nudger(&self) -> impl Fn() + Send + use<> {
+        let (shared, waker) = (Arc::clone(&self.shared), self.waker.clone());
+        move || {
+            shared.nudged.store(true, Ordering::SeqCst);
+            waker.wake();
+        }
     }
 
     /// Unregisters everything, waiting for answers up to `deadline` in all, and ends the thread.

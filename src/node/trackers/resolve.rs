@@ -64,7 +64,7 @@ impl Stub {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             self.speak(max, watch)?;
-            found = found.or_else(|| self.resolver.next_outcome().map(|(_, outcome)| outcome));
+            found = found.or_else(|| self.resolver.next_outcome().map(|((), outcome)| outcome));
             if let Some(outcome) = found {
                 return Ok(outcome);
             }

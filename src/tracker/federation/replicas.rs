@@ -67,12 +67,12 @@ impl Replicas {
         self.next = now + self.every;
         let mut beat = Beat::default();
         for replica in &mut self.all {
-            match replica.cookie.filter(|(_, since)| now.since(*since) < COOKIE_AGE) {
-                Some((cookie, _)) => beat.tell.push((replica.addr, cookie)),
-                None => {
-                    replica.hello = seq();
-                    beat.hellos.push((replica.addr, hello(replica.hello)));
-                }
+            let fresh = replica.cookie.filter(|(_, since)| now.since(*since) < COOKIE_AGE);
+            if let Some((cookie, _)) = fresh {
+                beat.tell.push((replica.addr, cookie));
+            } else {
+                replica.hello = seq();
+                beat.hellos.push((replica.addr, hello(replica.hello)));
             }
         }
         Some(beat)

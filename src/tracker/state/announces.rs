@@ -52,6 +52,8 @@ enum NotTaken {
     Unreachable,
     #[error("{NOT_LISTED}")]
     NotListed,
+    #[error("a resolver has no swarms: announce to another tracker")]
+    NoSwarms,
     #[error(transparent)]
     Full(#[from] Refused),
 }
@@ -209,6 +211,9 @@ impl State {
         match Family::of(caller.ip) {
             Family::V4 => self.counters.announces_v4 += 1,
             Family::V6 => self.counters.announces_v6 += 1,
+        }
+        if self.federation.is_resolver() {
+            return Err(NotTaken::NoSwarms);
         }
         let info_hash = announce.info_hash;
         if !self.allows(&info_hash.into()) {
