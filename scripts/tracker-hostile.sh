@@ -38,18 +38,27 @@ try:
         took = time.monotonic() - start
         return took, json.loads(answer.partition(b"\r\n\r\n")[2])["connections"]
 
+    def is_open(caller, trickle):
+        try:
+            if trickle:
+                caller.send(b"a")
+            return caller.recv(1) != b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
     crowd, waits, fewest = [slow() for _ in range(SLOW)], [], None
     trickled = time.monotonic()
     for _ in range(questions):
-        if time.monotonic() - trickled > 1:
+        trickle = time.monotonic() - trickled > 1
+        if trickle:
             trickled = time.monotonic()
-            for n, caller in enumerate(crowd):
-                try:
-                    caller.send(b"a")
-                except OSError:
-                    # Its five seconds were over.
-                    caller.close()
-                    crowd[n] = slow()
+        for n, caller in enumerate(crowd):
+            # Whoever's five seconds were over comes again.
+            if not is_open(caller, trickle):
+                caller.close()
+                crowd[n] = slow()
         took, connections = ask()
         waits.append(took)
         fewest = min(fewest or connections, connections)

@@ -23,6 +23,9 @@ pub mod magnet;
 /// `peer show`: what a .torrent says.
 pub mod show;
 
+/// `peer list --pieces`.
+pub mod pieces;
+
 /// `peer scrape`.
 pub mod scrape;
 

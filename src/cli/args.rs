@@ -29,19 +29,16 @@ use std::net::{IpAddr, SocketAddr};
 
 /// Flags of the design that later versions bring; until then they are refused by name. A program
 /// that has one of them already takes it: `--trace` is still to come for the tracker.
-const PLANNED: [&str; 23] = [
+const PLANNED: [&str; 19] = [
     "--select",
     "--list",
     "--sequential",
     "--on-done",
     "--resolve",
-    "--dns-prefs",
     "--trace",
     "--web",
     "--config",
     "--config-dir",
-    "--allow",
-    "--state",
     "--zone",
     "--delegate",
     "--resolver",
@@ -52,7 +49,6 @@ const PLANNED: [&str; 23] = [
     "--pid-file",
     "--paused",
     "--dump-settings",
-    "--pieces",
 ];
 
 /// Commands of the design that later versions bring.

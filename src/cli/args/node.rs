@@ -98,6 +98,10 @@ pub struct NodeArgs {
     #[argh(option, arg_name = "how", from_str_fn(super_seeding))]
     pub super_seeding: Option<bool>,
 
+    /// call trackers where their name servers say that they are (BEP 34)
+    #[argh(switch)]
+    pub dns_prefs: bool,
+
     /// divide the strategies' timers by this, for lectures (1)
     #[argh(option, arg_name = "x")]
     pub time_scale: Option<Factor>,
@@ -187,6 +191,7 @@ impl NodeArgs {
             picker: self.picker.unwrap_or_default(),
             choker: self.choker.unwrap_or_default(),
             super_seeding: self.super_seeding.unwrap_or(default.super_seeding),
+            dns_prefs: self.dns_prefs,
             trace: self.trace.clone(),
             peers: self.peer.iter().map(|peer| dialled(peer)).collect::<Result<_, _>>()?,
             ..default
@@ -297,7 +302,7 @@ mod tests {
             "--leech x -t 10.0.0.1 -t [::1]:7 -t udp://t:1/announce -w out -p0 --bind 0.0.0.0 -d 500 -u2M \
              --max-peers=9 --max-per-ip 0 --upload-slots 0 --timeout 500ms --seed-time 0 \
              --seed-ratio 1.5 --piece-length 1MiB --peer 127.0.0.2:6881 --picker sequential \
-             --choker propshare --super-seeding off --time-scale 60 --io pread --trace t.jsonl",
+             --choker propshare --super-seeding off --dns-prefs --time-scale 60 --io pread --trace t.jsonl",
         );
         let expected = PeerConfig {
             trackers: vec![
@@ -322,6 +327,7 @@ mod tests {
             picker: Policy::Sequential,
             choker: ChokerPolicy::PropShare,
             super_seeding: false,
+            dns_prefs: true,
             trace: Some("t.jsonl".into()),
             io: IoMode::Pread,
             ..PeerConfig::default()
