@@ -26,6 +26,9 @@ pub mod show;
 /// `tracker dig`.
 pub mod dig;
 
+/// `peer list --pieces`.
+pub mod pieces;
+
 /// `peer scrape`.
 pub mod scrape;
 

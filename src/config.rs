@@ -103,6 +103,10 @@ pub struct PeerConfig {
     /// more than one copy before there is a second (`--super-seeding`, BEP 16). Default: yes.
     pub super_seeding: bool,
 
+    /// Whether trackers' hosts are called where their TXT records say (`--dns-prefs`, BEP 34).
+    /// Default: no, where the URL says.
+    pub dns_prefs: bool,
+
     /// Most connections from one address (`--max-per-ip`); loopback and private addresses are
     /// exempt. Default: 8. Zero: no limit.
     pub max_per_ip: usize,
@@ -138,6 +142,7 @@ impl Default for PeerConfig {
             picker: Policy::default(),
             choker: ChokerPolicy::default(),
             super_seeding: true,
+            dns_prefs: false,
             max_per_ip: 8,
             trace: None,
             peers: Vec::new(),

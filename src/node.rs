@@ -149,6 +149,8 @@ pub struct NodeOptions {
     pub choker: ChokerPolicy,
     /// Whether the only seeder shows its pieces one by one.
     pub super_seeding: bool,
+    /// Whether trackers' hosts are called where their name servers say (BEP 34).
+    pub dns_prefs: bool,
     /// Strategy timers run so many times faster.
     pub time_scale: f64,
     /// The file that every message and every decision is written to.
@@ -172,6 +174,7 @@ impl NodeOptions {
             picker: Policy::Rarest,
             choker: ChokerPolicy::default(),
             super_seeding: true,
+            dns_prefs: false,
             time_scale: 1.0,
             trace: None,
         }
@@ -306,6 +309,7 @@ impl Node {
             peer_id: shared.peer_id,
             key: fastrand::u32(..),
             numwant: NUMWANT,
+            dns_prefs: options.dns_prefs,
         };
         let heartbeat = tracking::start_heartbeat(&shared, &options, tracker_events.clone())?;
         let (resolving, calls) = bounded(64); // of what is dropped the heartbeat speaks again

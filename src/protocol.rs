@@ -39,6 +39,9 @@ pub mod speech;
 /// URLs of trackers and web seeds.
 pub mod url;
 
+/// What a host's TXT records say of its trackers.
+pub mod dns_txt;
+
 /// What an announce says, over HTTP or UDP.
 pub mod announce;
 

@@ -3,7 +3,7 @@
 mod harness;
 
 use harness::process::Process;
-use harness::programs::{Listening, TRACKER, tracker};
+use harness::programs::{Listening, PEER, TRACKER, create, seeder, tracker, wait_seeders};
 use harness::scratch::Scratch;
 use harness::{SOON, together, until};
 use sha2::{Digest, Sha256};
@@ -52,8 +52,8 @@ fn http(tracker: SocketAddr, method: &str, target: &str) -> (String, String) {
 }
 
 fn announce(tracker: SocketAddr, hash: &str, port: u16) -> String {
-    let hash: String =
-        (0..hash.len()).step_by(2).map(|at| format!("%{}", &hash[at..at + 2])).collect();
+    let bytes: Vec<_> = (0..hash.len()).step_by(2).map(|at| &hash[at..at + 2]).collect();
+    let hash = format!("%{}", bytes.join("%"));
     let fields = "peer_id=12345678901234567890&uploaded=0&downloaded=0&left=5&compact=1";
     http(tracker, "GET", &format!("/announce?info_hash={hash}&port={port}&{fields}")).1
 }
@@ -177,6 +177,39 @@ fn a_list_is_obeyed_and_read_again_at_sighup_and_a_wrong_one_changes_nothing() {
     let mut wrong = Process::start("tracker", TRACKER, &words, &std::env::temp_dir());
     wrong.expect_exit(2, SOON);
     assert!(wrong.stderr().contains("line 3"), "{}", wrong.stderr());
+}
+
+#[test]
+fn the_pieces_of_every_node_are_listed_and_a_clients_swarm_is_scraped() {
+    let _turn = together();
+    let scratch = Scratch::new("pieces");
+    let tracker = tracker("");
+    let file = scratch.file("src/film.bin", 1 << 20, 5);
+    let torrent = scratch.at("film.torrent");
+    let seeder = seeder("seeder", tracker.address, &file, "--piece-length 64KiB");
+    wait_seeders(tracker.address, "film.bin", 1, SOON);
+    let list = |flags: &str| {
+        let words = format!("list --tracker {} {flags}", tracker.address);
+        let words: Vec<&str> = words.split_whitespace().collect();
+        let mut list = Process::start("list", PEER, &words, scratch.path());
+        list.expect_exit(0, SOON);
+        (list.plain(), list.events())
+    };
+    let (lines, _) = list("--pieces");
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    let node = format!("{} ", seeder.address);
+    assert!(lines[1].contains(&node) && lines[1].ends_with(&"█".repeat(16)), "{lines:?}");
+    let (_, objects) = list("--pieces --json");
+    assert_eq!(objects[0]["nodes"][0]["have"], "all");
+    assert_eq!(list("--json").1[0]["nodes"], serde_json::Value::Null);
+
+    create(&file, &torrent, "--piece-length 64KiB");
+    let url = format!("udp://{}/announce", tracker.address);
+    let words = ["scrape", "film.torrent", "--json", "--tracker", &url];
+    let mut scrape = Process::start("scrape", PEER, &words, scratch.path());
+    scrape.expect_exit(0, SOON);
+    let seeders: Vec<_> = scrape.events().iter().map(|e| e["seeders"].clone()).collect();
+    assert_eq!(seeders, [1, 1], "by its v1 hash and by its v2 hash");
 }
 
 #[test]

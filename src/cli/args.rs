@@ -32,17 +32,14 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 
 /// Flags of the design that later versions bring; until then they are refused by name.
-const PLANNED: [&str; 18] = [
+const PLANNED: [&str; 14] = [
     "--select",
     "--list",
     "--sequential",
     "--on-done",
-    "--dns-prefs",
     "--web",
     "--config",
     "--config-dir",
-    "--allow",
-    "--state",
     "--dashboard",
     "--share",
     "--watch-dir",
@@ -50,7 +47,6 @@ const PLANNED: [&str; 18] = [
     "--pid-file",
     "--paused",
     "--dump-settings",
-    "--pieces",
 ];
 
 /// Commands of the design that later versions bring.

@@ -7,13 +7,14 @@ use super::exit::{CliError, Exit};
 use super::prepare::{bad_data, open_first, tracker_address};
 use super::show::{ShowError, read_torrent};
 use super::units::{self, PieceLength};
-use super::{create, logging, magnet, on_tracker_listening, serve, show, signals};
+use super::{create, logging, magnet, on_tracker_listening, pieces, serve, show, signals, style};
 use crate::node::trackers::{TrackerError as AskError, calls};
 use crate::protocol::tracker_native::Candidate;
 use crate::storage::create::{HashOptions, hash_path};
 use crate::tracker::{Tracker, TrackerError, TrackerOptions};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -148,7 +149,7 @@ pub fn magnet(args: &MagnetArgs, env: &Env) -> Result<(), CliError> {
 /// `peer list`.
 pub fn list(args: &ListArgs, env: &Env) -> Result<(), CliError> {
     let deadline = Instant::now() + args.timeout();
-    let mut all: Vec<Candidate> = Vec::new();
+    let mut all: Vec<(SocketAddr, Candidate)> = Vec::new();
     for tracker in args.trackers() {
         let address = tracker_address(&tracker)?;
         let found = loop {
@@ -166,13 +167,16 @@ pub fn list(args: &ListArgs, env: &Env) -> Result<(), CliError> {
         all.extend(
             found
                 .into_iter()
-                .filter(|new| all.iter().all(|c| c.info_hash != new.info_hash))
+                .filter(|new| all.iter().all(|(_, c)| c.info_hash != new.info_hash))
+                .map(|new| (address, new))
                 .collect::<Vec<_>>(),
         );
     }
     let mut out = env.out.clone();
-    let lines = all.iter().map(|entry| if args.json { list_json(entry) } else { list_text(entry) });
-    let text: String = lines.map(|line| line + "\n").collect();
+    let mut text = String::new();
+    for (tracker, entry) in &all {
+        text += &list_entry(*tracker, entry, args, env, deadline);
+    }
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(ShowError::Output)?;
     if all.is_empty() && !args.json {
         let _ = env.screen.line("nothing is shared there");
@@ -180,7 +184,35 @@ pub fn list(args: &ListArgs, env: &Env) -> Result<(), CliError> {
     Ok(())
 }
 
-fn list_json(entry: &Candidate) -> String {
+/// A content's line, and under `--pieces` its nodes'.
+fn list_entry(
+    tracker: SocketAddr,
+    entry: &Candidate,
+    args: &ListArgs,
+    env: &Env,
+    deadline: Instant,
+) -> String {
+    let mut object = list_json(entry);
+    let swarm = args.pieces.then(|| pieces::ask(tracker, entry.info_hash, deadline));
+    let swarm = swarm.and_then(|answer| match answer {
+        Ok(swarm) => Some(swarm),
+        Err(why) => {
+            let name = style::printable(&entry.name);
+            // A closed stderr stops nobody.
+            let _ = env.screen.line(&format!("no pieces of {name} from {tracker}: {why}"));
+            None
+        }
+    });
+    if !args.json {
+        return list_text(entry) + "\n" + &swarm.map_or_else(String::new, |s| pieces::lines(&s));
+    }
+    if let Some(swarm) = swarm {
+        object["nodes"] = swarm["nodes"].clone();
+    }
+    object.to_string() + "\n"
+}
+
+fn list_json(entry: &Candidate) -> Value {
     json!({
         "name": entry.name,
         "info_hash_v2": entry.info_hash.to_string(),
@@ -190,7 +222,6 @@ fn list_json(entry: &Candidate) -> String {
         "seeders": entry.seeders,
         "leechers": entry.leechers,
     })
-    .to_string()
 }
 
 fn list_text(entry: &Candidate) -> String {
@@ -200,7 +231,7 @@ fn list_text(entry: &Candidate) -> String {
         entry.seeders,
         entry.leechers,
         &entry.info_hash.to_string()[..8],
-        super::style::printable(&entry.name),
+        style::printable(&entry.name),
     )
 }
 

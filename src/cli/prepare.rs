@@ -595,6 +595,7 @@ pub(super) mod tests {
                 peer_id: PeerId([1; 20]),
                 key: 1,
                 numwant: 1,
+                dns_prefs: false,
             },
             stop: AtomicBool::new(false),
             stopped: crossbeam_channel::never(),

@@ -64,7 +64,7 @@ pub fn start(
 fn print_news(env: &Env, tracker: &mut Tracker) -> Result<(), CliError> {
     let (to, news) = bounded(NEWS_WAITING);
     tracker.tell(to);
-    let (mut events, clock) = (env.events(true), env.clock.clone());
+    let (mut events, clock) = (env.events(true), env.clock);
     let print = move || {
         for news in news {
             let event = match news {

@@ -27,6 +27,12 @@ pub mod udp;
 /// One question to one BitTorrent tracker.
 pub mod ask;
 
+/// A host's TXT records.
+pub mod dns;
+
+/// What name servers say of trackers' hosts.
+pub mod preferences;
+
 mod errand;
 mod heartbeat;
 mod host;

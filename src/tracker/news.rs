@@ -95,7 +95,7 @@ mod tests {
 
     fn statistics(expired: u64, malformed: u64) -> Statistics {
         let none = State::new(TrackerOptions::default()).statistics(at(0), 0);
-        Statistics { expired, malformed, ..none }
+        Statistics { malformed, expired, ..none }
     }
 
     #[test]

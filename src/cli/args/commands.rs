@@ -109,6 +109,10 @@ pub struct ListArgs {
     #[argh(option, arg_name = "time")]
     pub timeout: Option<TimeSpan>,
 
+    /// say which nodes have which pieces, too
+    #[argh(switch)]
+    pub pieces: bool,
+
     /// one JSON object per line and content
     #[argh(switch)]
     pub json: bool,

@@ -103,6 +103,10 @@ pub struct NodeArgs {
     #[argh(option, arg_name = "how", from_str_fn(resolve_mode))]
     pub resolve: Option<ResolveMode>,
 
+    /// call trackers where their name servers say that they are (BEP 34)
+    #[argh(switch)]
+    pub dns_prefs: bool,
+
     /// divide the strategies' timers by this, for lectures (1)
     #[argh(option, arg_name = "x")]
     pub time_scale: Option<Factor>,
@@ -193,6 +197,7 @@ impl NodeArgs {
             choker: self.choker.unwrap_or_default(),
             super_seeding: self.super_seeding.unwrap_or(default.super_seeding),
             resolve: self.resolve,
+            dns_prefs: self.dns_prefs,
             trace: self.trace.clone(),
             peers: self.peer.iter().map(|peer| dialled(peer)).collect::<Result<_, _>>()?,
             ..default
@@ -312,7 +317,8 @@ mod tests {
             "--leech x -t 10.0.0.1 -t [::1]:7 -t udp://t:1/announce -w out -p0 --bind 0.0.0.0 -d 500 -u2M \
              --max-peers=9 --max-per-ip 0 --upload-slots 0 --timeout 500ms --seed-time 0 \
              --seed-ratio 1.5 --piece-length 1MiB --peer 127.0.0.2:6881 --picker sequential \
-             --choker propshare --super-seeding off --time-scale 60 --io pread --trace t.jsonl --resolve chain",
+             --choker propshare --super-seeding off --dns-prefs --time-scale 60 --io pread \
+             --trace t.jsonl --resolve chain",
         );
         let expected = PeerConfig {
             trackers: vec![
@@ -338,6 +344,7 @@ mod tests {
             choker: ChokerPolicy::PropShare,
             super_seeding: false,
             resolve: Some(ResolveMode::Chain),
+            dns_prefs: true,
             trace: Some("t.jsonl".into()),
             io: IoMode::Pread,
             ..PeerConfig::default()

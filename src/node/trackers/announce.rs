@@ -13,6 +13,7 @@
 mod board;
 
 use super::ask::{Announced, AskError, Asker};
+use super::preferences::Preferences;
 use crate::clock::Clock;
 use crate::ids::{InfoHash, InfoHashV1, PeerId};
 use crate::logic::announcer::reach_of;
@@ -61,6 +62,8 @@ pub struct AnnounceIdentity {
     pub key: u32,
     /// How many peers to ask for.
     pub numwant: u32,
+    /// Whether hosts are called where their name servers say (BEP 34).
+    pub dns_prefs: bool,
 }
 
 /// What [`Announcers`] needs to know.
@@ -160,7 +163,7 @@ impl Announcers {
         let (orders, heard) = bounded(4); // nudges that do not fit are as good as those that do
         let (results_in, results) = bounded(AT_ONCE + AT_ONCE_IN_A_HURRY); // one per thread
         let desk = Desk {
-            asker: Arc::new(Asker::new(config.me.bind)),
+            asker: Arc::new(asker_of(&config.me)),
             board: Board::new(config.always, config.clock.time_scale()),
             me: config.me,
             clock: config.clock,
@@ -334,6 +337,11 @@ fn deadline_of(url: &Url, end: Option<Instant>) -> Instant {
 }
 
 /// Whoever leaves needs no peers.
+fn asker_of(me: &AnnounceIdentity) -> Asker {
+    let asker = Asker::new(me.bind);
+    if me.dns_prefs { asker.obeying(Preferences::of_system()) } else { asker }
+}
+
 fn numwant_of(me: &AnnounceIdentity, event: Event) -> u32 {
     if event == Event::Stopped { 0 } else { me.numwant }
 }
@@ -362,7 +370,7 @@ pub fn ask_once(
     let mut found = FoundPeers::default();
     let (mut seen, mut unanswered) = (HashSet::new(), Vec::new());
     let (sender, answers) = bounded(AT_ONCE_IN_A_HURRY); // one for each thread
-    let asker = Arc::new(Asker::new(me.bind));
+    let asker = Arc::new(asker_of(me));
     let urls = tiers.iter().flatten().filter_map(|url| Url::parse(url).ok());
     let mut all: Vec<(Url, InfoHashV1)> = Vec::new();
     for url in urls {

@@ -5,8 +5,10 @@
 //! what the way itself repeats.
 
 use super::http::{Get, HttpError, fetch_within};
+use super::preferences::Preferences;
 use super::udp::{UdpClient, UdpError};
 use crate::ids::InfoHashV1;
+use crate::logic::announcer::reach_of;
 use crate::logic::dialer::may_tell;
 use crate::logic::reach::Reach;
 use crate::protocol::announce::{Announce, Figures};
@@ -51,6 +53,9 @@ pub enum AskError {
     /// make us ask other services here for something.
     #[error("a tracker on this machine is asked only at a path whose last part is \"announce\"")]
     NoAnnounce,
+    /// Its name server says so (BEP 34).
+    #[error("its name server says that no tracker runs there: --dns-prefs believes it")]
+    NoTracker,
     /// BEP 48 knows no scrape for such a URL.
     #[error("it cannot be scraped: the last part of its path does not begin with \"announce\"")]
     NoScrape,
@@ -86,16 +91,49 @@ pub struct Announced {
 pub struct Asker {
     bind: Option<IpAddr>,
     udp: UdpClient,
+    preferences: Option<Preferences>,
 }
 
 impl Asker {
     /// Calls from `bind`, where that is of the tracker's family.
     pub fn new(bind: Option<IpAddr>) -> Self {
-        Self { bind, udp: UdpClient::new(bind) }
+        Self { bind, udp: UdpClient::new(bind), preferences: None }
+    }
+
+    /// Calls hosts where their name servers say that a tracker runs (BEP 34).
+    #[must_use]
+    pub fn obeying(self, preferences: Preferences) -> Self {
+        Self { preferences: Some(preferences), ..self }
     }
 
     /// Announces, where `reach` allows it. Peers of which the tracker may not tell are left out.
     pub fn announce(
+        &self,
+        url: &Url,
+        reach: Reach,
+        announce: Announce,
+        tracker_id: Option<Vec<u8>>,
+        deadline: Instant,
+    ) -> Result<Announced, AskError> {
+        let Some(preferences) = &self.preferences else {
+            return self.announce_to(url, reach, announce, tracker_id, deadline);
+        };
+        let urls = preferences.instead_of(url, deadline);
+        let mut failure = AskError::NoTracker;
+        for (n, instead) in urls.iter().enumerate() {
+            let reach = if instead == url { reach } else { reach_of(instead) };
+            let now = Instant::now();
+            let share = deadline.saturating_duration_since(now) / (urls.len() - n) as u32;
+            let (announce, id) = (announce.clone(), tracker_id.clone());
+            match self.announce_to(instead, reach, announce, id, now + share) {
+                Err(error @ (AskError::Http(_) | AskError::Udp(_))) => failure = error,
+                settled => return settled,
+            }
+        }
+        Err(failure)
+    }
+
+    fn announce_to(
         &self,
         url: &Url,
         reach: Reach,
@@ -186,9 +224,11 @@ pub fn scrape(
 
 #[cfg(test)]
 mod tests {
+    use super::super::dns::tests::{Play, name_server};
     use super::*;
     use crate::ids::PeerId;
-    use crate::logic::announcer::reach_of;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
 
     #[test]
     fn other_services_of_this_machine_are_not_announced_to() {
@@ -201,5 +241,51 @@ mod tests {
             let answer = Asker::new(None).announce(&url, reach, announce.clone(), None, deadline);
             assert!(matches!(answer, Err(AskError::NoAnnounce)), "{url}: {answer:?}");
         }
+    }
+
+    #[test]
+    fn a_host_whose_name_server_denies_a_tracker_is_not_called() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        // A name of this machine, and no address as far as a URL can tell.
+        let url = Url::parse(&format!("http://127.1:{port}/announce")).unwrap();
+        let announce = Announce::new(InfoHashV1([1; 20]), PeerId([2; 20]), 6881);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let ask = |record: &str| {
+            let server = name_server(Play::Answer, &[&[record]]);
+            let asker = Asker::new(None).obeying(Preferences::asking(vec![server]));
+            asker.announce(&url, reach_of(&url), announce.clone(), None, deadline)
+        };
+        assert!(matches!(ask("BITTORRENT DENY ALL"), Err(AskError::NoTracker)));
+        listener.set_nonblocking(true).unwrap();
+        assert!(listener.accept().is_err(), "nobody called");
+    }
+
+    #[test]
+    fn a_tracker_that_its_name_server_moves_is_found_behind_one_that_does_not_answer() {
+        let (tracker, gone) = (TcpListener::bind("127.0.0.1:0").unwrap(), closed_port());
+        let port = tracker.local_addr().unwrap().port();
+        let heard = std::thread::spawn(move || {
+            let mut stream = tracker.accept().unwrap().0;
+            let mut head = [0; 1024];
+            let length = stream.read(&mut head).unwrap();
+            let body = b"d8:intervali60e5:peers6:\x01\x02\x03\x04\x1a\xe1e";
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).unwrap();
+            stream.write_all(body).unwrap();
+            String::from_utf8_lossy(&head[..length]).into_owned()
+        });
+        let record = format!("BITTORRENT TCP:{gone} TCP:{port}");
+        let server = name_server(Play::Answer, &[&[&record]]);
+        let asker = Asker::new(None).obeying(Preferences::asking(vec![server]));
+        let url = Url::parse("http://127.1:9/announce").unwrap();
+        let announce = Announce::new(InfoHashV1([1; 20]), PeerId([2; 20]), 6881);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let answer = asker.announce(&url, reach_of(&url), announce, None, deadline).unwrap();
+        assert_eq!(answer.interval, Some(60));
+        assert!(heard.join().unwrap().starts_with("GET /announce?"));
+    }
+
+    fn closed_port() -> u16 {
+        TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
     }
 }

@@ -6,7 +6,7 @@
 //! swarmlet_tracker_torrents 3
 //! ```
 
-use crate::ids::hex;
+use crate::ids::InfoHash;
 use crate::logic::registry::Have;
 use crate::tracker::state::views::{FiguresNow, NodeView, SwarmView};
 use serde_json::{Value, json};
@@ -68,7 +68,7 @@ impl Text {
 
 /// One content and its nodes as one JSON object.
 pub fn swarm_json(swarm: &SwarmView) -> String {
-    let v2 = swarm.names.iter().find_map(|name| name.v2()).map(|hash| hash.to_string());
+    let v2 = swarm.names.iter().find_map(InfoHash::v2).map(|hash| hash.to_string());
     let nodes: Vec<Value> = swarm.nodes.iter().map(|node| node_json(node, swarm.pieces)).collect();
     let object = json!({
         "name": swarm.name,
@@ -85,12 +85,19 @@ pub fn swarm_json(swarm: &SwarmView) -> String {
     object.to_string() + "\n"
 }
 
+/// As [`crate::ids::hex`], for many bytes while announces wait.
+fn hexadecimal(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
 /// `have` is `"all"`, a bitmap in hexadecimal, or null where it is not known.
 fn node_json(node: &NodeView, pieces: u32) -> Value {
     let have = match &node.have {
         Have::All => Some("all".to_owned()),
         Have::Unknown => (node.left == 0).then(|| "all".to_owned()),
-        Have::Some(bits) => (bits.pieces() == pieces).then(|| hex(bits.as_bytes())),
+        Have::Some(bits) => (bits.pieces() == pieces).then(|| hexadecimal(bits.as_bytes())),
     };
     json!({
         "address": node.addr.to_string(),

@@ -22,7 +22,7 @@ pub const CONTENTS_A_PAGE: usize = 100;
 pub const NODES_A_PAGE: usize = 100;
 
 /// Bytes of bitmaps that a page looks at.
-pub const BITMAP_BYTES: usize = 256 * 1024;
+pub const BITMAP_BYTES: usize = 128 * 1024;
 
 /// Nodes of each content that the first page looks at.
 const NODES_A_CONTENT: usize = 8;

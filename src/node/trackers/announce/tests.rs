@@ -45,7 +45,14 @@ fn silent() -> (String, UdpSocket) {
 }
 
 fn me() -> AnnounceIdentity {
-    AnnounceIdentity { bind: None, port: 6881, peer_id: PeerId([7; 20]), key: 5, numwant: 50 }
+    AnnounceIdentity {
+        bind: None,
+        port: 6881,
+        peer_id: PeerId([7; 20]),
+        key: 5,
+        numwant: 50,
+        dns_prefs: false,
+    }
 }
 
 fn config(always: &[&str]) -> AnnounceConfig {

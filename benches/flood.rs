@@ -1,0 +1,239 @@
+//! Announces of made-up torrents, many and from many addresses: `cargo bench --bench flood`.
+//!
+//! ```text
+//! flood [--tracker 127.0.0.1:PORT] [--count N] [--sources N] [--secs N]
+//! ```
+//! Senders on 127.1.0.x announce random info-hashes; meanwhile members of an honest swarm go on
+//! announcing, and the time until each is answered is written down. Without `--tracker` a tracker
+//! with small tables runs in this process and the flood is short. Only 127.0.0.0/8 is sent to.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use swarmlet::ids::{InfoHashV1, PeerId};
+use swarmlet::protocol::announce::{Announce, Family};
+use swarmlet::protocol::tracker_udp::{Answer, Head, Request};
+use swarmlet::tracker::{Tracker, TrackerOptions};
+
+/// Announces that one sender has under way.
+const BURST: usize = 64;
+
+/// Who does not answer for so long has lost what was asked.
+const LOST: Duration = Duration::from_millis(200);
+
+/// Members of the honest swarm.
+const HONEST: u16 = 5;
+
+/// How often one of them announces.
+const HONEST_PAUSE: Duration = Duration::from_millis(2);
+
+const HONEST_HASH: InfoHashV1 = InfoHashV1([7; 20]);
+
+struct Plan {
+    tracker: SocketAddr,
+    count: usize,
+    sources: u8,
+    time: Duration,
+}
+
+fn main() -> ExitCode {
+    let mut plan = Plan {
+        tracker: ([127, 0, 0, 1], 0).into(),
+        count: 20_000,
+        sources: 16,
+        time: Duration::from_mins(5),
+    };
+    let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
+    while let Some(flag) = words.next() {
+        let value = words.next().unwrap_or_default();
+        let is_read = match flag.as_str() {
+            "--tracker" => value.parse().map(|at| plan.tracker = at).is_ok(),
+            "--count" => value.parse().map(|n| plan.count = n).is_ok(),
+            "--sources" => value.parse().map(|n: u8| plan.sources = n.clamp(1, 250)).is_ok(),
+            "--secs" => value.parse().map(|n| plan.time = Duration::from_secs(n)).is_ok(),
+            _ => false,
+        };
+        if !is_read || !plan.tracker.ip().is_loopback() {
+            eprintln!("flood: {flag} {value}: see the head of benches/flood.rs");
+            return ExitCode::from(2);
+        }
+    }
+    if plan.tracker.port() != 0 {
+        return run(&plan);
+    }
+    let options = TrackerOptions {
+        listen: plan.tracker,
+        max_torrents: 5000,
+        max_peers: 5000,
+        ..TrackerOptions::default()
+    };
+    let mut tracker = Tracker::bind(options).expect("a port is free");
+    let (plan, stopper) = (Plan { tracker: tracker.local_addr(), ..plan }, tracker.stopper());
+    let thread = thread::spawn(move || tracker.run());
+    let code = run(&plan);
+    stopper.stop();
+    thread.join().expect("the tracker ends").expect("in good order");
+    code
+}
+
+fn run(plan: &Plan) -> ExitCode {
+    let honest = Honest::gather(plan.tracker);
+    let stop = AtomicBool::new(false);
+    let (flooded, mut waits) = thread::scope(|scope| {
+        let waits = scope.spawn(|| honest.go_on(&stop));
+        let flooded = flood(plan);
+        stop.store(true, Ordering::Relaxed);
+        (flooded, waits.join().expect("the honest go on"))
+    });
+    let Flooded { sent, answered, took } = flooded;
+    let rate = answered as f64 / took.as_secs_f64();
+    println!("flood     {sent} announces sent, {answered} answered, {took:.1?}, {rate:.0}/s");
+    waits.sort();
+    let at = |share: f64| waits.get((waits.len() as f64 * share) as usize).copied();
+    let (half, most) = (at(0.5).unwrap_or(LOST), at(0.99).unwrap_or(LOST));
+    let lost = waits.iter().filter(|wait| **wait >= LOST).count();
+    println!("honest    {} announces, p50 {half:.1?}, p99 {most:.1?}, {lost} lost", waits.len());
+    let others = honest.known_to_each();
+    println!("afterwards each member is given {others} of {} others", HONEST - 1);
+    if others == usize::from(HONEST) - 1 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+struct Flooded {
+    sent: usize,
+    answered: usize,
+    took: Duration,
+}
+
+/// Each sender in turn has its last burst's answers read and sends another one.
+fn flood(plan: &Plan) -> Flooded {
+    let mut rng = fastrand::Rng::with_seed(1);
+    let addresses = (1..=plan.sources).map(|n| IpAddr::V4(Ipv4Addr::new(127, 1, 0, n)));
+    let senders: Vec<Client> = addresses.map(|ip| Client::at(ip, plan.tracker)).collect();
+    let mut ids: Vec<u64> = senders.iter().map(Client::connect).collect();
+    let (start, mut connected) = (Instant::now(), Instant::now());
+    let (mut sent, mut answered) = (0, 0);
+    while sent < plan.count && start.elapsed() < plan.time {
+        if connected.elapsed() > Duration::from_mins(1) {
+            (ids, connected) = (senders.iter().map(Client::connect).collect(), Instant::now());
+        }
+        for (sender, id) in senders.iter().zip(&ids) {
+            let burst = BURST.min(plan.count - sent);
+            for _ in 0..burst {
+                let mut hash = [0; 20];
+                rng.fill(&mut hash);
+                sender.send(*id, announce(InfoHashV1(hash), 6881));
+            }
+            sent += burst;
+            answered += sender.answers(burst);
+        }
+    }
+    Flooded { sent, answered, took: start.elapsed() }
+}
+
+fn announce(hash: InfoHashV1, port: u16) -> Request {
+    let announce = Announce { left: 5, ..Announce::new(hash, PeerId([1; 20]), port) };
+    Request::Announce { announce, url_data: Vec::new() }
+}
+
+/// One end of a conversation with the tracker.
+struct Client {
+    socket: UdpSocket,
+}
+
+impl Client {
+    fn at(ip: IpAddr, tracker: SocketAddr) -> Self {
+        let socket = UdpSocket::bind((ip, 0)).expect("an address of the loopback");
+        socket.connect(tracker).expect("the loopback");
+        socket.set_read_timeout(Some(LOST)).expect("a timeout");
+        Self { socket }
+    }
+
+    fn send(&self, connection_id: u64, request: Request) {
+        let mut question = Vec::with_capacity(98);
+        request.put(Head { connection_id, transaction_id: 1 }, &mut question);
+        // A tracker that is gone is seen by the answers that are missing.
+        let _ = self.socket.send(&question);
+    }
+
+    /// Reads up to so many answers, until one is lost.
+    fn answers(&self, count: usize) -> usize {
+        let mut answer = [0; 2048];
+        (0..count).take_while(|_| self.socket.recv(&mut answer).is_ok()).count()
+    }
+
+    fn ask(&self, connection_id: u64, request: Request) -> Option<Answer> {
+        self.send(connection_id, request);
+        let mut answer = [0; 2048];
+        match self.socket.recv(&mut answer) {
+            Ok(length) => {
+                Answer::read(&answer[..length], Family::V4).ok().map(|(_, answer)| answer)
+            }
+            Err(e) if e.kind() == ErrorKind::ConnectionRefused => panic!("no tracker is there"),
+            Err(_) => None,
+        }
+    }
+
+    fn connect(&self) -> u64 {
+        let granted = (0..25).find_map(|_| match self.ask(0, Request::Connect) {
+            Some(Answer::Connect { connection_id }) => Some(connection_id),
+            _ => None,
+        });
+        granted.expect("the tracker answers within five seconds")
+    }
+}
+
+/// The members of a swarm that was there before.
+struct Honest {
+    client: Client,
+}
+
+impl Honest {
+    /// Everybody announces twice, and so has been heard of again.
+    fn gather(tracker: SocketAddr) -> Self {
+        let honest = Self { client: Client::at(Ipv4Addr::LOCALHOST.into(), tracker) };
+        let id = honest.client.connect();
+        for port in (1..=HONEST).chain(1..=HONEST) {
+            let answer = honest.client.ask(id, announce(HONEST_HASH, port));
+            assert!(matches!(answer, Some(Answer::Announce { .. })), "{answer:?}");
+        }
+        honest
+    }
+
+    /// Goes on announcing; how long each answer took, at most [`LOST`].
+    fn go_on(&self, stop: &AtomicBool) -> Vec<Duration> {
+        let client = Client::at(
+            Ipv4Addr::LOCALHOST.into(),
+            self.client.socket.peer_addr().expect("connected"),
+        );
+        let (mut id, mut connected) = (client.connect(), Instant::now());
+        let mut waits = Vec::new();
+        for port in (1..=HONEST).cycle() {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            if connected.elapsed() > Duration::from_mins(1) {
+                (id, connected) = (client.connect(), Instant::now());
+            }
+            let asked = Instant::now();
+            let answer = client.ask(id, announce(HONEST_HASH, port));
+            waits.push(if answer.is_some() { asked.elapsed() } else { LOST });
+            thread::park_timeout(HONEST_PAUSE);
+        }
+        waits
+    }
+
+    /// The fewest other members that any member is given.
+    fn known_to_each(&self) -> usize {
+        let id = self.client.connect();
+        let known =
+            (1..=HONEST).map(|port| match self.client.ask(id, announce(HONEST_HASH, port)) {
+                Some(Answer::Announce { peers, .. }) => peers.len(),
+                _ => 0,
+            });
+        known.min().unwrap_or(0)
+    }
+}
