@@ -108,10 +108,7 @@ impl Registry {
     /// A peer started, or says again where it stands.
     pub fn on_register(&mut self, now: Moment, peer: Registration) -> Result<(), Refused> {
         let (name, addr) = (peer.info_hash, peer.addr);
-        let (id, place) = match self.find(&name, addr) {
-            Some(at) => self.touch(now, at, false),
-            None => self.insert(now, name, addr, Some(&peer))?,
-        };
+        let (id, place) = self.join(now, name, addr, false, Some(&peer))?;
         let dialects = Mark::NONE.with(Mark::NATIVE, peer.native);
         self.set_dialects((id, place), dialects.with(Mark::BITTORRENT, peer.bittorrent));
         let Registration { peer_id, left, uploaded, downloaded, have, .. } = peer;
@@ -126,10 +123,7 @@ impl Registry {
     /// counts once.
     pub fn on_announce(&mut self, now: Moment, peer: &Report) -> Result<(), Refused> {
         let name = InfoHash::V1(peer.info_hash);
-        let at = match self.find(&name, peer.addr) {
-            Some(at) => self.touch(now, at, true),
-            None => self.insert(now, name, peer.addr, None)?,
-        };
+        let at = self.join(now, name, peer.addr, true, None)?;
         self.set_dialects(at, Mark::BITTORRENT);
         let detail = peer.details.map(|progress| {
             let Progress { peer_id, left, uploaded, downloaded } = progress;
@@ -375,18 +369,28 @@ impl Registry {
         self.details.get(id, addr).is_none_or(|detail| detail.peer_id == name)
     }
 
-    /// Adds a peer with nothing known about it, after making room.
-    fn insert(
+    /// The peer of that name and address: it was heard of, or is new, and room is made for it.
+    /// `proves` says that who is known has been heard of again.
+    fn join(
         &mut self,
         now: Moment,
         name: InfoHash,
         addr: SocketAddr,
+        proves: bool,
         about: Option<&Registration>,
     ) -> Result<At, Refused> {
+        let mut known = self.torrents.find(&self.hasher, &name);
+        if let Some(id) = known
+            && let Some(place) = self.torrents.get(id).find(&self.hasher, addr)
+        {
+            return Ok(self.touch(now, (id, place), proves));
+        }
         self.check_address(addr.ip())?;
-        self.make_room(&name)?;
+        if self.make_room(known)? {
+            known = self.torrents.find(&self.hasher, &name);
+        }
         let due = self.wheels[kind(&name)].due(now);
-        let id = self.torrents.find(&self.hasher, &name).unwrap_or_else(|| {
+        let id = known.unwrap_or_else(|| {
             let id = self.torrents.insert(&self.hasher, Torrent::new(name, about));
             self.unproven.push(&mut self.torrents, |torrent| &mut torrent.age, id);
             self.wheels[kind(&name)].file(&mut self.torrents, id, due);
@@ -444,8 +448,10 @@ impl Registry {
         Ok(())
     }
 
-    fn make_room(&mut self, name: &InfoHash) -> Result<(), Refused> {
-        match self.torrents.find(&self.hasher, name) {
+    /// Makes room for a newcomer to a torrent, or for a new torrent; says whether somebody went.
+    fn make_room(&mut self, torrent: Option<Id>) -> Result<bool, Refused> {
+        let before = self.peers;
+        match torrent {
             None if self.torrents.len() >= self.params.max_torrents => {
                 self.remove_torrent(self.unproven.first().ok_or(Refused::Torrents)?);
             }
@@ -459,7 +465,7 @@ impl Registry {
             let oldest = self.next_to_give_way().ok_or(Refused::Peers)?;
             self.remove(oldest);
         }
-        Ok(())
+        Ok(self.peers < before)
     }
 
     /// Who goes when there are too many peers.
@@ -584,3 +590,6 @@ fn figures_of(torrent: &Torrent) -> Figures {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod model;

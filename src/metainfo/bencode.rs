@@ -12,6 +12,7 @@
 //! Unsorted keys are taken (clients in the wild write them) and can be asked about; equal keys,
 //! leading zeros and `-0` are refused. Writing is [`Encoder`]. Nothing here does I/O.
 
+use std::io::Write;
 use std::ops::Range;
 
 /// How much of a stranger's bencode is looked at.
@@ -413,8 +414,7 @@ impl Encoder {
 
     /// A string, or a key.
     pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        self.out.extend_from_slice(bytes.len().to_string().as_bytes());
-        self.out.push(b':');
+        write!(self.out, "{}:", bytes.len()).expect("a Vec takes all");
         self.raw(bytes)
     }
 
@@ -425,8 +425,7 @@ impl Encoder {
 
     /// A whole number.
     pub fn int(&mut self, number: i64) -> &mut Self {
-        self.out.push(b'i');
-        self.out.extend_from_slice(number.to_string().as_bytes());
+        write!(self.out, "i{number}").expect("a Vec takes all");
         self.end()
     }
 

@@ -150,11 +150,17 @@ impl Family {
 
 /// Appends one compact peer.
 pub fn put_compact(out: &mut Vec<u8>, peer: SocketAddr) {
+    let [high, low] = peer.port().to_be_bytes();
     match peer.ip() {
-        IpAddr::V4(ip) => out.extend(ip.octets()),
-        IpAddr::V6(ip) => out.extend(ip.octets()),
+        IpAddr::V4(ip) => {
+            let [a, b, c, d] = ip.octets();
+            out.extend_from_slice(&[a, b, c, d, high, low]);
+        }
+        IpAddr::V6(ip) => {
+            out.extend_from_slice(&ip.octets());
+            out.extend_from_slice(&[high, low]);
+        }
     }
-    out.extend(peer.port().to_be_bytes());
 }
 
 /// Appends those of some peers that are of one family.

@@ -312,7 +312,7 @@ pub fn put_error(out: &mut Vec<u8>, transaction_id: u32, why: &str) {
 }
 
 fn put_numbers<const N: usize>(out: &mut Vec<u8>, numbers: [u32; N]) {
-    out.extend(numbers.iter().flat_map(|number| number.to_be_bytes()));
+    numbers.iter().for_each(|number| out.extend_from_slice(&number.to_be_bytes()));
 }
 
 fn read_figures(bytes: &[u8]) -> Vec<Figures> {

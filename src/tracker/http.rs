@@ -4,6 +4,8 @@
 //! a request with a body is answered too, but the connection ends there, so that its body is
 //! never taken for a request. No sockets here.
 
+use std::io::Write;
+
 /// The longest head that is read.
 pub const MAX_HEAD: usize = 8 * 1024;
 
@@ -76,15 +78,16 @@ pub fn read(bytes: &[u8]) -> Result<Option<(Request<'_>, usize)>, u16> {
 pub fn put(out: &mut Vec<u8>, status: u16, keep: bool, head_only: bool, body: &[u8]) {
     let connection = if keep { "keep-alive" } else { "close" };
     let allow = if status == 405 { "Allow: GET, HEAD\r\n" } else { "" };
-    let head = format!(
+    write!(
+        out,
         "HTTP/1.1 {status} {}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\
          {allow}Connection: {connection}\r\n\r\n",
         reason(status),
         body.len(),
-    );
-    out.extend(head.as_bytes());
+    )
+    .expect("a Vec takes all");
     if !head_only {
-        out.extend(body);
+        out.extend_from_slice(body);
     }
 }
 

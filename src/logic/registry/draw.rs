@@ -1,12 +1,13 @@
 //! Which members of a content's torrents an asker is given.
 
-use super::queue::Id;
-use super::torrent::{Place, Seen};
+use super::members::Members;
+use super::torrent::{Seen, Torrent, seen_four, seen_six};
 use super::values::Wanted;
 use super::{Mark, Registry};
 use crate::ids::InfoHash;
 use crate::protocol::announce::Family;
 use crate::protocol::tracker_native::PeerEntry;
+use std::hash::RandomState;
 use std::net::SocketAddr;
 
 /// Members looked at for each one that is wanted, when few suit the asker.
@@ -15,55 +16,113 @@ const TRIES_A_PEER: usize = 4;
 /// Members looked at in any case.
 const TRIES: usize = 64;
 
-/// Members of one family of one torrent.
-#[derive(Clone, Copy)]
-struct Pool {
-    id: Id,
-    six: bool,
-    seeders: usize,
-    members: usize,
-}
-
 /// Names that are drawn from at most; a content has three.
 const MOST_NAMES: usize = 4;
 
-/// All who can be drawn, one after the other.
-struct Pools {
-    all: [Pool; 2 * MOST_NAMES],
+/// Members of one family of one torrent.
+#[derive(Clone, Copy)]
+enum Part<'a> {
+    Nobody,
+    Four(&'a Members<6>),
+    Six(&'a Members<18>),
+}
+
+impl Part<'_> {
+    fn len(&self, seeders: bool) -> usize {
+        match (self, seeders) {
+            (Self::Nobody, _) => 0,
+            (Self::Four(members), true) => members.seeders(),
+            (Self::Four(members), false) => members.len(),
+            (Self::Six(members), true) => members.seeders(),
+            (Self::Six(members), false) => members.len(),
+        }
+    }
+
+    fn seen(&self, at: usize) -> Option<Seen> {
+        match self {
+            Self::Nobody => None,
+            Self::Four(members) => Some(seen_four(members, at)),
+            Self::Six(members) => Some(seen_six(members, at)),
+        }
+    }
+}
+
+/// All who can be drawn, one torrent after the other.
+struct Pool<'a> {
+    hasher: &'a RandomState,
+    torrents: [Option<&'a Torrent>; MOST_NAMES],
+    /// The parts, and to which of the torrents each belongs.
+    parts: [(usize, Part<'a>); 2 * MOST_NAMES],
     used: usize,
 }
 
-impl Pools {
-    fn new() -> Self {
-        let empty = Pool { id: 0, six: false, seeders: 0, members: 0 };
-        Self { all: [empty; 2 * MOST_NAMES], used: 0 }
-    }
-
-    fn add(&mut self, pool: Pool) {
-        if pool.members > 0 {
-            self.all[self.used] = pool;
-            self.used += 1;
-        }
-    }
-
-    fn count(&self, of: fn(&Pool) -> usize) -> usize {
-        self.all[..self.used].iter().map(of).sum()
-    }
-
-    /// Who stands at a position, among the seeders or among all.
-    fn at(&self, mut position: usize, of: fn(&Pool) -> usize) -> (Id, Place) {
-        for pool in &self.all[..self.used] {
-            if position < of(pool) {
-                return (pool.id, Place { six: pool.six, at: position });
+impl<'a> Pool<'a> {
+    fn new(
+        hasher: &'a RandomState,
+        torrents: [Option<&'a Torrent>; MOST_NAMES],
+        family: Option<Family>,
+    ) -> Self {
+        let parts = [(0, Part::Nobody); 2 * MOST_NAMES];
+        let mut pool = Self { hasher, torrents, parts, used: 0 };
+        for (n, torrent) in torrents.into_iter().flatten().enumerate() {
+            if family != Some(Family::V6) {
+                pool.add(n, Part::Four(&torrent.four));
             }
-            position -= of(pool);
+            if let Some(six) = torrent.six.as_deref().filter(|_| family != Some(Family::V4)) {
+                pool.add(n, Part::Six(six));
+            }
         }
-        unreachable!("positions are below the count")
+        pool
+    }
+
+    fn add(&mut self, n: usize, part: Part<'a>) {
+        self.parts[self.used] = (n, part);
+        self.used += 1;
+    }
+
+    fn len(&self, seeders: bool) -> usize {
+        self.parts[..self.used].iter().map(|(_, part)| part.len(seeders)).sum()
+    }
+
+    /// Who stands at a position among the seeders, or among all; unless it stands in an earlier
+    /// torrent too.
+    fn at(&self, mut position: usize, seeders: bool) -> Option<PeerEntry> {
+        for &(n, part) in &self.parts[..self.used] {
+            if position < part.len(seeders) {
+                let Seen { addr, standing, seeds } = part.seen(position)?;
+                let marks = match self.torrents[1] {
+                    None => standing.marks,
+                    Some(_) => self.join(n, addr, standing.marks)?,
+                };
+                let (native, bittorrent) = (marks.has(Mark::NATIVE), marks.has(Mark::BITTORRENT));
+                return Some(PeerEntry { addr, seed: seeds, native, bittorrent });
+            }
+            position -= part.len(seeders);
+        }
+        None
+    }
+
+    /// Adds the dialects that a member of the `n`th torrent has in later ones; none if it stands
+    /// in an earlier one.
+    fn join(&self, n: usize, addr: SocketAddr, mut marks: Mark) -> Option<Mark> {
+        for (other, torrent) in self.torrents.into_iter().flatten().enumerate() {
+            if other == n {
+                continue;
+            }
+            if let Some(place) = torrent.find(self.hasher, addr) {
+                if other < n {
+                    return None;
+                }
+                marks = marks.and(torrent.standing(place).marks);
+            }
+        }
+        Some(marks)
     }
 }
 
-/// Every number below a bound once, in one of many orders: the start and the step are thrown,
-/// and a step that has no divisor in common with the bound comes by all.
+/// Every number below a bound once: from a start in steps that have no divisor in common with the
+/// bound. Both are thrown, so that each number is as likely as any other to be among the first,
+/// and each pair nearly so.
 struct Walk {
     at: usize,
     step: usize,
@@ -72,11 +131,12 @@ struct Walk {
 }
 
 impl Walk {
-    fn below(bound: usize, rng: &mut fastrand::Rng) -> Self {
+    /// `most` says how many will be asked for at most: all of them may come in a row.
+    fn below(bound: usize, most: usize, rng: &mut fastrand::Rng) -> Self {
         let mut step = 1;
-        if bound > 2 {
+        if most < bound && bound > 2 {
             step = rng.usize(1..bound);
-            while divisor(step, bound) != 1 {
+            while !are_coprime(step, bound) {
                 step = rng.usize(1..bound);
             }
         }
@@ -97,12 +157,18 @@ impl Iterator for Walk {
     }
 }
 
-/// The greatest common divisor.
-fn divisor(mut a: usize, mut b: usize) -> usize {
-    while b != 0 {
-        (a, b) = (b, a % b);
+/// Whether 1 is the greatest common divisor of two numbers that are not 0: by Stein's algorithm,
+/// which does not divide.
+fn are_coprime(mut a: usize, mut b: usize) -> bool {
+    if (a | b) & 1 == 0 {
+        return false;
     }
-    a
+    a >>= a.trailing_zeros();
+    while b != 0 {
+        b >>= b.trailing_zeros();
+        (a, b) = (a.min(b), a.abs_diff(b));
+    }
+    a == 1
 }
 
 impl Registry {
@@ -118,89 +184,65 @@ impl Registry {
         wanted: Wanted,
         mut take: impl FnMut(&PeerEntry) -> bool,
     ) {
-        let mut ids = [0; MOST_NAMES];
-        let ids = self.ids(names, &mut ids);
-        let mut pools = Pools::new();
-        for &id in ids {
-            let torrent = self.torrents.get(id);
-            let six = torrent.six.as_ref().map_or(0, |six| six.seeders());
-            if wanted.family != Some(Family::V6) {
-                let (seeders, members) = (torrent.four.seeders(), torrent.four.len());
-                pools.add(Pool { id, six: false, seeders, members });
-            }
-            if wanted.family != Some(Family::V4) {
-                pools.add(Pool { id, six: true, seeders: six, members: torrent.count(true) });
-            }
+        let Wanted { asker, family, peers: mut left } = wanted;
+        if left == 0 {
+            return;
         }
-        let mut tries = wanted.peers.saturating_mul(TRIES_A_PEER).saturating_add(TRIES);
-        let mut left = wanted.peers;
+        let mut torrents = [None; MOST_NAMES];
+        for (n, name) in names.iter().take(MOST_NAMES).enumerate() {
+            let is_new = !names[..n].contains(name);
+            let id = self.torrents.find(&self.hasher, name).filter(|_| is_new);
+            torrents[n] = id.map(|id| self.torrents.get(id));
+        }
+        torrents.sort_by_key(Option::is_none);
+        let pool = Pool::new(&self.hasher, torrents, family);
+        let mut tries = left.saturating_mul(TRIES_A_PEER).saturating_add(TRIES);
         let mut first = None;
-        let seeders = pools.count(|pool| pool.seeders);
-        if left > 0 && seeders > 0 {
-            for position in Walk::below(seeders, &mut self.rng).take(tries / 2) {
-                let (id, place) = pools.at(position, |pool| pool.seeders);
-                tries -= 1;
-                if self.offer(ids, id, place, wanted.asker, &mut take) {
-                    (first, left) = (Some((id, place)), left - 1);
-                    break;
-                }
+        let seeders = pool.len(true);
+        // Half of the tries, so that seeders who do not suit leave some for the others.
+        for position in Walk::below(seeders, seeders, &mut self.rng).take(tries / 2) {
+            tries -= 1;
+            first = pool.at(position, true).filter(|peer| asker != Some(peer.addr) && take(peer));
+            if first.is_some() {
+                left -= 1;
+                break;
             }
         }
-        for position in Walk::below(pools.count(|pool| pool.members), &mut self.rng) {
+        let first = first.map(|peer| peer.addr);
+        for position in Walk::below(pool.len(false), left, &mut self.rng) {
             if left == 0 || tries == 0 {
                 break;
             }
-            let (id, place) = pools.at(position, |pool| pool.members);
-            if first != Some((id, place)) {
+            let Some(peer) = pool.at(position, false) else { continue };
+            if asker != Some(peer.addr) && first != Some(peer.addr) {
                 tries -= 1;
-                left -= usize::from(self.offer(ids, id, place, wanted.asker, &mut take));
+                left -= usize::from(take(&peer));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_comes_by_every_number_once() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for bound in 0..200 {
+            for most in [1, 1000] {
+                let mut walked: Vec<usize> = Walk::below(bound, most, &mut rng).collect();
+                walked.sort_unstable();
+                assert!(walked.into_iter().eq(0..bound), "below {bound}");
             }
         }
     }
 
-    /// The torrents with these names, each once.
-    fn ids<'a>(&self, names: &[InfoHash], ids: &'a mut [Id; MOST_NAMES]) -> &'a [Id] {
-        let mut used = 0;
-        for name in names.iter().take(MOST_NAMES) {
-            let id = self.torrents.find(&self.hasher, name);
-            if let Some(id) = id.filter(|id| !ids[..used].contains(id)) {
-                ids[used] = id;
-                used += 1;
-            }
+    #[test]
+    fn numbers_are_coprime_when_no_other_divides_both() {
+        for (a, b) in (1..60).flat_map(|a| (1..60).map(move |b| (a, b))) {
+            let none = (2..=a.min(b)).all(|n| a % n != 0 || b % n != 0);
+            assert_eq!(are_coprime(a, b), none, "{a} and {b}");
         }
-        &ids[..used]
-    }
-
-    /// Offers a member unless it is the asker, or stands under an earlier name too.
-    fn offer(
-        &self,
-        ids: &[Id],
-        id: Id,
-        place: Place,
-        asker: Option<SocketAddr>,
-        take: &mut impl FnMut(&PeerEntry) -> bool,
-    ) -> bool {
-        let Seen { addr, standing, seeds } = self.torrents.get(id).seen(place);
-        if asker == Some(addr) {
-            return false;
-        }
-        let mut marks = standing.marks;
-        for &other in ids.iter().filter(|_| ids.len() > 1) {
-            let torrent = self.torrents.get(other);
-            let Some(place) = torrent.find(&self.hasher, addr).filter(|_| other != id) else {
-                continue;
-            };
-            let is_earlier =
-                ids.iter().position(|&n| n == other) < ids.iter().position(|&n| n == id);
-            if is_earlier {
-                return false;
-            }
-            for dialect in [Mark::NATIVE, Mark::BITTORRENT] {
-                let speaks = marks.has(dialect) || torrent.standing(place).marks.has(dialect);
-                marks = marks.with(dialect, speaks);
-            }
-        }
-        let (native, bittorrent) = (marks.has(Mark::NATIVE), marks.has(Mark::BITTORRENT));
-        take(&PeerEntry { addr, seed: seeds, native, bittorrent })
     }
 }

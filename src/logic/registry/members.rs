@@ -38,6 +38,11 @@ impl Mark {
         self.0 & mark.0 != 0
     }
 
+    /// These marks and those.
+    pub fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
     /// These marks and that one, or these without that one.
     pub fn with(self, mark: Self, there: bool) -> Self {
         Self(if there { self.0 | mark.0 } else { self.0 & !mark.0 })

@@ -113,14 +113,8 @@ impl Torrent {
     /// The member at a place.
     pub fn seen(&self, Place { six, at }: Place) -> Seen {
         match &self.six {
-            Some(members) if six => {
-                let (record, seeds) = (&members.records()[at], at < members.seeders());
-                Seen { addr: unfold_six(record.addr), standing: record.standing(), seeds }
-            }
-            _ => {
-                let (record, seeds) = (&self.four.records()[at], at < self.four.seeders());
-                Seen { addr: unfold_four(record.addr), standing: record.standing(), seeds }
-            }
+            Some(members) if six => seen_six(members, at),
+            _ => seen_four(&self.four, at),
         }
     }
 
@@ -206,11 +200,18 @@ fn compact(addr: SocketAddr) -> Either {
     }
 }
 
-fn unfold_four([a, b, c, d, high, low]: Compact<6>) -> SocketAddr {
-    (Ipv4Addr::new(a, b, c, d), u16::from_be_bytes([high, low])).into()
+/// A member with an IPv4 address, looked at.
+pub(super) fn seen_four(members: &Members<6>, at: usize) -> Seen {
+    let record = &members.records()[at];
+    let [a, b, c, d, high, low] = record.addr;
+    let addr = (Ipv4Addr::new(a, b, c, d), u16::from_be_bytes([high, low])).into();
+    Seen { addr, standing: record.standing(), seeds: at < members.seeders() }
 }
 
-fn unfold_six(addr: Compact<18>) -> SocketAddr {
-    let (ip, port) = addr.split_first_chunk::<16>().expect("16 of 18 bytes");
-    (Ipv6Addr::from(*ip), u16::from_be_bytes([port[0], port[1]])).into()
+/// A member with an IPv6 address, looked at.
+pub(super) fn seen_six(members: &Members<18>, at: usize) -> Seen {
+    let record = &members.records()[at];
+    let (ip, port) = record.addr.split_first_chunk::<16>().expect("16 of 18 bytes");
+    let addr = (Ipv6Addr::from(*ip), u16::from_be_bytes([port[0], port[1]])).into();
+    Seen { addr, standing: record.standing(), seeds: at < members.seeders() }
 }
