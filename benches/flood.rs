@@ -125,7 +125,7 @@ fn flood(plan: &Plan) -> Flooded {
             for _ in 0..burst {
                 let mut hash = [0; 20];
                 rng.fill(&mut hash);
-                sender.send(*id, announce(InfoHashV1(hash), 6881));
+                sender.send(*id, &announce(InfoHashV1(hash), 6881));
             }
             sent += burst;
             answered += sender.answers(burst);
@@ -152,7 +152,7 @@ impl Client {
         Self { socket }
     }
 
-    fn send(&self, connection_id: u64, request: Request) {
+    fn send(&self, connection_id: u64, request: &Request) {
         let mut question = Vec::with_capacity(98);
         request.put(Head { connection_id, transaction_id: 1 }, &mut question);
         // A tracker that is gone is seen by the answers that are missing.
@@ -165,7 +165,7 @@ impl Client {
         (0..count).take_while(|_| self.socket.recv(&mut answer).is_ok()).count()
     }
 
-    fn ask(&self, connection_id: u64, request: Request) -> Option<Answer> {
+    fn ask(&self, connection_id: u64, request: &Request) -> Option<Answer> {
         self.send(connection_id, request);
         let mut answer = [0; 2048];
         match self.socket.recv(&mut answer) {
@@ -178,7 +178,7 @@ impl Client {
     }
 
     fn connect(&self) -> u64 {
-        let granted = (0..25).find_map(|_| match self.ask(0, Request::Connect) {
+        let granted = (0..25).find_map(|_| match self.ask(0, &Request::Connect) {
             Some(Answer::Connect { connection_id }) => Some(connection_id),
             _ => None,
         });
@@ -197,7 +197,7 @@ impl Honest {
         let honest = Self { client: Client::at(Ipv4Addr::LOCALHOST.into(), tracker) };
         let id = honest.client.connect();
         for port in (1..=HONEST).chain(1..=HONEST) {
-            let answer = honest.client.ask(id, announce(HONEST_HASH, port));
+            let answer = honest.client.ask(id, &announce(HONEST_HASH, port));
             assert!(matches!(answer, Some(Answer::Announce { .. })), "{answer:?}");
         }
         honest
@@ -219,7 +219,7 @@ impl Honest {
                 (id, connected) = (client.connect(), Instant::now());
             }
             let asked = Instant::now();
-            let answer = client.ask(id, announce(HONEST_HASH, port));
+            let answer = client.ask(id, &announce(HONEST_HASH, port));
             waits.push(if answer.is_some() { asked.elapsed() } else { LOST });
             thread::park_timeout(HONEST_PAUSE);
         }
@@ -230,7 +230,7 @@ impl Honest {
     fn known_to_each(&self) -> usize {
         let id = self.client.connect();
         let known =
-            (1..=HONEST).map(|port| match self.client.ask(id, announce(HONEST_HASH, port)) {
+            (1..=HONEST).map(|port| match self.client.ask(id, &announce(HONEST_HASH, port)) {
                 Some(Answer::Announce { peers, .. }) => peers.len(),
                 _ => 0,
             });

@@ -224,11 +224,12 @@ pub fn scrape(
 
 #[cfg(test)]
 mod tests {
-    use super::super::dns::tests::{Play, name_server};
+    use super::super::dns::{Play, name_server};
     use super::*;
     use crate::ids::PeerId;
     use std::io::{Read, Write};
     use std::net::TcpListener;
+    use std::thread::Builder;
 
     #[test]
     fn other_services_of_this_machine_are_not_announced_to() {
@@ -265,7 +266,7 @@ mod tests {
     fn a_tracker_that_its_name_server_moves_is_found_behind_one_that_does_not_answer() {
         let (tracker, gone) = (TcpListener::bind("127.0.0.1:0").unwrap(), closed_port());
         let port = tracker.local_addr().unwrap().port();
-        let heard = std::thread::spawn(move || {
+        let heard = Builder::new().name("tracker".into()).spawn(move || {
             let mut stream = tracker.accept().unwrap().0;
             let mut head = [0; 1024];
             let length = stream.read(&mut head).unwrap();
@@ -274,6 +275,7 @@ mod tests {
             stream.write_all(body).unwrap();
             String::from_utf8_lossy(&head[..length]).into_owned()
         });
+        let heard = heard.unwrap();
         let record = format!("BITTORRENT TCP:{gone} TCP:{port}");
         let server = name_server(Play::Answer, &[&[&record]]);
         let asker = Asker::new(None).obeying(Preferences::asking(vec![server]));

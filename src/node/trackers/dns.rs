@@ -199,4 +199,7 @@ fn read(bytes: &[u8], question: &[u8]) -> Result<Option<Vec<String>>, DnsError> 
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;
+
+#[cfg(test)]
+pub(super) use tests::{Play, name_server};

@@ -74,7 +74,7 @@ impl Preferences {
 
 #[cfg(test)]
 mod tests {
-    use super::super::dns::tests::{Play, name_server};
+    use super::super::dns::{Play, name_server};
     use super::*;
 
     fn instead(preferences: &Preferences, url: &str) -> Vec<String> {

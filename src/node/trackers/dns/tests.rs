@@ -4,7 +4,7 @@ use super::*;
 use simple_dns::rdata::TXT;
 use simple_dns::{CharacterString, ResourceRecord};
 use std::net::TcpListener;
-use std::thread;
+use std::thread::Builder;
 
 /// What a played server does with a question.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub fn name_server(play: Play, records: &[&[&str]]) -> SocketAddr {
     let records: Vec<Vec<String>> =
         records.iter().map(|strings| strings.iter().map(|&s| s.into()).collect()).collect();
     let by_tcp = records.clone();
-    thread::spawn(move || {
+    thread_of(move || {
         let mut bytes = [0; 1024];
         while let Ok((length, from)) = udp.recv_from(&mut bytes) {
             for answer in answers(play, &bytes[..length], &records) {
@@ -42,7 +42,7 @@ pub fn name_server(play: Play, records: &[&[&str]]) -> SocketAddr {
             }
         }
     });
-    thread::spawn(move || {
+    thread_of(move || {
         for stream in tcp.incoming() {
             let mut stream = stream.unwrap();
             let mut length = [0; 2];
@@ -57,6 +57,10 @@ pub fn name_server(play: Play, records: &[&[&str]]) -> SocketAddr {
         }
     });
     address
+}
+
+fn thread_of(play: impl FnOnce() + Send + 'static) {
+    Builder::new().name("name-server".into()).spawn(play).expect("a thread");
 }
 
 fn answers(play: Play, question: &[u8], records: &[Vec<String>]) -> Vec<Vec<u8>> {
