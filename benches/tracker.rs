@@ -92,8 +92,8 @@ fn main() {
 /// Half a second of each against a tracker of our own.
 fn smoke_test(mut options: Options) {
     let listen = (Ipv4Addr::LOCALHOST, 0).into();
-    let mut tracker = Tracker::bind(TrackerOptions { listen, ..TrackerOptions::default() })
-        .expect("a free port");
+    let mut tracker =
+        Tracker::bind(TrackerOptions { listen, ..TrackerOptions::default() }).expect("a free port");
     let SocketAddr::V4(addr) = tracker.local_addr() else { unreachable!("bound to IPv4") };
     let stopper = tracker.stopper();
     let running = std::thread::spawn(move || tracker.run());
@@ -223,7 +223,7 @@ impl<'a> Load<'a> {
             rng: fastrand::Rng::with_seed(1),
             transaction: 0,
             report: Report::new(),
-            questions: vec![Vec::with_capacity(128); BATCH],
+            questions: (0..BATCH).map(|_| Vec::with_capacity(128)).collect(),
             answers: vec![[0; 2048]; BATCH].into(),
             headers: MultiHeaders::preallocate(BATCH, None),
         }
@@ -247,7 +247,9 @@ impl<'a> Load<'a> {
             return start.elapsed().as_secs_f64() >= self.options.secs;
         }
         let is_done = |source: &Source| {
-            source.left.is_empty() && source.again.is_empty() && source.asked.iter().all(Option::is_none)
+            source.left.is_empty()
+                && source.again.is_empty()
+                && source.asked.iter().all(Option::is_none)
         };
         sources.iter().all(is_done)
     }
@@ -426,7 +428,7 @@ fn respond(listen: SocketAddrV4) {
     buffers.set_recv_buffer_size(BUFFER).expect("a buffer");
     buffers.set_send_buffer_size(BUFFER).expect("a buffer");
     let mut questions = [[0; 256]; BATCH];
-    let mut answers = [[1; 320]; BATCH];
+    let mut answers = vec![[1; 320]; BATCH];
     let mut receiving = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
     let mut sending = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
     let fd = socket.as_raw_fd();

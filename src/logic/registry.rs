@@ -299,9 +299,9 @@ impl Registry {
     pub fn holders(&self, hash: &InfoHash) -> impl Iterator<Item = Holder<'_>> {
         let id = self.torrents.find(&self.hasher, hash);
         let torrent = id.map(|id| (id, self.torrents.get(id)));
-        let members = torrent.into_iter().flat_map(|(id, torrent)| {
-            torrent.places().map(move |place| (id, torrent.seen(place)))
-        });
+        let members = torrent
+            .into_iter()
+            .flat_map(|(id, torrent)| torrent.places().map(move |place| (id, torrent.seen(place))));
         members.map(|(id, Seen { addr, seeds, .. })| match self.details.get(id, addr) {
             Some(&Detail { left, uploaded, downloaded, down, up, ref have, .. }) => {
                 Holder { addr, left, uploaded, downloaded, down, up, have }

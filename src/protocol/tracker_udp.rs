@@ -110,7 +110,9 @@ impl Request {
             Question::Announce(announce) => {
                 Self::Announce { announce, url_data: read_url_data(&bytes[ANNOUNCE_LENGTH..]) }
             }
-            Question::Scrape(hashes) => Self::Scrape(hashes.iter().map(|h| InfoHashV1(*h)).collect()),
+            Question::Scrape(hashes) => {
+                Self::Scrape(hashes.iter().map(|h| InfoHashV1(*h)).collect())
+            }
         };
         Ok((head, request))
     }

@@ -3,8 +3,8 @@
 use super::*;
 use crate::bitfield::Bitfield;
 use crate::ids::PieceIndex;
-use proptest::prelude::*;
 use crate::protocol::tracker_native::PeerEntry;
+use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
 
 fn at(secs: u64) -> Moment {
