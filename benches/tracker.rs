@@ -223,7 +223,7 @@ impl<'a> Load<'a> {
             rng: fastrand::Rng::with_seed(1),
             transaction: 0,
             report: Report::new(),
-            questions: vec![Vec::with_capacity(128); BATCH],
+            questions: (0..BATCH).map(|_| Vec::with_capacity(128)).collect(),
             answers: vec![[0; 2048]; BATCH].into(),
             headers: MultiHeaders::preallocate(BATCH, None),
         }
@@ -428,7 +428,7 @@ fn respond(listen: SocketAddrV4) {
     buffers.set_recv_buffer_size(BUFFER).expect("a buffer");
     buffers.set_send_buffer_size(BUFFER).expect("a buffer");
     let mut questions = [[0; 256]; BATCH];
-    let mut answers = [[1; 320]; BATCH];
+    let mut answers = vec![[1; 320]; BATCH];
     let mut receiving = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
     let mut sending = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
     let fd = socket.as_raw_fd();

@@ -53,7 +53,7 @@ mod many {
                 received: vec![[0; LONGEST]; BATCH].into(),
                 askers: Vec::with_capacity(BATCH),
                 lengths: Vec::with_capacity(BATCH),
-                answers: vec![Vec::with_capacity(MAX_DATAGRAM); BATCH],
+                answers: (0..BATCH).map(|_| Vec::with_capacity(MAX_DATAGRAM)).collect(),
                 receiving: MultiHeaders::preallocate(BATCH, None),
                 sending: MultiHeaders::preallocate(BATCH, None),
             }
@@ -163,5 +163,71 @@ mod one {
             }
             true
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// Whoever asks hears its own words again, as many as it said.
+    fn check_echo(listen: &str, asker: &str, at: &str) {
+        let Ok(socket) = UdpSocket::bind(listen) else {
+            assert!(listen.starts_with('['), "IPv4 is everywhere");
+            return;
+        };
+        socket.set_nonblocking(true).unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let client = UdpSocket::bind(asker).unwrap();
+        client.connect((at, port)).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut batch = Batch::new();
+        let expected = client.local_addr().unwrap();
+        for round in [1, 3, 100] {
+            (0..round).for_each(|n| _ = client.send(&[n, 7]).unwrap());
+            let mut seen = 0;
+            while seen < round {
+                batch.turn(&socket, Moment::START, |_, from, bytes, out| {
+                    assert_eq!(from, expected);
+                    out.extend_from_slice(bytes);
+                    seen += 1;
+                });
+            }
+            for n in 0..round {
+                let mut heard = [0; 9];
+                assert_eq!((client.recv(&mut heard).unwrap(), heard[0]), (2, n));
+            }
+        }
+        let is_more = batch.turn(&socket, Moment::START, |_, _, _, _| panic!("nobody asks"));
+        assert!(!is_more);
+    }
+
+    #[test]
+    fn every_datagram_is_answered_in_batches_and_one_by_one() {
+        check_echo("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1");
+    }
+
+    #[test]
+    fn a_socket_for_both_families_hears_ipv4_askers_as_such() {
+        check_echo("[::]:0", "127.0.0.1:0", "127.0.0.1");
+        check_echo("[::]:0", "[::1]:0", "::1");
+    }
+
+    #[test]
+    fn silence_is_not_sent() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.connect(socket.local_addr().unwrap()).unwrap();
+        (0..3).for_each(|n| _ = client.send(&[n]).unwrap());
+        let mut seen = 0;
+        Batch::new().turn(&socket, Moment::START, |_, _, bytes, out| {
+            seen += 1;
+            out.extend(bytes.iter().filter(|byte| **byte == 1));
+        });
+        let mut heard = [0; 9];
+        assert_eq!((seen, client.recv(&mut heard).unwrap(), heard[0]), (3, 1, 1));
+        client.set_nonblocking(true).unwrap();
+        assert!(client.recv(&mut heard).is_err(), "one answer only");
     }
 }

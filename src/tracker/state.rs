@@ -356,10 +356,14 @@ struct PeersWanted {
 /// tracker; not knowing where that is, it is nowhere.
 fn as_seen_by(mut peer: PeerEntry, asker: IpAddr, reached: Option<IpAddr>) -> Option<PeerEntry> {
     if peer.addr.ip().is_loopback() && !asker.is_loopback() {
-        let ip = reached.filter(|ip| !ip.is_loopback() && !ip.is_unspecified())?;
-        peer.addr.set_ip(ip);
+        peer.addr.set_ip(outside(reached)?);
     }
     Some(peer)
+}
+
+/// Where the tracker's own machine is for others.
+fn outside(reached: Option<IpAddr>) -> Option<IpAddr> {
+    reached.filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
 }
 
 fn error(

@@ -31,10 +31,10 @@ impl Crowd {
 
     pub fn leave(&mut self, ip: IpAddr) {
         match ip {
-            IpAddr::V4(ip) => leave(&mut self.four, ip.octets()),
+            IpAddr::V4(ip) => leave(&mut self.four, &ip.octets()),
             IpAddr::V6(ip) => {
                 let net = ip.octets().first_chunk::<8>().copied().expect("8 of 16 bytes");
-                leave(&mut self.six, net);
+                leave(&mut self.six, &net);
             }
         }
     }
@@ -45,11 +45,11 @@ impl Crowd {
     }
 }
 
-fn leave<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, u32>, key: K) {
-    let Some(count) = counts.get_mut(&key) else { return };
+fn leave<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, u32>, key: &K) {
+    let Some(count) = counts.get_mut(key) else { return };
     *count -= 1;
     if *count == 0 {
-        counts.remove(&key);
+        counts.remove(key);
         if counts.len() * 8 < counts.capacity() && counts.capacity() > 1024 {
             counts.shrink_to(counts.len() * 2);
         }

@@ -1,7 +1,7 @@
 //! Which members of a content's torrents an asker is given.
 
-use super::members::Members;
-use super::torrent::{Seen, Torrent, seen_four, seen_six};
+use super::members::{Compact, Members};
+use super::torrent::{Either, Seen, Torrent, compact, seen_four, seen_six};
 use super::values::Wanted;
 use super::{Mark, Registry};
 use crate::ids::InfoHash;
@@ -171,7 +171,65 @@ fn are_coprime(mut a: usize, mut b: usize) -> bool {
     a == 1
 }
 
+/// Gives up to `left` members that answer BitTorrent, as [`Registry::next_peers`] would.
+fn draw_compact<const N: usize>(
+    members: &Members<N>,
+    asker: Option<Compact<N>>,
+    mut left: usize,
+    rng: &mut fastrand::Rng,
+    mut give: impl FnMut(&Compact<N>),
+) {
+    let records = members.records();
+    let suits = |place: usize| {
+        records[place].marks().has(Mark::BITTORRENT) && asker != Some(records[place].addr)
+    };
+    let mut tries = left.saturating_mul(TRIES_A_PEER).saturating_add(TRIES);
+    let mut first = None;
+    for place in Walk::below(members.seeders(), members.seeders(), rng).take(tries / 2) {
+        tries -= 1;
+        if suits(place) {
+            give(&records[place].addr);
+            (first, left) = (Some(place), left - 1);
+            break;
+        }
+    }
+    for place in Walk::below(records.len(), left, rng).take(tries) {
+        if left == 0 {
+            break;
+        }
+        if first != Some(place) && suits(place) {
+            give(&records[place].addr);
+            left -= 1;
+        }
+    }
+}
+
 impl Registry {
+    /// Gives peers of one family that answer BitTorrent and stand under this name, as they
+    /// travel: what [`next_peers`](Self::next_peers) would give, in a fraction of the time.
+    pub fn next_compact(
+        &mut self,
+        name: &InfoHash,
+        asker: SocketAddr,
+        wanted: usize,
+        mut give: impl FnMut(&[u8]),
+    ) {
+        let Some(id) = self.torrents.find(&self.hasher, name).filter(|_| wanted > 0) else {
+            return;
+        };
+        let torrent = self.torrents.get(id);
+        match (compact(asker), torrent.six.as_deref()) {
+            (Either::Four(asker), _) => {
+                let give = |addr: &Compact<6>| give(addr);
+                draw_compact(&torrent.four, Some(asker), wanted, &mut self.rng, give);
+            }
+            (Either::Six(asker), Some(six)) => {
+                draw_compact(six, Some(asker), wanted, &mut self.rng, |addr| give(addr));
+            }
+            (Either::Six(_), None) => {}
+        }
+    }
+
     /// Gives `take` peers at random of all that stand under these names, each once and never the
     /// asker, until it has taken as many as are wanted. A seeder comes first if there is one.
     ///

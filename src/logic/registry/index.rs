@@ -51,7 +51,7 @@ impl Index {
     /// What stood at one position stands at another.
     pub fn moved(&mut self, hash: u64, from: usize, to: usize) {
         let cell = self.cell(hash, |position| position == from).expect("it stands in the table");
-        self.cells[cell] = self.mark(hash) | to as u32;
+        self.cells[cell] = self.sign(hash) | to as u32;
     }
 
     /// Takes a position out; `hash_of` tells the hashes of all that are there.
@@ -79,15 +79,15 @@ impl Index {
         while self.cells[cell] != FREE {
             cell = (cell + 1) & self.mask();
         }
-        self.cells[cell] = self.mark(hash) | position as u32;
+        self.cells[cell] = self.sign(hash) | position as u32;
         self.taken += 1;
     }
 
     fn cell(&self, hash: u64, is: impl Fn(usize) -> bool) -> Option<usize> {
-        let (mask, mark) = (self.mask(), self.mark(hash));
+        let (mask, sign) = (self.mask(), self.sign(hash));
         let mut cell = hash as usize & mask;
         while self.cells[cell] != FREE {
-            if self.cells[cell] & !(mask as u32) == mark && is(self.position(cell)) {
+            if self.cells[cell] & !(mask as u32) == sign && is(self.position(cell)) {
                 return Some(cell);
             }
             cell = (cell + 1) & mask;
@@ -99,7 +99,7 @@ impl Index {
         self.cells[cell] as usize & self.mask()
     }
 
-    fn mark(&self, hash: u64) -> u32 {
+    fn sign(&self, hash: u64) -> u32 {
         (hash >> 32) as u32 & !(self.mask() as u32)
     }
 

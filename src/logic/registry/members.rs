@@ -70,6 +70,10 @@ impl<const N: usize> Record<N> {
         Self { addr, standing: [a, b, c, marks] }
     }
 
+    pub fn marks(&self) -> Mark {
+        Mark(self.standing[3])
+    }
+
     pub fn standing(&self) -> Standing {
         let [a, b, c, marks] = self.standing;
         Standing { due: Due::from_le_bytes([a, b, c, 0]), marks: Mark(marks) }

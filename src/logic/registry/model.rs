@@ -1,6 +1,7 @@
 //! The tables beside a plain map that follows the same rules: whatever happens, they agree.
 
 use super::*;
+use crate::protocol::announce::put_compact;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -143,8 +144,8 @@ impl Pair {
             self.check_who_went(torrent, &gone);
         }
         self.model.retain(|key, _| !gone.contains(key));
-        let proven = known.is_some_and(|entry| entry.proven || proves);
-        self.model.insert((torrent, peer), Entry { due, proven, seeds });
+        let again = known.is_some_and(|entry| entry.proven || proves);
+        self.model.insert((torrent, peer), Entry { due, proven: again, seeds });
     }
 
     /// Only for a cap that was reached, and only who was not heard of again.
@@ -237,6 +238,36 @@ impl Pair {
         assert_eq!(distinct.len(), given.len(), "each once");
         let has_seeder = others.values().any(|seeds| *seeds);
         assert!(given.is_empty() || !has_seeder || given.iter().any(|(_, seeds)| *seeds));
+        if !torrent.is_multiple_of(2) {
+            self.draw_compact(torrent, asker, peers, &others);
+        }
+    }
+
+    /// The same of one family, as it travels.
+    fn draw_compact(
+        &mut self,
+        torrent: u8,
+        asker: u8,
+        peers: usize,
+        others: &BTreeMap<SocketAddr, bool>,
+    ) {
+        let mut given = Vec::new();
+        self.tables.next_compact(&name(torrent), addr(asker), peers, |peer| {
+            given.push(peer.to_vec());
+        });
+        let alike = others.iter().filter(|(a, _)| a.is_ipv4() == addr(asker).is_ipv4());
+        let alike: BTreeMap<Vec<u8>, bool> = alike
+            .map(|(a, seeds)| {
+                let mut bytes = Vec::new();
+                put_compact(&mut bytes, *a);
+                (bytes, *seeds)
+            })
+            .collect();
+        let distinct: BTreeSet<_> = given.iter().collect();
+        assert_eq!((given.len(), distinct.len()), (peers.min(alike.len()), given.len()));
+        assert!(given.iter().all(|peer| alike.contains_key(peer)));
+        let has_seeder = alike.values().any(|seeds| *seeds);
+        assert!(given.is_empty() || !has_seeder || given.iter().any(|peer| alike[peer]));
     }
 
     fn check(&self) {

@@ -33,7 +33,7 @@ pub(super) struct Queue {
 impl Queue {
     pub const EMPTY: Self = Self { head: NOBODY, tail: NOBODY };
 
-    pub fn first(&self) -> Option<Id> {
+    pub fn first(self) -> Option<Id> {
         Some(self.head).filter(|&head| head != NOBODY)
     }
 

@@ -179,12 +179,13 @@ impl Torrent {
     }
 }
 
-enum Either {
+/// An address as it travels, of either family.
+pub(super) enum Either {
     Four(Compact<6>),
     Six(Compact<18>),
 }
 
-fn compact(addr: SocketAddr) -> Either {
+pub(super) fn compact(addr: SocketAddr) -> Either {
     let [high, low] = addr.port().to_be_bytes();
     match addr.ip().to_canonical() {
         IpAddr::V4(ip) => {

@@ -248,6 +248,46 @@ fn a_loopback_client_is_given_to_a_remote_one_by_the_trackers_address() {
 }
 
 #[test]
+fn a_loopback_client_is_given_over_udp_by_the_address_the_tracker_listens_on() {
+    let given = |listen: [u8; 4], from: &str| {
+        let mut s = state(|options| options.listen = (listen, 0).into());
+        udp(&mut s, "127.0.0.1:9", &udp_announce(announce(ONE, 1, 0)));
+        match udp(&mut s, from, &udp_announce(announce(ONE, 2, 5))) {
+            Answer::Announce { peers, .. } => peers,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(given([10, 1, 1, 1], "10.1.1.2:9"), ["10.1.1.1:1".parse().unwrap()]);
+    assert_eq!(given([0, 0, 0, 0], "10.1.1.2:9"), [], "better nobody than oneself");
+    assert_eq!(given([0, 0, 0, 0], "127.0.0.2:9"), ["127.0.0.1:1".parse().unwrap()]);
+}
+
+#[test]
+fn an_id_that_was_not_kept_is_not_asked_for_and_one_that_was_is_given_out() {
+    let mut s = state(|_| {});
+    udp(&mut s, "10.0.0.1:9", &udp_announce(announce(ONE, 1, 5)));
+    http(&mut s, "10.0.0.2", announce(ONE, 2, 5));
+    let query = AnnounceQuery {
+        compact: Some(false),
+        no_peer_id: false,
+        ..AnnounceQuery::new(announce(ONE, 3, 5))
+    };
+    let body = get(&mut s, "10.0.0.3", &format!("/announce?{}", query.query()));
+    let mut ids: Vec<_> = read_announce_answer(&body).unwrap().peers;
+    ids.sort_by_key(|peer| peer.addr);
+    let ids: Vec<_> = ids.iter().map(|peer| peer.id).collect();
+    assert_eq!(ids, [None, Some(PeerId([2; 20]))]);
+    let another = |port| Announce {
+        event: Event::Stopped,
+        peer_id: PeerId([9; 20]),
+        ..announce(ONE, port, 5)
+    };
+    udp(&mut s, "10.0.0.1:9", &udp_announce(another(1)));
+    udp(&mut s, "10.0.0.2:9", &udp_announce(another(2)));
+    assert_eq!(peers(&mut s, "10.0.0.3", announce(ONE, 3, 5)), ["10.0.0.2:2"]);
+}
+
+#[test]
 fn a_claimed_address_is_not_believed() {
     let mut s = state(|_| {});
     let liar = Announce { ip: Some([10, 0, 0, 66].into()), ..announce(ONE, 1, 0) };

@@ -9,7 +9,7 @@
 //! not believed.
 
 use super::requests::Asker;
-use super::{Names, State, as_seen_by};
+use super::{Names, State, as_seen_by, outside};
 use crate::clock::Moment;
 use crate::ids::{InfoHash, InfoHashV1};
 use crate::logic::is_local;
@@ -22,7 +22,7 @@ use crate::protocol::tracker_udp::{
     MAX_ANSWER, Question, put_announce_answer, put_connection, put_error, put_scrape_answer,
 };
 use crate::tracker::allow::NOT_LISTED;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 /// Peers for who does not say how many it wants.
@@ -115,8 +115,20 @@ impl State {
         };
         let interval = seconds(self.options.announce_interval);
         put_announce_answer(out, transaction, interval, self.registry.figures(&names));
-        self.draw(caller, announce.port, &names, Some(family), wanted, |_, seen| {
-            put_compact(out, seen);
+        let [name] = *names else {
+            return self.draw(caller, announce.port, &names, Some(family), wanted, |_, seen| {
+                put_compact(out, seen);
+            });
+        };
+        let is_near = ip.is_loopback();
+        let asker = SocketAddr::new(ip, announce.port);
+        self.registry.next_compact(&name, asker, wanted, |peer| {
+            if is_near || !is_loopback(peer) {
+                out.extend_from_slice(peer);
+            } else if let Some(ip) = outside(caller.reached) {
+                let [.., high, low] = *peer else { return };
+                put_compact(out, SocketAddr::new(ip, u16::from_be_bytes([high, low])));
+            }
         });
     }
 
@@ -255,6 +267,14 @@ impl State {
             }
             peer.bittorrent
         });
+    }
+}
+
+/// Whether a compact peer is on the tracker's own machine.
+fn is_loopback(peer: &[u8]) -> bool {
+    match peer.first_chunk::<16>() {
+        Some(six) => Ipv6Addr::from(*six).is_loopback(),
+        None => peer.first() == Some(&127),
     }
 }
 
