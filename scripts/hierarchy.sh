@@ -135,7 +135,10 @@ row 'a resolver that knows the answer' 2 "$hash" "@127.0.0.53:$port"
 ((failed == 0)) || fail "the counts differ"
 
 printf '\n== A name\n\n'
-until_true "the .torrent was published" "$bin/tracker" dig big-zip.cs.uct "@127.0.0.53:$port"
+for n in 21 22; do
+    until_true "the .torrent was published at 127.0.0.$n" \
+        "$bin/tracker" dig big-zip.cs.uct "@127.0.0.$n:$port"
+done
 "$bin/tracker" dig big-zip.cs.uct "@127.0.0.53:$port"
 
 printf '\n== One authority is killed: its replica answers\n\n'

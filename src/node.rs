@@ -420,7 +420,7 @@ impl Node {
             name,
             info_hash: meta.info_hash(),
             trackers,
-            authority: Mutex::default(),
+            authorities: Mutex::default(),
             picker: Mutex::new(Picking::new(swarm)),
             meta,
             geometry,

@@ -22,6 +22,7 @@ use swarmlet::ids::InfoHashV2;
 use swarmlet::logic::resolver::zone::{Key, Zone};
 use swarmlet::logic::resolver::{Manner, Outcome, Question};
 use swarmlet::metainfo::Metainfo;
+use swarmlet::node::trackers::calls;
 use swarmlet::node::trackers::resolve::{Stub, ask_server};
 use swarmlet::protocol::frame::Bin;
 use swarmlet::protocol::tracker_native::{
@@ -310,6 +311,13 @@ fn when_an_authority_is_killed_its_replica_answers_with_the_same_peers() {
     assert_eq!(outcome.path.last(), Some(&second));
 }
 
+fn hash_of(key: &Key) -> InfoHashV2 {
+    match key {
+        Key::Hash(hash) => *hash,
+        Key::Name(name) => panic!("{name} is no hash"),
+    }
+}
+
 /// A content of its own, and the zone that it lies in.
 fn content(tree: &Tree) -> (PathBuf, Key, Zone) {
     let data = tree.scratch.file("big.zip", 300_000, 1);
@@ -367,6 +375,11 @@ fn a_peer_whose_authority_falls_silent_registers_with_another_of_the_zone() {
     };
     let first =
         harness::until("one authority lists the seeder", LONG, || both.iter().copied().find(knows));
+    for authority in both {
+        harness::until("each of them has the .torrent", LONG, || {
+            calls::fetch(authority, None, hash_of(&key)).ok()
+        });
+    }
     tree.kill(first);
     let second = both.into_iter().find(|&authority| authority != first).expect("two of them");
     harness::until("the other authority lists the seeder", LONG, || knows(&second).then_some(()));

@@ -165,3 +165,71 @@ fn put_records(text: &mut String, dig: &Dig, ttl: Duration, records: &Records) {
 fn secs(ms: u32) -> f64 {
     f64::from(ms) / 1e3
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::TrackerAddr;
+    use crate::protocol::tracker_native::{Endpoint, PeerEntry};
+
+    fn dig(rcode: Rcode) -> (Dig, Answer, Records) {
+        let server = TrackerAddr { host: "127.0.0.53".into(), port: 7053 };
+        let key = "3f".repeat(32).parse().unwrap();
+        let dig = Dig { op: Op::Peers, key, server, trace: false, recurse: true };
+        let at = |last| Endpoint(([127, 0, 0, last], 7053).into());
+        let ns = vec![NameServer { zone: "3f".into(), addr: at(21), ttl_ms: 3_600_000 }];
+        let (id, op, path) = (0xab, Op::Peers, vec![at(10), at(21)]);
+        let (aa, ra, tc, ttl_ms) = (false, true, false, 29_500);
+        let answer = Answer { id, op, rcode, aa, ra, tc, ttl_ms, ns, path };
+        let addr = ([127, 0, 0, 1], 6881).into();
+        let peer = PeerEntry { addr, seed: true, native: true, bittorrent: true };
+        (dig, answer, Records::Peers(vec![peer]))
+    }
+
+    #[test]
+    fn an_answer_is_printed_as_dig_prints_it() {
+        let (dig, answer, records) = dig(Rcode::NoError);
+        let mut text = String::new();
+        put_answer(&mut text, &dig, &answer, &records);
+        let expected = format!(
+            ";; id 00000000000000ab, NOERROR, flags: ra rd\n;; ANSWER\n{}    29.5 PEERS  \
+             127.0.0.1:6881 seed\n;; AUTHORITY\n3f                    3600.0 NS    \
+             127.0.0.21:7053\n;; PATH 127.0.0.10:7053 127.0.0.21:7053\n",
+            dig.key
+        );
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_step_says_who_said_what_and_why_it_is_not_believed() {
+        let (_, answer, records) = dig(Rcode::NoError);
+        let step = |records, why| {
+            let mut text = String::new();
+            let from = ([127, 0, 0, 11], 7053).into();
+            put_step(&mut text, &Step::Heard(from, &answer, records, 90, why));
+            text.lines().next().unwrap_or_default().to_owned()
+        };
+        let none = Records::None;
+        assert_eq!(step(&none, None), ";; <- 127.0.0.11:7053  NOERROR referral, 90 bytes");
+        assert_eq!(step(&records, None), ";; <- 127.0.0.11:7053  NOERROR 1 records, 90 bytes");
+        assert_eq!(
+            step(&none, Some("because")),
+            ";; <- 127.0.0.11:7053  NOERROR not believed: because, 90 bytes"
+        );
+    }
+
+    #[test]
+    fn the_exit_code_says_how_it_went() {
+        let check = |rcode, expected: Option<u8>| {
+            let (dig, ..) = dig(rcode);
+            let code = end(rcode, &dig, ([127, 0, 0, 53], 7053).into());
+            assert_eq!(code.err().map(|error| error.exit.code()), expected, "{rcode}");
+        };
+        check(Rcode::NoError, None);
+        check(Rcode::NxSwarm, Some(4));
+        check(Rcode::ServFail, Some(3));
+        for other in [Rcode::Refused, Rcode::Loop, Rcode::FormErr, Rcode::Other(77)] {
+            check(other, Some(1));
+        }
+    }
+}

@@ -113,8 +113,7 @@ impl Coordinator<'_> {
             TrackerEvent::NeedsPublish { tracker, info_hash } => {
                 let torrent = self.torrent(info_hash);
                 if let Some(torrent) = torrent.filter(|torrent| may_have(torrent, tracker)) {
-                    // When many are due the tracker will ask again.
-                    let _ = self.wires.publish.try_send((tracker, torrent));
+                    self.publish(&torrent, tracker);
                 }
             }
             TrackerEvent::Registered { tracker, info_hash } => {
@@ -131,6 +130,17 @@ impl Coordinator<'_> {
             TrackerEvent::Reachable { tracker } => {
                 self.shared.tell(Event::TrackerFound { tracker: tracker.to_string() });
             }
+        }
+    }
+
+    /// A tracker lacks a .torrent; the others of its zone, who hear of the swarm from it, do too.
+    fn publish(&self, torrent: &Arc<Torrent>, tracker: SocketAddr) {
+        let authorities = torrent.authorities.lock().clone();
+        let zone: Vec<SocketAddr> =
+            if authorities.contains(&tracker) { authorities } else { vec![tracker] };
+        for tracker in zone {
+            // When many are due the tracker will ask again.
+            let _ = self.wires.publish.try_send((tracker, torrent.clone()));
         }
     }
 

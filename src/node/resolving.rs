@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! torrent -> PEERS question -> peers     -> coordinator
-//!            META of a seed -> authority -> Torrent::authority -> heartbeat registers there
+//!            META of a seed -> authority -> Torrent::authorities -> heartbeat registers there
 //! heartbeat: "silent"       -> forgotten, asked again, and another one of the zone is taken
 //! ```
 //! An answer is asked for again when it no longer holds. A private torrent keeps to the trackers
@@ -119,7 +119,7 @@ impl Resolving<'_> {
         }
         let again = outcome.ttl.max(SHORTEST);
         self.settle(torrent, &outcome);
-        let authority = *torrent.authority.lock();
+        let authority = torrent.authorities.lock().first().copied();
         if let (Some(tracker), Records::Peers(peers)) = (authority, outcome.records) {
             // When the channel is full, the next answer brings them again.
             let event = TrackerEvent::Peers { tracker, info_hash: hash, peers };
@@ -128,20 +128,20 @@ impl Resolving<'_> {
         again
     }
 
-    /// Keeps the torrent's authority while it is one and speaks; else takes one that does.
+    /// Keeps the torrent's first authority while it is one and speaks; else takes one that does.
     fn settle(&mut self, torrent: &Torrent, outcome: &Outcome) {
         let (now, hold_down) = (self.shared.clock.now(), self.shared.clock.scaled(HOLD_DOWN));
         self.silent.retain(|_, since| now.since(*since) < hold_down);
         let mut servers: Vec<SocketAddr> = outcome.ns.iter().map(|ns| ns.addr).collect();
-        let mut authority = torrent.authority.lock();
+        let mut authorities = torrent.authorities.lock();
+        let before = authorities.first().copied();
         // A sort keeps the order of equals.
-        servers
-            .sort_by_key(|&server| (self.silent.contains_key(&server), Some(server) != *authority));
+        servers.sort_by_key(|server| (self.silent.contains_key(server), Some(*server) != before));
         let Some(&first) = servers.first() else { return };
-        if *authority != Some(first) {
+        *authorities = servers;
+        drop(authorities);
+        if before != Some(first) {
             log::info!("{first} has authority for {}", torrent.name);
-            *authority = Some(first);
-            drop(authority);
             (self.wires.nudge)();
         }
     }
@@ -151,7 +151,7 @@ impl Resolving<'_> {
         self.silent.insert(tracker, self.shared.clock.now());
         for torrent in self.shared.torrents.lock().all() {
             if let Some(hash) = torrent.info_hash.v2()
-                && *torrent.authority.lock() == Some(tracker)
+                && torrent.authorities.lock().first() == Some(&tracker)
             {
                 self.stub.forget(&question(&torrent, hash));
                 self.due.remove(&hash);

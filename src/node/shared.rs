@@ -355,8 +355,9 @@ pub struct Torrent {
     pub info_hash: InfoHash,
     /// The native trackers that it names itself.
     pub trackers: Vec<SocketAddr>,
-    /// The tracker of a hierarchy that has authority for it, once it has been found.
-    pub authority: Mutex<Option<SocketAddr>>,
+    /// The trackers of a hierarchy that have authority for it, once they have been found: it is
+    /// registered with the first, and its .torrent is published to all.
+    pub authorities: Mutex<Vec<SocketAddr>>,
     /// Its pieces' places.
     pub geometry: Geometry,
     /// Its files.

@@ -66,7 +66,7 @@ fn reports(shared: &Shared, ours: &[SocketAddr]) -> Vec<TorrentReport> {
 /// The native trackers that a torrent names, and the one that has authority for it.
 fn all_named(torrent: &Torrent, ours: &[SocketAddr]) -> Vec<SocketAddr> {
     let mut all = named(&torrent.meta, &torrent.trackers, ours);
-    let authority = *torrent.authority.lock();
+    let authority = torrent.authorities.lock().first().copied();
     all.extend(authority.filter(|authority| !all.contains(authority)));
     all
 }
