@@ -25,6 +25,9 @@ const BURST: usize = 64;
 /// Who does not answer for so long has lost what was asked.
 const LOST: Duration = Duration::from_millis(200);
 
+/// Bursts without any answer, one after the other, after which nobody is there.
+const GIVEN_UP: usize = 20;
+
 /// Members of the honest swarm.
 const HONEST: u16 = 5;
 
@@ -115,7 +118,7 @@ fn flood(plan: &Plan) -> Flooded {
     let senders: Vec<Client> = addresses.map(|ip| Client::at(ip, plan.tracker)).collect();
     let mut ids: Vec<u64> = senders.iter().map(Client::connect).collect();
     let (start, mut connected) = (Instant::now(), Instant::now());
-    let (mut sent, mut answered) = (0, 0);
+    let (mut sent, mut answered, mut silent) = (0, 0, 0);
     while sent < plan.count && start.elapsed() < plan.time {
         if connected.elapsed() > Duration::from_mins(1) {
             (ids, connected) = (senders.iter().map(Client::connect).collect(), Instant::now());
@@ -128,7 +131,12 @@ fn flood(plan: &Plan) -> Flooded {
                 sender.send(*id, &announce(InfoHashV1(hash), 6881));
             }
             sent += burst;
-            answered += sender.answers(burst);
+            let heard = sender.answers(burst);
+            answered += heard;
+            silent = if heard == 0 { silent + 1 } else { 0 };
+            if silent == GIVEN_UP {
+                return Flooded { sent, answered, took: start.elapsed() };
+            }
         }
     }
     Flooded { sent, answered, took: start.elapsed() }
@@ -172,7 +180,11 @@ impl Client {
             Ok(length) => {
                 Answer::read(&answer[..length], Family::V4).ok().map(|(_, answer)| answer)
             }
-            Err(e) if e.kind() == ErrorKind::ConnectionRefused => panic!("no tracker is there"),
+            Err(e) if e.kind() == ErrorKind::ConnectionRefused => {
+                // Its socket is closed; it may be gone for good.
+                thread::park_timeout(LOST);
+                None
+            }
             Err(_) => None,
         }
     }

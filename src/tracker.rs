@@ -185,6 +185,9 @@ const DROPS_A_TURN: usize = 1000;
 /// The kernel's room for datagrams that arrive while a turn lasts.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
+/// Callers that wait to be accepted: a crowd that comes at once is more than the usual 128.
+const BACKLOG: i32 = 1024;
+
 /// How many ports are tried for one that is free for both UDP and TCP.
 const PORT_TRIES: usize = 64;
 
@@ -374,6 +377,7 @@ fn bind_both(listen: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
             Ok(udp) => {
                 udp.set_nonblocking(true)?;
                 listener.set_nonblocking(true)?;
+                SockRef::from(&listener).listen(BACKLOG)?;
                 if let Err(e) = SockRef::from(&udp).set_recv_buffer_size(RECEIVE_BUFFER) {
                     log::debug!("a small receive buffer will do: {e}");
                 }

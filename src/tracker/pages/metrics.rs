@@ -88,8 +88,11 @@ pub fn swarm_json(swarm: &SwarmView) -> String {
 /// As [`crate::ids::hex`], for many bytes while announces wait.
 fn hexadecimal(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let mut digits = Vec::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        digits.extend([byte >> 4, byte & 15].map(|nibble| DIGITS[usize::from(nibble)]));
+    }
+    String::from_utf8(digits).expect("digits are ASCII")
 }
 
 /// `have` is `"all"`, a bitmap in hexadecimal, or null where it is not known.
