@@ -227,7 +227,7 @@ fn eight_torrents_from_three_seeders_all_become_whole() {
     let _turn = alone();
     let scratch = Scratch::new("eight");
     let files: Vec<PathBuf> =
-        (0..8).map(|n| scratch.file(&format!("src/film-{n}.bin"), MIB as usize, n)).collect();
+        (0..8).map(|n| scratch.file(&format!("src/film-{n}.bin"), 2 * MIB as usize, n)).collect();
     let paths: Vec<_> = files.iter().map(PathBuf::as_path).collect();
     let tracker = quick_tracker();
     let place = scratch.path();
@@ -245,7 +245,7 @@ fn eight_torrents_from_three_seeders_all_become_whole() {
     assert_eq!(user.events_of("done").len(), 8);
     let fetched = |event: Value| event["fetched"].as_u64().expect("a number");
     let fetched: u64 = user.events_of("done").into_iter().map(fetched).sum();
-    assert!(fetched <= 8 * MIB * 21 / 20, "{fetched} bytes were fetched for {}", 8 * MIB);
+    assert!(fetched <= 16 * MIB * 21 / 20, "{fetched} bytes were fetched for {}", 16 * MIB);
     for (file, name) in files.iter().zip(&names) {
         assert_same(file, &out.join(name));
     }
