@@ -297,6 +297,16 @@ impl Registry {
         self.torrents.native_after(after).map(|(hash, torrent)| (hash, torrent.counted()))
     }
 
+    /// Some of the torrents that are announced under 20 bytes, in no order that means anything: each
+    /// with its place, beginning at `place`.
+    pub fn announced_from(
+        &self,
+        place: usize,
+    ) -> impl Iterator<Item = (usize, InfoHashV1, Swarm<'_>)> {
+        let torrents = self.torrents.announced_from(place);
+        torrents.map(|(place, hash, torrent)| (place, hash, torrent.counted()))
+    }
+
     /// Who holds what of a torrent. Of a peer that announced itself by UDP only is known whether
     /// it lacks anything.
     pub fn holders(&self, hash: &InfoHash) -> impl Iterator<Item = Holder<'_>> {

@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod strip;
 
 use super::state::State;
+use super::state::views::Part;
 use crate::clock::Moment;
 use crate::ids::{InfoHash, InfoHashV1, InfoHashV2};
 
@@ -68,8 +69,8 @@ impl Page {
     pub fn at(target: &str, now: Moment, state: &mut State) -> Self {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         match path {
-            "/" => match after(query) {
-                Ok(after) => Self::new(HTML, html::home(&state.overview(now, after))),
+            "/" => match part(query) {
+                Ok(part) => Self::new(HTML, html::home(&state.overview(now, part))),
                 Err(page) => page,
             },
             "/stats.json" => Self::new(JSON, metrics::json(&state.figures_now(now))),
@@ -118,13 +119,16 @@ impl Page {
     }
 }
 
-/// Behind which content the page begins.
-fn after(query: &str) -> Result<Option<InfoHashV2>, Page> {
-    let Some(hash) = query.split('&').find_map(|field| field.strip_prefix("after=")) else {
-        return Ok(None);
-    };
-    let hash = hash.parse().map_err(|_| Page::refused(400, "`after` has 64 hexadecimal digits"))?;
-    Ok(Some(hash))
+/// Where the page begins.
+fn part(query: &str) -> Result<Part, Page> {
+    let field = |name| query.split('&').find_map(|field| field.strip_prefix(name));
+    if let Some(hash) = field("after=") {
+        let hash = hash.parse();
+        let hash = hash.map_err(|_| Page::refused(400, "`after` has 64 hexadecimal digits"))?;
+        return Ok(Part::Contents(Some(hash)));
+    }
+    let Some(place) = field("swarms=") else { return Ok(Part::Contents(None)) };
+    place.parse().map(Part::Announced).map_err(|_| Page::refused(400, "`swarms` is a number"))
 }
 
 /// A name of either length.

@@ -88,6 +88,18 @@ impl Torrents {
         range.next().map(|(hash, _)| *hash)
     }
 
+    /// The torrents with a name of 20 bytes from one place in the slab on, in no order.
+    pub fn announced_from(
+        &self,
+        place: usize,
+    ) -> impl Iterator<Item = (usize, InfoHashV1, &Torrent)> {
+        let torrents = self.slots.iter().enumerate().skip(place);
+        torrents.filter_map(|(place, torrent)| match torrent.as_ref()?.name {
+            InfoHash::V1(name) => Some((place, name, torrent.as_ref()?)),
+            InfoHash::V2(_) => None,
+        })
+    }
+
     /// The native torrents after one, in the order of their info-hashes.
     pub fn native_after(
         &self,

@@ -4,6 +4,7 @@
 
 use super::strip;
 use crate::ids::InfoHash;
+use crate::protocol::announce::Figures;
 use crate::protocol::tracker_native::Candidate;
 use crate::tracker::state::views::{FiguresNow, NodeView, Overview, SwarmView};
 use std::fmt::{self, Display, Write};
@@ -38,9 +39,10 @@ fn is_unseen(letter: char) -> bool {
 /// The first page.
 pub fn home(view: &Overview) -> String {
     let mut body = format!("<h1>swarmlet tracker</h1>\n{}", figures(&view.figures));
-    if view.contents.is_empty() {
-        body += "<p>Nothing is shared here that has a v2 info-hash.</p>\n";
-    } else {
+    if view.contents.is_empty() && view.announced.is_empty() {
+        body += "<p>Nothing is shared here.</p>\n";
+    }
+    if !view.contents.is_empty() {
         body += "<div class=scroll><table>\n<tr><th>content<th class=n>size<th class=n>pieces\
                  <th class=n>seeders<th class=n>leechers<th>who has what\n";
         for (content, spread) in &view.contents {
@@ -51,8 +53,23 @@ pub fn home(view: &Overview) -> String {
     if let Some(next) = view.next {
         let _ = writeln!(body, "<p><a href=\"/?after={next}\">The next ones</a></p>");
     }
-    body += "<footer><p>Contents that only BitTorrent clients announce are counted, not listed: \
-             they are at <code>/swarm/INFO-HASH</code>. Figures for programs: \
+    if !view.announced.is_empty() {
+        body += "<h2>Announced by BitTorrent clients alone</h2>\n<div class=scroll><table>\n\
+                 <tr><th>info-hash<th class=n>seeders<th class=n>leechers<th class=n>completed\n";
+        for (hash, figures) in &view.announced {
+            let Figures { seeders, leechers, completed } = figures;
+            let _ = writeln!(
+                body,
+                "<tr><td><a href=\"/swarm/{hash}\"><code>{hash}</code></a>\
+                 <td class=n>{seeders}<td class=n>{leechers}<td class=n>{completed}"
+            );
+        }
+        body += "</table></div>\n";
+    }
+    if let Some(next) = view.next_announced {
+        let _ = writeln!(body, "<p><a href=\"/?swarms={next}\">More of these</a></p>");
+    }
+    body += "<footer><p>Figures for programs: \
              <a href=\"/stats.json\">stats.json</a>, <a href=\"/metrics\">metrics</a>.</p></footer>\n";
     page("swarmlet tracker", &body)
 }

@@ -143,6 +143,32 @@ fn the_contents_come_a_page_at_a_time_each_once() {
 }
 
 #[test]
+fn swarms_of_bittorrent_clients_alone_come_a_page_at_a_time_each_once() {
+    let mut s = state(|_| {});
+    let asker = Asker { remote: [10, 0, 0, 1].into(), local: [10, 0, 0, 9].into() };
+    let count = CONTENTS_A_PAGE + 7;
+    for n in 0..=count {
+        // The last one is also a content that is listed under its v2 info-hash.
+        let hash = if n == count { "%07".repeat(20) } else { format!("{n:020}") };
+        let id = "x".repeat(20);
+        let query = format!("/announce?info_hash={hash}&peer_id={id}&port=1&left=0");
+        assert_eq!(s.on_http(at(1), asker, &query).0, 200);
+    }
+    join(&mut s, "10.0.0.1:1", [7; 32], "big.zip", 0, &[]);
+    let (mut target, mut listed) = ("/".to_owned(), Vec::new());
+    loop {
+        let page = text(&mut s, &target);
+        let links = page.split("<a href=\"/swarm/").skip(1).map(|rest| &rest[..40]);
+        listed.extend(links.filter(|hash| !hash.starts_with("0707")).map(str::to_owned));
+        let Some((_, next)) = page.split_once("/?swarms=") else { break };
+        target = format!("/?swarms={}", next.split_once('"').unwrap().0);
+    }
+    listed.sort();
+    let expected = (0..count).map(|n| hex(format!("{n:020}").as_bytes()));
+    assert_eq!(listed, expected.collect::<Vec<_>>());
+}
+
+#[test]
 fn a_page_looks_at_a_bounded_part_of_a_large_swarm() {
     let mut s = state(|_| {});
     let pieces = 40_000;

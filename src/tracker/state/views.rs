@@ -5,8 +5,8 @@
 
 use super::{State, Statistics};
 use crate::clock::Moment;
-use crate::ids::{InfoHash, InfoHashV2};
-use crate::logic::registry::{Have, Holder};
+use crate::ids::{InfoHash, InfoHashV1, InfoHashV2};
+use crate::logic::registry::{Have, Holder, Swarm};
 use crate::protocol::announce::Figures;
 use crate::protocol::tracker_native::Candidate;
 use crate::tracker::pages::strip;
@@ -23,6 +23,9 @@ pub const NODES_A_PAGE: usize = 100;
 
 /// Bytes of bitmaps that a page looks at.
 pub const BITMAP_BYTES: usize = 128 * 1024;
+
+/// Swarms looked at for those that only BitTorrent clients announce.
+const LOOKS: usize = 2000;
 
 /// Nodes of each content that the first page looks at.
 const NODES_A_CONTENT: usize = 8;
@@ -51,6 +54,19 @@ pub struct Overview {
     pub contents: Vec<(Candidate, Option<Vec<f32>>)>,
     /// The last of them, if more follow.
     pub next: Option<InfoHashV2>,
+    /// Swarms that only BitTorrent clients announce.
+    pub announced: Vec<(InfoHashV1, Figures)>,
+    /// Where to look for more of them.
+    pub next_announced: Option<usize>,
+}
+
+/// Which part of the tables the first page shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The contents behind this one, or all; and, on the first page, the first other swarms.
+    Contents(Option<InfoHashV2>),
+    /// Swarms that only BitTorrent clients announce, from this place on.
+    Announced(usize),
 }
 
 /// One content's page.
@@ -136,10 +152,18 @@ impl State {
         FiguresNow { statistics, datagrams_per_sec, announces_per_sec }
     }
 
-    /// The first page, or the one behind a content.
-    pub fn overview(&mut self, now: Moment, after: Option<InfoHashV2>) -> Overview {
+    /// The first page, or a later part of the tables.
+    pub fn overview(&mut self, now: Moment, part: Part) -> Overview {
         let figures = self.figures_now(now);
-        let hashes: Vec<_> = self.contents_after(after).take(CONTENTS_A_PAGE + 1).collect();
+        let (announced, next_announced) = match part {
+            Part::Contents(None) => self.announced_from(0),
+            Part::Contents(Some(_)) => (Vec::new(), None),
+            Part::Announced(place) => self.announced_from(place),
+        };
+        let hashes: Vec<_> = match part {
+            Part::Contents(after) => self.contents_after(after).take(CONTENTS_A_PAGE + 1).collect(),
+            Part::Announced(_) => Vec::new(),
+        };
         let next = (hashes.len() > CONTENTS_A_PAGE).then(|| hashes[CONTENTS_A_PAGE - 1]);
         let mut budget = BITMAP_BYTES;
         let shown = hashes.into_iter().take(CONTENTS_A_PAGE);
@@ -149,7 +173,28 @@ impl State {
             let spread = spread(&nodes, content.pieces);
             Some((content, spread))
         });
-        Overview { contents: contents.collect(), figures, next }
+        let contents = contents.collect();
+        Overview { figures, contents, next, announced, next_announced }
+    }
+
+    /// Swarms that belong to no content that is listed, and where more may be.
+    fn announced_from(&self, place: usize) -> (Vec<(InfoHashV1, Figures)>, Option<usize>) {
+        let is_other = |hash: &InfoHashV1| {
+            let joined = self.catalogue.by_short(hash).or_else(|| self.registry.resolve(*hash));
+            joined.is_none() && self.allows(&(*hash).into())
+        };
+        let mut found = Vec::new();
+        for (looks, (at, hash, swarm)) in self.registry.announced_from(place).enumerate() {
+            if looks == LOOKS || found.len() == CONTENTS_A_PAGE {
+                return (found, Some(at));
+            }
+            if is_other(&hash) {
+                let Swarm { seeders, leechers, completed, .. } = swarm;
+                let completed = u32::try_from(completed).unwrap_or(u32::MAX);
+                found.push((hash, Figures { seeders, completed, leechers }));
+            }
+        }
+        (found, None)
     }
 
     /// One content's page; `None` if nobody shares it and it is not published.
