@@ -69,7 +69,9 @@ END
 
 start() {
     case $1 in
-    ours) taskset -c 0 "$tracker" --listen "127.0.0.1:$port" --quiet & ;;
+    # The others know no bounds.
+    ours) taskset -c 0 "$tracker" --listen "127.0.0.1:$port" --quiet --max-peers 10000000 \
+        --max-peers-per-torrent 10000000 & ;;
     opentracker)
         (cd "$work" && exec taskset -c 0 "$opentracker" -i 127.0.0.1 -p "$port" -P "$port" \
             -d "$work" -w /white) >/dev/null 2>&1 & ;;

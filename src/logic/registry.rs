@@ -63,7 +63,7 @@ const MOST_COMPARED: usize = 128;
 const LOOKS_A_DROP: usize = 8;
 
 /// Peers of a torrent, and torrents, looked at to find one that gives way.
-const LOOKS: usize = 256;
+const LOOKS: usize = 64;
 
 /// The tables.
 pub struct Registry {

@@ -16,6 +16,11 @@ const TRIES_A_PEER: usize = 4;
 /// Members looked at in any case.
 const TRIES: usize = 64;
 
+/// In a torrent of more members those are drawn together that stand in a row of [`ROW`]: looking at
+/// each somewhere else would cost as many waits for memory.
+const MANY: usize = 256;
+const ROW: usize = 5;
+
 /// Names that are drawn from at most; a content has three.
 const MOST_NAMES: usize = 4;
 
@@ -171,6 +176,23 @@ fn are_coprime(mut a: usize, mut b: usize) -> bool {
     a == 1
 }
 
+/// Rows of places, as where each begins and how many it has: every place below `length` once, each
+/// as likely as any other to be among the first. A row that begins near the end goes on at 0.
+/// `most` places are wanted at most.
+fn rows(
+    length: usize,
+    most: usize,
+    rng: &mut fastrand::Rng,
+) -> impl Iterator<Item = (usize, usize)> {
+    let row = if length > MANY { ROW } else { 1 };
+    let shift = if row > 1 { rng.usize(..length) } else { 0 };
+    Walk::below(length.div_ceil(row), most.div_ceil(row), rng).map(move |nth| {
+        let begin = nth * row + shift;
+        let count = row.min(length - nth * row);
+        (if begin < length { begin } else { begin - length }, count)
+    })
+}
+
 /// Gives up to `left` members that answer BitTorrent, as [`Registry::next_peers`] would.
 fn draw_compact<const N: usize>(
     members: &Members<N>,
@@ -193,13 +215,18 @@ fn draw_compact<const N: usize>(
             break;
         }
     }
-    for place in Walk::below(records.len(), left, rng).take(tries) {
-        if left == 0 {
-            break;
-        }
-        if first != Some(place) && suits(place) {
-            give(&records[place].addr);
-            left -= 1;
+    for (begin, count) in rows(records.len(), left, rng) {
+        for nth in 0..count {
+            if left == 0 || tries == 0 {
+                return;
+            }
+            tries -= 1;
+            let place = begin + nth;
+            let place = if place < records.len() { place } else { place - records.len() };
+            if first != Some(place) && suits(place) {
+                give(&records[place].addr);
+                left -= 1;
+            }
         }
     }
 }
@@ -293,6 +320,25 @@ mod tests {
                 walked.sort_unstable();
                 assert!(walked.into_iter().eq(0..bound), "below {bound}");
             }
+        }
+    }
+
+    #[test]
+    fn every_place_comes_once_and_as_often_among_the_first() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for length in [0, 1, 40, MANY, MANY + 1, MANY + 7] {
+            let mut first = vec![0; length];
+            for _ in 0..4000 {
+                let row = |(begin, count)| (begin..begin + count).map(|place| place % length);
+                let all: Vec<usize> = rows(length, 50, &mut rng).flat_map(row).collect();
+                all.iter().take(50).for_each(|&place| first[place] += 1);
+                let mut sorted = all;
+                sorted.sort_unstable();
+                assert!(sorted.into_iter().eq(0..length), "below {length}");
+            }
+            let mean = 4000 * length.min(50) / length.max(1);
+            let near = (mean * 8 / 10)..=(mean * 12 / 10);
+            assert!(first.iter().all(|times| near.contains(times)), "{length}: {first:?}");
         }
     }
 

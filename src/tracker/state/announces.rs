@@ -124,7 +124,11 @@ impl State {
         let asker = SocketAddr::new(ip, announce.port);
         self.registry.next_compact(&name, asker, wanted, |peer| {
             if is_near || !is_loopback(peer) {
-                out.extend_from_slice(peer);
+                // Six bytes of which is known that they are six are copied in one go.
+                match <&[u8; 6]>::try_from(peer) {
+                    Ok(four) => out.extend_from_slice(four),
+                    Err(_) => out.extend_from_slice(peer),
+                }
             } else if let Some(ip) = outside(caller.reached) {
                 let [.., high, low] = *peer else { return };
                 put_compact(out, SocketAddr::new(ip, u16::from_be_bytes([high, low])));
