@@ -67,13 +67,13 @@ pub fn run(shared: &Arc<Shared>, wires: &Wires) {
         select! {
             recv(from_trackers) -> event => if let Ok(event) = event {
                 coordinator.on_tracker(event);
-            } else {
+            } else if !shared.is_stopping() {
                 log::error!("the heartbeat thread is gone: trackers are not heard any more");
                 from_trackers = &never;
             },
             recv(announces) -> event => if let Ok(event) = event {
                 coordinator.on_announced(event);
-            } else {
+            } else if !shared.is_stopping() {
                 log::error!("the announcer thread is gone: trackers are not heard any more");
                 announces = &quiet;
             },

@@ -232,6 +232,12 @@ fn draw_compact<const N: usize>(
 }
 
 impl Registry {
+    /// Whether all who stand under a name have addresses of one family.
+    pub fn are_all_of(&self, name: &InfoHash, family: Family) -> bool {
+        let torrent = self.torrents.find(&self.hasher, name).map(|id| self.torrents.get(id));
+        torrent.is_none_or(|torrent| torrent.count(family != Family::V6) == 0)
+    }
+
     /// Gives peers of one family that answer BitTorrent and stand under this name, as they
     /// travel: what [`next_peers`](Self::next_peers) would give, in a fraction of the time.
     pub fn next_compact(

@@ -66,6 +66,22 @@ pub enum PeersAs {
 impl AnnounceAnswer {
     /// The body.
     pub fn encode(&self, peers_as: PeersAs) -> Vec<u8> {
+        self.encode_with(|out| match peers_as {
+            PeersAs::Compact => self.put_strings(out),
+            PeersAs::Dictionaries => self.put_dictionaries(out, true),
+            PeersAs::DictionariesWithoutIds => self.put_dictionaries(out, false),
+        })
+    }
+
+    /// The body with these peers, compact and all of one family, in place of its own.
+    pub fn encode_compact(&self, family: Family, peers: &[u8]) -> Vec<u8> {
+        self.encode_with(|out| match family {
+            Family::V4 => put_both(out, peers, &[]),
+            Family::V6 => put_both(out, &[], peers),
+        })
+    }
+
+    fn encode_with(&self, put_peers: impl FnOnce(&mut Encoder)) -> Vec<u8> {
         let mut out = Encoder::new();
         out.dict();
         put_count(&mut out, "complete", self.seeders);
@@ -82,11 +98,7 @@ impl AnnounceAnswer {
         if let Some(seconds) = self.min_interval {
             out.text("min interval").int(seconds);
         }
-        match peers_as {
-            PeersAs::Compact => self.put_strings(&mut out),
-            PeersAs::Dictionaries => self.put_dictionaries(&mut out, true),
-            PeersAs::DictionariesWithoutIds => self.put_dictionaries(&mut out, false),
-        }
+        put_peers(&mut out);
         if let Some(id) = &self.tracker_id {
             out.text("tracker id").bytes(id);
         }
@@ -102,10 +114,7 @@ impl AnnounceAnswer {
         let (mut v4, mut v6) = (Vec::with_capacity(6 * peers.len()), Vec::new());
         put_compact_of(&mut v4, Family::V4, &peers);
         put_compact_of(&mut v6, Family::V6, &peers);
-        out.text("peers").bytes(&v4);
-        if !v6.is_empty() {
-            out.text("peers6").bytes(&v6);
-        }
+        put_both(out, &v4, &v6);
     }
 
     fn put_dictionaries(&self, out: &mut Encoder, with_ids: bool) {
@@ -118,6 +127,14 @@ impl AnnounceAnswer {
             out.text("port").int(peer.addr.port().into()).end();
         }
         out.end();
+    }
+}
+
+/// Compact peers of both families.
+fn put_both(out: &mut Encoder, v4: &[u8], v6: &[u8]) {
+    out.text("peers").bytes(v4);
+    if !v6.is_empty() {
+        out.text("peers6").bytes(v6);
     }
 }
 

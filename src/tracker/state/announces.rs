@@ -120,9 +120,21 @@ impl State {
                 put_compact(out, seen);
             });
         };
-        let is_near = ip.is_loopback();
-        let asker = SocketAddr::new(ip, announce.port);
-        self.registry.next_compact(&name, asker, wanted, |peer| {
+        self.put_peers(caller, announce.port, &name, wanted, out);
+    }
+
+    /// Appends compact peers of a caller's own family, as it finds them.
+    fn put_peers(
+        &mut self,
+        caller: Caller,
+        port: u16,
+        name: &InfoHash,
+        wanted: usize,
+        out: &mut Vec<u8>,
+    ) {
+        let is_near = caller.ip.is_loopback();
+        let asker = SocketAddr::new(caller.ip, port);
+        self.registry.next_compact(name, asker, wanted, |peer| {
             if is_near || !is_loopback(peer) {
                 // Six bytes of which is known that they are six are copied in one go.
                 match <&[u8; 6]>::try_from(peer) {
@@ -168,32 +180,42 @@ impl State {
         };
         let figures = self.registry.figures(&names);
         let interval = self.options.announce_interval;
-        let mut drawn = Vec::with_capacity(wanted);
-        self.draw(caller, announce.port, &names, None, wanted, |registered, seen| {
-            drawn.push((registered, seen));
-        });
-        let with_ids = query.compact == Some(false) && !query.no_peer_id;
-        let peers = drawn.into_iter().map(|(registered, addr)| {
-            let id = with_ids.then(|| self.registry.peer_id(&names, registered));
-            HttpPeer { addr, id: id.flatten() }
-        });
-        let peers = peers.collect();
-        let answer = AnnounceAnswer {
+        let mut answer = AnnounceAnswer {
             interval: seconds(interval).into(),
             min_interval: Some(seconds(interval.min(MIN_INTERVAL)).into()),
             tracker_id: None,
             seeders: Some(figures.seeders),
             leechers: Some(figures.leechers),
             completed: Some(figures.completed),
-            peers,
+            peers: Vec::new(),
             external_ip: Some(asker.remote),
             warning: None,
         };
-        answer.encode(match (query.compact, query.no_peer_id) {
+        let peers_as = match (query.compact, query.no_peer_id) {
             (Some(false), false) => PeersAs::Dictionaries,
             (Some(false), true) => PeersAs::DictionariesWithoutIds,
             _ => PeersAs::Compact,
-        })
+        };
+        let family = Family::of(caller.ip);
+        if peers_as == PeersAs::Compact
+            && let [name] = *names
+            && self.registry.are_all_of(&name, family)
+        {
+            let mut peers = Vec::with_capacity(wanted * family.peer_length());
+            self.put_peers(caller, announce.port, &name, wanted, &mut peers);
+            return answer.encode_compact(family, &peers);
+        }
+        let mut drawn = Vec::with_capacity(wanted);
+        self.draw(caller, announce.port, &names, None, wanted, |registered, seen| {
+            drawn.push((registered, seen));
+        });
+        let with_ids = peers_as == PeersAs::Dictionaries;
+        let peers = drawn.into_iter().map(|(registered, addr)| {
+            let id = with_ids.then(|| self.registry.peer_id(&names, registered));
+            HttpPeer { addr, id: id.flatten() }
+        });
+        answer.peers = peers.collect();
+        answer.encode(peers_as)
     }
 
     fn on_http_scrape(&self, query: &[u8]) -> Vec<u8> {
