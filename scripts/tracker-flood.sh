@@ -10,8 +10,6 @@ set -euo pipefail
 cd "$(dirname -- "${BASH_SOURCE[0]}")/.."
 count=${1:-5000000}
 shift || true
-# What the memory is promised for; the tracker's own defaults allow more.
-(($#)) || set -- --max-torrents 100000
 limit=$((384 << 20))
 
 if [[ -z ${TRACKER:-} || -z ${FLOOD:-} ]]; then

@@ -1,6 +1,6 @@
 //! Which members of a content's torrents an asker is given.
 
-use super::members::{Compact, Members};
+use super::members::{Compact, Members, Record};
 use super::torrent::{Either, Seen, Torrent, compact, seen_four, seen_six};
 use super::values::Wanted;
 use super::{Mark, Registry};
@@ -193,38 +193,35 @@ fn rows(
     })
 }
 
-/// Gives up to `left` members that answer BitTorrent, as [`Registry::next_peers`] would.
+/// Appends up to `left` members that answer BitTorrent, as [`Registry::next_peers`] would give them.
 fn draw_compact<const N: usize>(
     members: &Members<N>,
-    asker: Option<Compact<N>>,
+    asker: Compact<N>,
     mut left: usize,
     rng: &mut fastrand::Rng,
-    mut give: impl FnMut(&Compact<N>),
+    out: &mut Vec<u8>,
 ) {
     let records = members.records();
-    let suits = |place: usize| {
-        records[place].marks().has(Mark::BITTORRENT) && asker != Some(records[place].addr)
-    };
+    let suits = |record: &Record<N>| record.marks().has(Mark::BITTORRENT) && record.addr != asker;
     let mut tries = left.saturating_mul(TRIES_A_PEER).saturating_add(TRIES);
-    let mut first = None;
+    let mut first = asker;
     for place in Walk::below(members.seeders(), members.seeders(), rng).take(tries / 2) {
         tries -= 1;
-        if suits(place) {
-            give(&records[place].addr);
-            (first, left) = (Some(place), left - 1);
+        if suits(&records[place]) {
+            out.extend_from_slice(&records[place].addr);
+            (first, left) = (records[place].addr, left - 1);
             break;
         }
     }
     for (begin, count) in rows(records.len(), left, rng) {
-        for nth in 0..count {
+        let end = (begin + count).min(records.len());
+        for record in records[begin..end].iter().chain(&records[..begin + count - end]) {
             if left == 0 || tries == 0 {
                 return;
             }
             tries -= 1;
-            let place = begin + nth;
-            let place = if place < records.len() { place } else { place - records.len() };
-            if first != Some(place) && suits(place) {
-                give(&records[place].addr);
+            if suits(record) && record.addr != first {
+                out.extend_from_slice(&record.addr);
                 left -= 1;
             }
         }
@@ -238,14 +235,14 @@ impl Registry {
         torrent.is_none_or(|torrent| torrent.count(family != Family::V6) == 0)
     }
 
-    /// Gives peers of one family that answer BitTorrent and stand under this name, as they
-    /// travel: what [`next_peers`](Self::next_peers) would give, in a fraction of the time.
+    /// Appends peers of the asker's family that answer BitTorrent and stand under this name, as
+    /// they travel: what [`next_peers`](Self::next_peers) would give, in a fraction of the time.
     pub fn next_compact(
         &mut self,
         name: &InfoHash,
         asker: SocketAddr,
         wanted: usize,
-        mut give: impl FnMut(&[u8]),
+        out: &mut Vec<u8>,
     ) {
         let Some(id) = self.torrents.find(&self.hasher, name).filter(|_| wanted > 0) else {
             return;
@@ -253,11 +250,10 @@ impl Registry {
         let torrent = self.torrents.get(id);
         match (compact(asker), torrent.six.as_deref()) {
             (Either::Four(asker), _) => {
-                let give = |addr: &Compact<6>| give(addr);
-                draw_compact(&torrent.four, Some(asker), wanted, &mut self.rng, give);
+                draw_compact(&torrent.four, asker, wanted, &mut self.rng, out);
             }
             (Either::Six(asker), Some(six)) => {
-                draw_compact(six, Some(asker), wanted, &mut self.rng, |addr| give(addr));
+                draw_compact(six, asker, wanted, &mut self.rng, out);
             }
             (Either::Six(_), None) => {}
         }

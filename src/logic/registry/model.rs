@@ -251,10 +251,10 @@ impl Pair {
         peers: usize,
         others: &BTreeMap<SocketAddr, bool>,
     ) {
-        let mut given = Vec::new();
-        self.tables.next_compact(&name(torrent), addr(asker), peers, |peer| {
-            given.push(peer.to_vec());
-        });
+        let mut drawn = Vec::new();
+        self.tables.next_compact(&name(torrent), addr(asker), peers, &mut drawn);
+        let length = if addr(asker).is_ipv4() { 6 } else { 18 };
+        let given: Vec<Vec<u8>> = drawn.chunks(length).map(<[u8]>::to_vec).collect();
         let alike = others.iter().filter(|(a, _)| a.is_ipv4() == addr(asker).is_ipv4());
         let alike: BTreeMap<Vec<u8>, bool> = alike
             .map(|(a, seeds)| {

@@ -132,20 +132,20 @@ impl State {
         wanted: usize,
         out: &mut Vec<u8>,
     ) {
+        let start = out.len();
+        self.registry.next_compact(name, SocketAddr::new(caller.ip, port), wanted, out);
+        let length = Family::of(caller.ip).peer_length();
         let is_near = caller.ip.is_loopback();
-        let asker = SocketAddr::new(caller.ip, port);
-        self.registry.next_compact(name, asker, wanted, |peer| {
-            if is_near || !is_loopback(peer) {
-                // Six bytes of which is known that they are six are copied in one go.
-                match <&[u8; 6]>::try_from(peer) {
-                    Ok(four) => out.extend_from_slice(four),
-                    Err(_) => out.extend_from_slice(peer),
-                }
-            } else if let Some(ip) = outside(caller.reached) {
-                let [.., high, low] = *peer else { return };
-                put_compact(out, SocketAddr::new(ip, u16::from_be_bytes([high, low])));
+        if is_near || !out[start..].chunks_exact(length).any(is_loopback) {
+            return;
+        }
+        for peer in out.split_off(start).chunks_exact(length) {
+            if !is_loopback(peer) {
+                out.extend_from_slice(peer);
+            } else if let (Some(ip), [.., high, low]) = (outside(caller.reached), peer) {
+                put_compact(out, SocketAddr::new(ip, u16::from_be_bytes([*high, *low])));
             }
-        });
+        }
     }
 
     /// Answers an HTTP request for `target`: the status and the body.
