@@ -22,7 +22,7 @@ use swarmlet::protocol::announce::{Announce, Family};
 use swarmlet::protocol::frame::Bin;
 use swarmlet::protocol::tracker_http::{AnnounceAnswer, AnnounceQuery, read_announce_answer};
 use swarmlet::protocol::tracker_native::{
-    Candidate, ErrorCode, Message, Packet, Register, Request, hello,
+    Beat, Candidate, ErrorCode, Keepalive, Message, Packet, Register, Request, hello, put_beat,
 };
 use swarmlet::protocol::tracker_udp::{Answer, Head, Request as UdpRequest};
 use swarmlet::tracker::{Stopper, Tracker, TrackerError as BindError, TrackerOptions};
@@ -41,14 +41,17 @@ struct Running {
 
 impl Running {
     fn start(listen: SocketAddr) -> Self {
-        let options = TrackerOptions {
+        Self::with(&TrackerOptions {
             listen,
             keepalive: BEAT,
             expire: BEAT * 3,
             interval: Duration::from_millis(500),
             ..TrackerOptions::default()
-        };
-        let mut tracker = bind(&options);
+        })
+    }
+
+    fn with(options: &TrackerOptions) -> Self {
+        let mut tracker = bind(options);
         let (addr, stopper) = (tracker.local_addr(), tracker.stopper());
         let thread = Some(thread::spawn(move || tracker.run().expect("the tracker runs")));
         Self { addr, stopper, thread }
@@ -276,6 +279,80 @@ fn a_restarted_tracker_soon_knows_everybody_names_and_torrents_included() {
         assert_eq!(calls::fetch(addr, None, *hash).as_ref(), Ok(bytes));
     }
     drop(tracker);
+}
+
+/// A thousand peers of one content behind one socket, each with a port of its own.
+struct Thousand(UdpSocket);
+
+impl Thousand {
+    const HASH: InfoHashV2 = InfoHashV2([7; 32]);
+
+    fn ask(&self, question: &[u8]) -> Message {
+        self.0.send(question).unwrap();
+        let mut buffer = [0; 1500];
+        let length = self.0.recv(&mut buffer).unwrap();
+        Packet::from_datagram(&buffer[..length]).unwrap().message
+    }
+
+    fn cookie(&self) -> Bin<8> {
+        match self.ask(&hello(1)) {
+            Message::Cookie(answer) => answer.cookie,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn register(&self, cookie: Bin<8>, port: u16) {
+        let register = Register {
+            seq: port.into(),
+            cookie,
+            info_hash: Bin(Self::HASH.0),
+            peer_id: Bin([1; 20]),
+            port,
+            name: "big.zip".into(),
+            size: 1,
+            pieces: 1,
+            left: 0,
+            uploaded: 0,
+            downloaded: 0,
+            bittorrent: true,
+        };
+        assert!(matches!(self.ask(&Packet::bare(register).datagram()), Message::Ack(_)));
+    }
+
+    /// One heartbeat; true if the tracker does not know the peer.
+    fn is_unknown(&self, cookie: Bin<8>, port: u16) -> bool {
+        let (news, mut body) = (Vec::new(), Vec::new());
+        let info_hash = Self::HASH.truncated();
+        put_beat(&mut body, &Beat { info_hash, left: 0, down: 0, up: 0, news });
+        let beat = Packet::new(Keepalive { seq: port.into(), cookie, port }, &body).datagram();
+        match self.ask(&beat) {
+            Message::Ack(ack) => !ack.unknown.is_empty(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_restarted_tracker_knows_a_thousand_peers_again_after_one_heartbeat_of_each() {
+    let mut options =
+        TrackerOptions { listen: ([127, 0, 0, 1], 0).into(), ..TrackerOptions::default() };
+    let tracker = Running::with(&options);
+    options.listen = tracker.addr;
+    let peers = Thousand(UdpSocket::bind("127.0.0.1:0").unwrap());
+    peers.0.connect(tracker.addr).unwrap();
+    peers.0.set_read_timeout(Some(LONG)).unwrap();
+    let cookie = peers.cookie();
+    (1..=1000).for_each(|port| peers.register(cookie, port));
+    assert!((1..=1000).all(|port| !peers.is_unknown(cookie, port)));
+    assert_eq!(counts(&tracker, Thousand::HASH), Some((1000, 0)));
+    drop(tracker);
+    let tracker = Running::with(&options);
+    let cookie = peers.cookie();
+    for port in 1..=1000 {
+        assert!(peers.is_unknown(cookie, port), "told at its first heartbeat");
+        peers.register(cookie, port);
+    }
+    assert_eq!(counts(&tracker, Thousand::HASH), Some((1000, 0)));
 }
 
 #[test]
