@@ -36,11 +36,11 @@ pub mod sync;
 pub mod values;
 
 pub use beats::{Beat, MAX_BEATS, put_beat, read_beats};
-pub use hierarchy::{Answer, Endpoint, NameServer, Op, Query, Rcode, Records};
+pub use hierarchy::{Answer, NameServer, Op, Query, Rcode, Records};
 pub use listing::{Candidate, put_candidate, read_candidates};
 pub use peer_list::{PeerEntry, put_peer, read_peers};
 pub use sync::{Sync, SyncSwarm, put_swarm, read_swarms};
-pub use values::{ErrorCode, Ip};
+pub use values::{Endpoint, ErrorCode, Ip, millis};
 
 use super::Malformed;
 use super::frame::{self, Bin, Frame, MAX_BODY};

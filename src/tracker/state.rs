@@ -32,7 +32,7 @@ use crate::ids::{InfoHash, InfoHashV2};
 use crate::logic::registry::{Params, Registry, Wanted};
 use crate::protocol::announce::Figures;
 use crate::protocol::tracker_native::{
-    Ack, Candidate, Error, ErrorCode, Message, Packet, PeerEntry, PeerList,
+    Ack, Candidate, Error, ErrorCode, Message, Packet, PeerEntry, PeerList, millis,
 };
 use serde::Serialize;
 use std::net::IpAddr;
@@ -373,10 +373,6 @@ fn error(
     retry_after_ms: u32,
 ) -> Error {
     Error { seq, code, message: message.to_string(), retry_after_ms }
-}
-
-fn millis(duration: Duration) -> u32 {
-    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
 fn bare(message: impl Into<Message>) -> Packet<'static> {

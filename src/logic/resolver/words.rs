@@ -2,7 +2,7 @@
 
 use super::{Ask, Delegation, Outcome, Reply};
 use crate::protocol::Malformed;
-use crate::protocol::tracker_native::{Answer, Endpoint, NameServer, Op, Query, Records};
+use crate::protocol::tracker_native::{Answer, Endpoint, NameServer, Op, Query, Records, millis};
 use std::time::Duration;
 
 impl Ask {
@@ -61,8 +61,4 @@ impl Outcome {
             path: self.path.iter().copied().map(Endpoint).collect(),
         }
     }
-}
-
-fn millis(duration: Duration) -> u32 {
-    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }

@@ -7,11 +7,9 @@
 //! Text of hexadecimal digits alone means hashes; a name that looks so ends in a dot ("cafe.").
 
 use crate::ids::InfoHashV2;
+use crate::protocol::tracker_native::MAX_NAME;
 use std::fmt;
 use std::str::FromStr;
-
-/// The longest name, in bytes: that of a content, and of a domain (RFC 1035, 2.3.4).
-pub const MAX_NAME: usize = 255;
 
 /// Hexadecimal digits of a v2 info-hash.
 const DIGITS: usize = 64;
@@ -164,6 +162,7 @@ fn is_hexadecimal(text: &str) -> bool {
 /// A name without its last dot.
 fn name(text: &str) -> Result<String, NoZone> {
     let name = text.strip_suffix('.').unwrap_or(text);
+    // That of a content, and as long as a domain may be (RFC 1035, 2.3.4).
     if name.len() > MAX_NAME {
         return Err(NoZone { what: "a name has at most 255 bytes" });
     }

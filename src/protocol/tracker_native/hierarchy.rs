@@ -6,13 +6,11 @@
 //! LISTING.
 
 use super::{
-    Bin, Candidate, Malformed, Packet, PeerEntry, put_candidate, put_peer, read_candidates,
-    read_peers,
+    Bin, Candidate, Endpoint, Malformed, Packet, PeerEntry, put_candidate, put_peer,
+    read_candidates, read_peers,
 };
-use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 
 /// How long a peer's question is at least: the answer to it holds some forty peers.
 pub const QUERY_LENGTH: usize = 512;
@@ -87,48 +85,6 @@ pub struct NameServer {
     pub addr: Endpoint,
     /// How long that holds, in milliseconds.
     pub ttl_ms: u32,
-}
-
-/// An address and a port as 6 or 18 bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Endpoint(pub SocketAddr);
-
-impl Serialize for Endpoint {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut bytes = match self.0.ip() {
-            IpAddr::V4(ip) => ip.octets().to_vec(),
-            IpAddr::V6(ip) => ip.octets().to_vec(),
-        };
-        bytes.extend(self.0.port().to_be_bytes());
-        serializer.serialize_bytes(&bytes)
-    }
-}
-
-impl<'de> Deserialize<'de> for Endpoint {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let endpoint = |bytes: &[u8]| {
-            let (ip, port) = bytes.split_last_chunk::<2>()?;
-            let ip = match ip.len() {
-                4 => <[u8; 4]>::try_from(ip).map(IpAddr::from).ok()?,
-                _ => <[u8; 16]>::try_from(ip).map(IpAddr::from).ok()?,
-            };
-            Some(Self(SocketAddr::new(ip, u16::from_be_bytes(*port))))
-        };
-        let bytes = deserializer.deserialize_bytes(Bytes)?;
-        endpoint(bytes).ok_or_else(|| D::Error::custom("an endpoint has 6 or 18 bytes"))
-    }
-}
-
-struct Bytes;
-
-impl<'de> Visitor<'de> for Bytes {
-    type Value = &'de [u8];
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a byte string")
-    }
-    fn visit_borrowed_bytes<E: serde::de::Error>(self, bytes: &'de [u8]) -> Result<&'de [u8], E> {
-        Ok(bytes)
-    }
 }
 
 macro_rules! numbered {

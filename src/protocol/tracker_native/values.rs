@@ -1,9 +1,10 @@
-//! Small header values with a fixed form: an address, an error code, a list of positions.
+//! Small header values with a fixed form: addresses, times, an error code, a list of positions.
 
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// An address as 4 or 16 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,13 +21,47 @@ impl Serialize for Ip {
 
 impl<'de> Deserialize<'de> for Ip {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = deserializer.deserialize_bytes(Bytes)?;
-        let ip = match bytes.len() {
-            4 => <[u8; 4]>::try_from(bytes).map(IpAddr::from).ok(),
-            _ => <[u8; 16]>::try_from(bytes).map(IpAddr::from).ok(),
-        };
+        let ip = ip(deserializer.deserialize_bytes(Bytes)?);
         ip.map(Self).ok_or_else(|| D::Error::custom("an address has 4 or 16 bytes"))
     }
+}
+
+/// An address and a port as 6 or 18 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Endpoint(pub SocketAddr);
+
+impl Serialize for Endpoint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = match self.0.ip() {
+            IpAddr::V4(ip) => ip.octets().to_vec(),
+            IpAddr::V6(ip) => ip.octets().to_vec(),
+        };
+        bytes.extend(self.0.port().to_be_bytes());
+        serializer.serialize_bytes(&bytes)
+    }
+}
+
+impl<'de> Deserialize<'de> for Endpoint {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let endpoint = |bytes: &[u8]| {
+            let (address, port) = bytes.split_last_chunk::<2>()?;
+            Some(Self(SocketAddr::new(ip(address)?, u16::from_be_bytes(*port))))
+        };
+        let bytes = deserializer.deserialize_bytes(Bytes)?;
+        endpoint(bytes).ok_or_else(|| D::Error::custom("an endpoint has 6 or 18 bytes"))
+    }
+}
+
+fn ip(bytes: &[u8]) -> Option<IpAddr> {
+    match bytes.len() {
+        4 => <[u8; 4]>::try_from(bytes).map(IpAddr::from).ok(),
+        _ => <[u8; 16]>::try_from(bytes).map(IpAddr::from).ok(),
+    }
+}
+
+/// A time as whole milliseconds, or the longest that a header can say.
+pub fn millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
 /// Why a command was refused.
