@@ -40,6 +40,7 @@ mod suite;
 mod sys;
 mod verify;
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -119,16 +120,25 @@ impl Storage {
     /// A piece that was right no longer is, and a file that had its name is `.part` again: that
     /// only happens when a file was damaged and is being repaired.
     pub fn write(&self, piece: PieceIndex, offset: u32, bytes: &[u8]) -> Result<(), StorageError> {
-        let span = self.span(piece, offset, bytes.len())?;
+        self.write_run(piece, offset, &[bytes])
+    }
+
+    /// The same for bytes that follow each other in the piece and lie apart in memory.
+    pub fn write_run(
+        &self,
+        piece: PieceIndex,
+        offset: u32,
+        run: &[&[u8]],
+    ) -> Result<(), StorageError> {
+        let span = self.span(piece, offset, run.iter().map(|bytes| bytes.len()).sum())?;
         let io = self.io.ok_or(StorageError::Inconsistent("opened to be read, not written"))?;
         self.piece_is_lost(piece);
-        let mut rest = bytes;
+        let mut rest: VecDeque<&[u8]> = run.iter().copied().collect();
         for part in self.layout.parts(span) {
-            let (now, later) = rest.split_at(part.length);
+            let now = take_front(&mut rest, part.length);
             if let Some(file) = self.file(part) {
-                file.write(&self.folder, io, part.offset, now)?;
+                file.write(&self.folder, io, part.offset, &now)?;
             }
-            rest = later;
         }
         Ok(())
     }
@@ -268,4 +278,20 @@ impl Storage {
     fn bit(&self, piece: PieceIndex) -> (&AtomicU64, u64) {
         (&self.verified[piece.at() / 64], 1 << (piece.0 % 64))
     }
+}
+
+/// Takes the first `length` bytes off a run.
+fn take_front<'a>(run: &mut VecDeque<&'a [u8]>, mut length: usize) -> Vec<&'a [u8]> {
+    let mut taken = Vec::with_capacity(run.len());
+    while length > 0
+        && let Some(bytes) = run.pop_front()
+    {
+        let (now, later) = bytes.split_at(length.min(bytes.len()));
+        length -= now.len();
+        taken.push(now);
+        if !later.is_empty() {
+            run.push_front(later);
+        }
+    }
+    taken
 }

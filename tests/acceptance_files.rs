@@ -325,7 +325,7 @@ fn a_disk_that_others_fill_in_mid_download_does_no_harm() {
     expect_sentence(&user, &["disk is full", "needed", "free"]);
 
     let image = scratch.at("disk.img");
-    std::fs::File::create(&image).and_then(|file| file.set_len(24 * MIB)).expect("a hole");
+    fs::File::create(&image).and_then(|image| image.set_len(24 * MIB)).expect("a hole");
     let disk = format!(
         "mkfs.ext4 -q {0} && mount -o loop {0} {1} || exit 95",
         image.display(),

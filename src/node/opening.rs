@@ -263,7 +263,7 @@ impl Opening {
         understand: impl FnOnce(Option<Message>) -> T,
     ) -> Result<T, Refused> {
         loop {
-            if let Some(message) = speech.next_message(&mut self.buffer)? {
+            if let Some(message) = speech.next_message(&self.buffer)? {
                 return Ok(understand(message));
             }
             self.read_more()?;

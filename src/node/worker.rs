@@ -1,12 +1,12 @@
 //! A download worker: one thread per connection that only reads.
 //!
 //! It reads large runs into the connection's own buffer, decodes frames in place and hands what
-//! they say to the torrent's swarm. Content is claimed block by block under the picker's lock,
-//! then copied once, from the buffer that is still in cache, into the file. A worker never
+//! they say to the torrent's swarm. The chunks of a run are claimed together under the picker's
+//! lock, then copied once, from the buffer that is still in cache, into the file. A worker never
 //! writes to a socket, so two nodes that both have much to send cannot block each other.
 
 use crate::clock::Moment;
-use crate::ids::{PieceIndex, Span};
+use crate::ids::Span;
 use crate::logic::dialer::may_tell;
 use crate::logic::session::Fault;
 use crate::logic::swarm::Action;
@@ -112,16 +112,7 @@ impl<'a> Worker<'a> {
     fn read(&mut self, mut buffer: FrameBuffer) -> Result<(), End> {
         self.connection.stream.set_read_timeout(Some(TICK))?;
         loop {
-            let mut whole = false;
-            while let Some(message) = self.connection.speech.next_message(&mut buffer)? {
-                whole = true;
-                if let Some(tap) = &mut self.tap {
-                    tap.on_heard(message.as_ref());
-                }
-                if let Some(message) = message {
-                    self.on_message(&message)?;
-                }
-            }
+            let whole = self.hear(&buffer)?;
             self.check_frame(whole, buffer.pending())?;
             if self.shared.is_stopping() {
                 return Err(End::Stopping);
@@ -142,6 +133,34 @@ impl<'a> Worker<'a> {
                 Err(e) => return Err(e.into()),
             }
         }
+    }
+
+    /// Does what the whole messages in the buffer ask for; says whether there were any.
+    fn hear(&mut self, buffer: &FrameBuffer) -> Result<bool, End> {
+        let (mut whole, mut chunks) = (false, Vec::new());
+        let heard = loop {
+            let message = match self.connection.speech.next_message(buffer) {
+                Ok(Some(message)) => message,
+                Ok(None) => break Ok(()),
+                Err(malformed) => break Err(malformed),
+            };
+            whole = true;
+            if let Some(tap) = &mut self.tap {
+                tap.on_heard(message.as_ref());
+            }
+            match message {
+                None => {}
+                Some(Message::Chunk { piece, offset, data }) => {
+                    chunks.push((Span { piece, offset, length: data.len() as u32 }, data));
+                }
+                Some(message) => {
+                    self.on_chunks(&std::mem::take(&mut chunks))?;
+                    self.on_message(&message)?;
+                }
+            }
+        };
+        self.on_chunks(&chunks)?;
+        Ok(heard.map(|()| whole)?)
     }
 
     /// A frame that drips in is not waited for forever.
@@ -186,7 +205,6 @@ impl<'a> Worker<'a> {
     fn on_message(&mut self, message: &Message) -> Result<(), End> {
         let (shared, connection) = (self.shared, self.connection);
         match message {
-            &Message::Chunk { piece, offset, data } => self.on_chunk(piece, offset, data)?,
             Message::Ping(number) => shared.say(connection, &Message::Pong(*number)),
             Message::GetCount => {
                 let count = connection.torrent.geometry.pieces();
@@ -222,19 +240,33 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// Claims, copies, and says that it is written: the picker is locked twice per frame.
-    fn on_chunk(&mut self, piece: PieceIndex, offset: u32, data: &[u8]) -> Result<(), End> {
+    /// Claims, copies, and says that it is written: the picker is locked twice for all that one
+    /// read brought.
+    fn on_chunks(&mut self, chunks: &[(Span, &[u8])]) -> Result<(), End> {
+        if chunks.is_empty() {
+            return Ok(());
+        }
         let (shared, connection) = (self.shared, self.connection);
         let torrent = &connection.torrent;
         let key = connection.key;
-        let chunk = Span { piece, offset, length: data.len() as u32 };
-        let granted =
-            shared.decide(torrent, |swarm, now, out| swarm.claim(now, key, chunk, out))?;
-        let written = granted.iter().try_for_each(|span| {
-            let start = (span.offset - offset) as usize;
-            let bytes = &data[start..start + span.length as usize];
-            torrent.storage.write(span.piece, span.offset, bytes)
+        let mut granted = Vec::with_capacity(chunks.len());
+        let claimed: Result<(), Fault> = shared.decide(torrent, |swarm, now, out| {
+            chunks.iter().try_for_each(|&(chunk, data)| {
+                for span in swarm.claim(now, key, chunk, out)? {
+                    let start = (span.offset - chunk.offset) as usize;
+                    granted.push((span, &data[start..start + span.length as usize]));
+                }
+                Ok(())
+            })
         });
+        let follows = |one: &(Span, &[u8]), next: &(Span, &[u8])| {
+            one.0.piece == next.0.piece && one.0.end() == Some(next.0.offset)
+        };
+        let written = granted.chunk_by(follows).try_for_each(|run| {
+            let bytes: Vec<&[u8]> = run.iter().map(|&(_, bytes)| bytes).collect();
+            torrent.storage.write_run(run[0].0.piece, run[0].0.offset, &bytes)
+        });
+        let granted: Vec<Span> = granted.into_iter().map(|(span, _)| span).collect();
         match written {
             Ok(()) => {
                 let whole = shared.decide(torrent, |swarm, now, out| {
@@ -251,7 +283,7 @@ impl<'a> Worker<'a> {
                 shared.disk_failed(torrent, error);
             }
         }
-        Ok(())
+        Ok(claimed?)
     }
 
     fn on_get_metainfo(&self, offset: u32, length: u32) {

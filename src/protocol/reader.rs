@@ -6,12 +6,13 @@
 //! ```
 //! The buffer starts small and doubles only while reads fill it, so that an idle connection costs
 //! 8 KiB and a fast one 512 KiB, whose bytes are still in cache when they are copied out. It never
-//! grows beyond what has been sent plus one frame. Nothing here does I/O: the caller reads into
-//! [`FrameBuffer::room`].
+//! grows beyond what has been sent plus one frame. What was taken out may be looked at until the
+//! next read. Nothing here does I/O: the caller reads into [`FrameBuffer::room`].
 
 use super::Malformed;
 use super::bittorrent::Codec;
 use super::frame::{Frame, announced_length};
+use std::cell::Cell;
 
 /// The buffer of a connection that says little.
 const SMALL: usize = 8 * 1024;
@@ -24,15 +25,15 @@ const LARGE: usize = 512 * 1024;
 #[derive(Debug)]
 pub struct FrameBuffer {
     bytes: Vec<u8>,
-    start: usize,
+    start: Cell<usize>,
     end: usize,
     /// Bytes of the frame or message that begins at `start`, as far as they are known.
-    needed: usize,
+    needed: Cell<usize>,
 }
 
 impl Default for FrameBuffer {
     fn default() -> Self {
-        Self { bytes: vec![0; SMALL], start: 0, end: 0, needed: SMALL }
+        Self { bytes: vec![0; SMALL], start: Cell::new(0), end: 0, needed: Cell::new(SMALL) }
     }
 }
 
@@ -48,14 +49,13 @@ impl FrameBuffer {
 
     /// Where the next read goes; never empty once all whole frames have been taken.
     pub fn room(&mut self) -> &mut [u8] {
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-        }
-        let pending = self.end - self.start;
-        let needed = self.needed;
-        if self.start > 0 && self.bytes.len() - self.start < needed.max(self.bytes.len() / 2) {
-            self.bytes.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, pending);
+        let (start, pending) = (self.start.get(), self.pending().len());
+        let needed = self.needed.get();
+        let short = self.bytes.len() - start < needed.max(self.bytes.len() / 2);
+        if start > 0 && (pending == 0 || short) {
+            self.bytes.copy_within(start..self.end, 0);
+            self.start.set(0);
+            self.end = pending;
         }
         if self.bytes.len() < needed && pending + SMALL > self.bytes.len() {
             self.grow();
@@ -72,51 +72,50 @@ impl FrameBuffer {
     }
 
     /// The next whole frame, if one has arrived.
-    pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, Malformed> {
-        let length = announced_length(&self.bytes[self.start..self.end])?;
+    pub fn next_frame(&self) -> Result<Option<Frame<'_>>, Malformed> {
+        let length = announced_length(self.pending())?;
         self.next_whole(length).map(Frame::parse).transpose()
     }
 
     /// The next whole BitTorrent message, if one has arrived; its length field is not part of it,
     /// so a keep-alive is empty.
-    pub fn next_message(&mut self, codec: &Codec) -> Result<Option<&[u8]>, Malformed> {
-        let length = codec.check(&self.bytes[self.start..self.end])?;
+    pub fn next_message(&self, codec: &Codec) -> Result<Option<&[u8]>, Malformed> {
+        let length = codec.check(self.pending())?;
         Ok(self.next_whole(length))
     }
 
     /// Takes a length field and so many bytes behind it, once they are there, and notes how much
     /// room they need.
-    fn next_whole(&mut self, length: Option<usize>) -> Option<&[u8]> {
-        let Some(length) = length else {
-            self.needed = SMALL;
-            return None;
-        };
-        let from = self.start + 4;
-        if self.end - self.start < 4 + length {
-            self.needed = SMALL.max(4 + length);
-            return None;
+    fn next_whole(&self, length: Option<usize>) -> Option<&[u8]> {
+        let whole = length.and_then(|length| self.pending().get(4..4 + length));
+        match (whole, length) {
+            (Some(whole), _) => {
+                self.start.set(self.start.get() + 4 + whole.len());
+                self.needed.set(SMALL);
+            }
+            (None, Some(length)) => self.needed.set(SMALL.max(4 + length)),
+            (None, None) => self.needed.set(SMALL),
         }
-        self.start = from + length;
-        self.needed = SMALL;
-        Some(&self.bytes[from..self.start])
+        whole
     }
 
     /// Takes `count` bytes that are no frame (a magic), once they are there.
-    pub fn take(&mut self, count: usize) -> Option<&[u8]> {
-        let taken = self.bytes[..self.end].get(self.start..self.start + count)?;
-        self.start += count;
+    pub fn take(&self, count: usize) -> Option<&[u8]> {
+        let taken = self.pending().get(..count)?;
+        self.start.set(self.start.get() + count);
         Some(taken)
     }
 
     /// Takes all bytes received and not yet used.
-    pub fn take_all(&mut self) -> &[u8] {
-        let from = std::mem::replace(&mut self.start, self.end);
-        &self.bytes[from..self.end]
+    pub fn take_all(&self) -> &[u8] {
+        let taken = self.pending();
+        self.start.set(self.end);
+        taken
     }
 
     /// The bytes received and not yet used.
     pub fn pending(&self) -> &[u8] {
-        &self.bytes[self.start..self.end]
+        &self.bytes[self.start.get()..self.end]
     }
 
     /// The connection is idle: gives the memory of a burst back.

@@ -53,7 +53,7 @@ impl Speech {
     /// an inner `None` is a message that is passed over.
     pub fn next_message<'a>(
         &self,
-        buffer: &'a mut FrameBuffer,
+        buffer: &'a FrameBuffer,
     ) -> Result<Option<Option<Message<'a>>>, Malformed> {
         match self {
             Self::Native => match buffer.next_frame()? {

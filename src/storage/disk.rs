@@ -4,12 +4,17 @@
 //! a piece is verified where it lies.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
+
+use rustix::io::{Errno, pwritev};
 
 use super::mapped::Mapped;
 #[cfg(target_os = "linux")]
 use super::space::TMPFS;
+
+/// Slices written by one call; the system takes 1024.
+const AT_ONCE: usize = 256;
 
 /// How pieces just written are verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,8 +44,8 @@ impl Disk {
         Self { file, map }
     }
 
-    pub(super) fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, offset)
+    pub(super) fn write(&self, offset: u64, run: &[&[u8]]) -> io::Result<()> {
+        write(&self.file, offset, run)
     }
 
     /// The bytes themselves, where they are in memory anyway.
@@ -65,6 +70,27 @@ impl Disk {
         }
         Ok(flushed)
     }
+}
+
+/// Writes a run of bytes that lie apart in memory, one behind the other.
+pub(super) fn write(file: &File, mut offset: u64, run: &[&[u8]]) -> io::Result<()> {
+    for some in run.chunks(AT_ONCE) {
+        let mut some: Vec<IoSlice> = some.iter().map(|bytes| IoSlice::new(bytes)).collect();
+        let mut rest = some.as_mut_slice();
+        IoSlice::advance_slices(&mut rest, 0); // over what is empty
+        while !rest.is_empty() {
+            match pwritev(file, rest, offset) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    offset += count as u64;
+                    IoSlice::advance_slices(&mut rest, count);
+                }
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Reads a whole range; a file that ends before it is an `UnexpectedEof`.

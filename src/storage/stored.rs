@@ -156,7 +156,7 @@ impl Stored {
         folder: &Folder,
         io: Io,
         offset: u64,
-        bytes: &[u8],
+        run: &[&[u8]],
     ) -> Result<(), StorageError> {
         if self.whole.load(Ordering::Acquire) {
             self.reopen(folder, io)?;
@@ -165,12 +165,11 @@ impl Stored {
         self.dirty.store(true, Ordering::Relaxed);
         if let Some(disk) = self.writer.get() {
             self.intact(&disk.file)?;
-            return disk.write(offset, bytes).map_err(|e| self.failed(folder, "write", e));
+            return disk.write(offset, run).map_err(|e| self.failed(folder, "write", e));
         }
         let file = self.open(folder, Access::Write)?;
         self.intact(&file)?;
-        std::os::unix::fs::FileExt::write_all_at(&file, bytes, offset)
-            .map_err(|e| self.failed(folder, "write", e))
+        disk::write(&file, offset, run).map_err(|e| self.failed(folder, "write", e))
     }
 
     pub(super) fn read(

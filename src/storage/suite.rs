@@ -174,6 +174,25 @@ fn a_download_is_part_until_whole_and_byte_for_byte_right() {
 }
 
 #[test]
+fn a_run_of_slices_is_written_as_if_it_were_one() {
+    each(|io, order, scratch| {
+        let torrent = torrent(scratch.path(), order, &MIXED);
+        let storage = torrent.open(io);
+        for piece in torrent.all() {
+            let bytes = &torrent.pieces[piece.at()];
+            let (first, rest) = bytes.split_at(bytes.len().min(5));
+            let run: Vec<&[u8]> = [first, &[]].into_iter().chain(rest.chunks(61)).collect();
+            storage.write_run(piece, 0, &run).unwrap();
+            assert_eq!(storage.check(&[piece]).unwrap(), [true], "{piece}");
+            storage.piece_is_verified(piece).unwrap();
+        }
+        torrent.assert_whole();
+        let beyond = storage.write_run(PieceIndex(0), PIECE - 1, &[&[1], &[2]]);
+        assert!(matches!(beyond, Err(StorageError::OutOfRange { .. })), "{beyond:?}");
+    });
+}
+
+#[test]
 fn a_file_keeps_the_suffix_until_its_last_piece_is_right() {
     each(|io, order, scratch| {
         let torrent = torrent(scratch.path(), order, &MIXED);

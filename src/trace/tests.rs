@@ -336,7 +336,7 @@ fn native_messages_have_the_name_and_the_class_that_their_type_has_in_the_protoc
         let said = Said::Message(&message);
         let name = said.name(Dialect::Native);
         let bytes = message.to_bytes();
-        let mut buffer = FrameBuffer::holding(&bytes);
+        let buffer = FrameBuffer::holding(&bytes);
         let frame = buffer.next_frame().unwrap().expect("a whole frame");
         let class = said.kind().name().to_uppercase();
         let row =
