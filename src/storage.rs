@@ -1,12 +1,13 @@
 //! Pieces on disk: write a block, send a block, is this piece right.
 //!
 //! [`Storage::create_or_resume`] is a leecher's door: files get the suffix `.part` and their
-//! space before the first byte comes, are written through a memory map ([`Io::Mmap`]) or by
-//! position ([`Io::Pread`]), and get their names when their last piece is right.
+//! space before the first byte comes, are written by position and verified through a memory map
+//! ([`Io::Mmap`]) or by reading again ([`Io::Pread`]), and get their names when their last piece
+//! is right.
 //! [`Storage::open_existing`] is a seeder's: it never writes.
 //!
 //! ```text
-//! a block comes:    write      one copy into the map, under the picker's claim
+//! a block comes:    write      one copy into the file's pages, under the picker's claim
 //! a piece is full:  check      many pieces at once in SIMD lanes, while still in cache
 //! it is right:      piece_is_verified -> the files that this completed
 //! a block is asked: read       by position, never through the map
@@ -16,7 +17,7 @@
 //!
 //! Everything takes `&self` and may be shared between threads. Two writes to one place at a time
 //! are the caller's fault: blocks are claimed first. With more than 512 files those behind the
-//! 512th are opened for each use, written by position and not locked.
+//! 512th are opened for each use and not locked.
 
 /// Hashing a file or folder into a new torrent.
 pub mod create;
@@ -30,7 +31,6 @@ mod mapped;
 mod open;
 mod path;
 mod plan;
-mod positioned;
 #[cfg(test)]
 mod scratch;
 mod space;

@@ -1,7 +1,9 @@
 //! Room on the disk: asked for before anything is written.
 //!
 //! Space is reserved in steps; where a step finds the disk full, the file gets its old size back,
-//! because some file systems keep what a failed reservation already took.
+//! because some file systems keep what a failed reservation already took. In memory (tmpfs) a
+//! reservation would be no promise but the work itself: every page taken and filled with zeros, a
+//! tenth of a second per GiB before the first byte. There, room is asked for and not reserved.
 
 use std::fs::File;
 use std::io;
@@ -12,6 +14,9 @@ use rustix::io::Errno;
 
 /// Reserved at a time, so that a failure comes early.
 const STEP: u64 = 64 << 20;
+
+/// What `fstatfs` calls tmpfs.
+pub(super) const TMPFS: u64 = 0x0102_1994;
 
 /// What we leave free on a disk beyond what is needed: a hundredth of it, at most this.
 const MAX_MARGIN: u64 = 16 << 20;
@@ -27,30 +32,36 @@ pub(super) fn missing(file: &File, length: u64) -> io::Result<u64> {
     Ok(length.saturating_sub(meta.blocks() * 512))
 }
 
-/// Gives the file its final size, with every block of it on disk; false where the file system
-/// cannot reserve (the size is set, the blocks are not there).
-pub(super) fn reserve(file: &File, length: u64) -> io::Result<bool> {
+/// Gives the file its final size, with every block of it on disk where the file system can do
+/// that at no cost.
+pub(super) fn reserve(file: &File, length: u64) -> io::Result<()> {
     let before = file.metadata()?;
-    if before.len() > length {
+    if before.len() > length || is_memory(file) {
         file.set_len(length)?;
     }
-    if before.len() >= length && before.blocks() * 512 >= length {
-        return Ok(true);
+    let has_all = before.len() >= length && before.blocks() * 512 >= length;
+    if has_all || is_memory(file) {
+        return Ok(());
     }
     for start in (0..length).step_by(STEP as usize) {
         match step(file, start, STEP.min(length - start)) {
             Ok(()) => {}
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
-                file.set_len(length)?;
-                return Ok(false);
-            }
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => return file.set_len(length),
             Err(e) => {
                 file.set_len(before.len().min(length))?;
                 return Err(e.into());
             }
         }
     }
-    Ok(true)
+    Ok(())
+}
+
+/// Whether the file lies in memory, not on a disk.
+pub(super) fn is_memory(file: &File) -> bool {
+    #[cfg(target_os = "linux")]
+    return matches!(rustix::fs::fstatfs(file), Ok(stat) if stat.f_type as u64 == TMPFS);
+    #[cfg(not(target_os = "linux"))]
+    false
 }
 
 fn step(file: &File, start: u64, length: u64) -> Result<(), Errno> {

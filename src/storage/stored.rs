@@ -136,10 +136,10 @@ impl Stored {
 
     /// Reserves the space of `NAME.part` and keeps it open (unless there are too many files).
     pub(super) fn take(&self, file: File, io: Io, keep: bool) -> Result<(), StorageError> {
-        let reserved = space::reserve(&file, self.length)
+        space::reserve(&file, self.length)
             .map_err(|e| StorageError::of(&self.shown, "reserve space", e))?;
         if keep {
-            let _ = self.writer.set(Disk::new(file, self.length, io, reserved));
+            let _ = self.writer.set(Disk::new(file, self.length, io));
         }
         Ok(())
     }
@@ -164,7 +164,7 @@ impl Stored {
         self.fresh.store(false, Ordering::Relaxed);
         self.dirty.store(true, Ordering::Relaxed);
         if let Some(disk) = self.writer.get() {
-            self.intact(disk.file())?;
+            self.intact(&disk.file)?;
             return disk.write(offset, bytes).map_err(|e| self.failed(folder, "write", e));
         }
         let file = self.open(folder, Access::Write)?;
@@ -191,7 +191,7 @@ impl Stored {
         length: usize,
     ) -> Result<Option<&[u8]>, StorageError> {
         let Some(disk) = self.writer.get() else { return Ok(None) };
-        self.intact(disk.file())?;
+        self.intact(&disk.file)?;
         disk.view(offset, length).map_err(|e| self.failed(folder, "read", e))
     }
 
@@ -296,7 +296,7 @@ impl Stored {
         job: impl FnOnce(&File) -> R,
     ) -> Result<R, StorageError> {
         match (self.writer.get(), &self.reader) {
-            (Some(disk), _) => Ok(job(disk.file())),
+            (Some(disk), _) => Ok(job(&disk.file)),
             (None, Some(file)) => Ok(job(file)),
             (None, None) => Ok(job(&self.open(folder, Access::Read)?)),
         }
