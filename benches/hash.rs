@@ -57,7 +57,7 @@ fn main() {
         let work = || {
             let found = buffer.borrow_mut().hash(&group, |n, offset, bytes| {
                 bytes.copy_from_slice(&pieces[n][offset as usize..][..bytes.len()]);
-                Ok::<(), ()>(())
+                Ok::<_, ()>(None)
             });
             drop(black_box(found));
         };

@@ -39,6 +39,7 @@ mod stored;
 mod suite;
 mod sys;
 mod verify;
+mod views;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
