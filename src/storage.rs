@@ -39,6 +39,7 @@ mod stored;
 mod suite;
 mod sys;
 mod verify;
+mod views;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;

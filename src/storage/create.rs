@@ -1,7 +1,7 @@
 //! Hashing a file or folder into a new torrent: [`hash_path`].
 //!
-//! Every byte is read once and hashed both ways from one cache-sized buffer (see
-//! [`super::hash::stream`]), on all processors. In a hybrid the v1 pieces see each file but the
+//! Every byte is looked at once and hashed both ways, on all processors: where it lies in memory
+//! (see [`super::views`]), else from one cache-sized buffer (see [`super::hash::stream`]). In a hybrid the v1 pieces see each file but the
 //! last padded with zeros to a whole piece (BEP 47), so that v1 and v2 pieces are the same:
 //!
 //! ```text
@@ -24,8 +24,10 @@ use super::StorageError;
 use super::hash::stream::{Buffer, Found, GROUP, Work};
 use super::hash::{empty_root, root};
 use super::layout::{Layout, Order, Place};
+use super::mapped::Mapped;
 use super::stored::{PART_SUFFIX, size_of};
 use super::verify::run_on;
+use super::views::{self, Views};
 use crate::geometry::{BLOCK_LEN, Geometry, MAX_PIECE_LEN};
 use crate::ids::{PieceIndex, Sha256Hash, Span};
 use crate::metainfo::FileKind;
@@ -258,6 +260,19 @@ impl Plan {
         }
     }
 
+    /// What some pieces can be seen through while they are hashed.
+    fn views(&self, sources: &[Source], first: usize, works: &[Work]) -> Views {
+        let spans = (first..).zip(works).map(|(n, work)| {
+            let length = work.sha1.or(work.tree).unwrap_or(0);
+            Span { piece: PieceIndex(n as u32), offset: 0, length }
+        });
+        Views::new(&self.layout, spans, |entry| {
+            let source = &sources[self.files[entry]?];
+            let file = (source.length >= views::LEAST).then(|| source.open().ok())??;
+            Mapped::new(&file, source.length).ok()
+        })
+    }
+
     /// Reads some bytes of a piece, through the files that one thread keeps open.
     fn read(
         &self,
@@ -341,7 +356,7 @@ fn hash_all(
                 let span = Span { piece, offset, length: bytes.len() as u32 };
                 plan.read(sources, &mut open, span, bytes)
             };
-            match buffer.hash(works, read) {
+            match plan.views(sources, first, works).hash(&mut buffer, works, read) {
                 Ok(found) => results.lock()[first..first + found.len()].copy_from_slice(&found),
                 Err(e) => _ = failed.lock().get_or_insert(e),
             }

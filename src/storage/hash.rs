@@ -10,8 +10,11 @@
 //!                     \/    \/                  \/        then each level of all trees
 //! ```
 
-/// SHA-1 of several messages in SIMD lanes.
+/// SHA-1 of several messages at once.
 pub mod sha1_lanes;
+
+#[cfg(target_arch = "x86_64")]
+mod sha1_ni;
 
 #[cfg(target_arch = "x86_64")]
 mod sha1_x86;

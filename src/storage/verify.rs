@@ -1,8 +1,8 @@
 //! Is this piece right? One question for a few pieces just written, and for all of them at start.
 //!
 //! Pieces that were just written are hashed where they lie, in the map and in the cache. All
-//! others are read by position, sixteen side by side ([`Buffer`]), so that memory does not grow
-//! with the torrent. Where a file of ours has a hole nothing was ever written: such pieces are
+//! others are hashed sixteen side by side ([`Buffer`]), so that memory does not grow with the
+//! torrent: through maps ([`Views`]) where files are only read, by position where we write. Where a file of ours has a hole nothing was ever written: such pieces are
 //! missing, and not read.
 
 use std::io;
@@ -15,6 +15,10 @@ use parking_lot::Mutex;
 use super::hash::stream::{Buffer, Found, GROUP, Work};
 use super::hash::{PieceInput, piece_roots, sha1_many};
 use super::layout::Place;
+use super::mapped::Mapped;
+use super::path::Access;
+use super::stored::size_of;
+use super::views::{self, Views};
 use super::{Storage, StorageError};
 use crate::bitfield::Bitfield;
 use crate::ids::PieceIndex;
@@ -149,6 +153,14 @@ impl Storage {
         }
     }
 
+    /// A file mapped to be read, if it is served and not written: then its name is its own.
+    fn map(&self, entry: usize) -> Option<Mapped> {
+        let (None, Some(path)) = (self.io, self.paths.get(entry)) else { return None };
+        let file = self.folder.file(path, Access::Read).ok()?;
+        let length = size_of(&file, &self.folder.shown(path)).ok()?;
+        if length >= views::LEAST { Mapped::new(&file, length).ok() } else { None }
+    }
+
     fn check_group(
         &self,
         pieces: &[PieceIndex],
@@ -164,7 +176,10 @@ impl Storage {
                 }
             })
             .collect();
-        let found = buffer.hash(&group, |n, offset, bytes| self.read(pieces[n], offset, bytes))?;
+        let spans = pieces.iter().map(|&piece| self.whole(piece));
+        let views = Views::new(&self.layout, spans, |entry| self.map(entry));
+        let read = |n: usize, offset, bytes: &mut [u8]| self.read(pieces[n], offset, bytes);
+        let found = views.hash(buffer, &group, read)?;
         let right = |(&piece, found): (&PieceIndex, Found)| match self.hashes[piece.at()] {
             PieceHash::V1(hash) => found.sha1 == Some(hash),
             PieceHash::V2 { root, .. } => found.root == Some(root),

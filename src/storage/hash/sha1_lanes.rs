@@ -7,9 +7,14 @@
 //! ```
 //! [`Lanes`] keeps the states of up to [`Kernel::width`] messages of one length and is fed a
 //! chunk of each in turn, so that pieces of any size are hashed from cache-sized buffers.
-//! The kernels are chosen at run time; without AVX2 there is none ([`Kernel::best`]) and the
-//! caller hashes one message after the other.
+//! The kernels are chosen at run time; on a processor that can run none ([`Kernel::best`]) the
+//! caller hashes one message after the other. Those with the SHA instructions take messages in
+//! turns instead of in lanes; to a caller that is the same.
 
+use std::sync::OnceLock;
+
+#[cfg(target_arch = "x86_64")]
+use super::{sha1_ni, sha1_x86};
 use crate::ids::Sha1Hash;
 
 /// The most messages any kernel hashes at once.
@@ -21,14 +26,20 @@ const BLOCK: usize = 64;
 /// The five words of every lane: `state[word][lane]`.
 pub(super) type State = [[u32; MAX_LANES]; 5];
 
-/// One block's worth of equally long runs of bytes, one per lane.
+/// Equally long runs of bytes, one per lane.
 pub(super) type Runs<'a> = [&'a [u8]; MAX_LANES];
 
 /// A way of hashing several messages at once on this processor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kernel {
+    /// The SHA instructions, two messages in turns.
+    Sha,
+    /// The SHA instructions and AVX-512's rotation, four messages in turns.
+    ShaRotating,
     /// Eight lanes in 256-bit registers.
     Avx2,
+    /// The same with AVX-512's rotation and three-input logic.
+    Avx512Half,
     /// Sixteen lanes in 512-bit registers.
     Avx512,
 }
@@ -36,33 +47,52 @@ pub enum Kernel {
 impl Kernel {
     /// All kernels this processor can run, narrowest first.
     pub fn available() -> &'static [Self] {
-        #[cfg(target_arch = "x86_64")]
-        {
-            if !std::is_x86_feature_detected!("avx2") {
-                return &[];
-            }
-            if std::is_x86_feature_detected!("avx512f") && std::is_x86_feature_detected!("avx512bw")
-            {
-                return &[Self::Avx2, Self::Avx512];
-            }
-            &[Self::Avx2]
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        &[]
+        static AVAILABLE: OnceLock<Vec<Kernel>> = OnceLock::new();
+        AVAILABLE.get_or_init(|| {
+            let all = [Self::Sha, Self::ShaRotating, Self::Avx2, Self::Avx512Half, Self::Avx512];
+            all.into_iter().filter(|kernel| kernel.is_available()).collect()
+        })
     }
 
-    /// The cheapest kernel for `messages` at once; `None` when one after the other is cheaper.
+    #[cfg(target_arch = "x86_64")]
+    fn is_available(self) -> bool {
+        match self {
+            Self::Sha => sha1_ni::has_sha(),
+            Self::ShaRotating => sha1_ni::has_sha_and_rotation(),
+            Self::Avx2 => sha1_x86::has_avx2(),
+            Self::Avx512Half => sha1_x86::has_avx512_half(),
+            Self::Avx512 => sha1_x86::has_avx512(),
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn is_available(self) -> bool {
+        false
+    }
+
+    /// The cheapest kernel for `messages` at once; `None` when this processor has none.
     ///
-    /// A kernel costs the same however few of its lanes are used. GB/s on one core, by
-    /// `benches/hash.rs`: 16 lanes of AVX-512 6.0 and 8 of AVX2 2.9, against one message at a
-    /// time 1.6 with the SHA instructions (4.1, 2.5 and 0.5 on an older core without them).
-    /// So the wide kernel pays for more than eight messages, the narrow one from five on, or
-    /// from two without the SHA instructions.
+    /// Lanes cost the same however few of them are used, turns only as much as there is. GB/s on
+    /// one core of 3.6 GHz with AVX-512 and the SHA instructions, by `benches/hash.rs` (the
+    /// `sha1` crate, one message after the other: 1.9):
+    ///
+    /// | messages      | 1   | 2   | 4   | 5   | 8   | 16  |
+    /// |---------------|-----|-----|-----|-----|-----|-----|
+    /// | `Sha`         | 1.9 | 2.2 |     |     |     |     |
+    /// | `ShaRotating` | 2.0 | 2.6 | 2.6 |     |     |     |
+    /// | `Avx2`        | 0.4 | 0.9 | 1.8 | 2.2 | 3.4 |     |
+    /// | `Avx512Half`  | 0.6 | 1.3 | 2.5 | 3.1 | 5.0 |     |
+    /// | `Avx512`      | 0.4 | 0.9 | 1.8 | 2.2 | 3.5 | 6.8 |
+    ///
+    /// Nine are one of eight and one alone. Without the SHA instructions one message at a time
+    /// is 0.5 on an older core, so that lanes pay from two on.
     pub fn best(messages: usize) -> Option<Self> {
-        let least = if has_sha_instructions() { 5 } else { 2 };
+        let turns = Self::Sha.is_available();
         let enough = |kernel: &&Self| match kernel {
-            Self::Avx512 => messages > 8,
-            Self::Avx2 => messages >= least,
+            Self::Sha | Self::ShaRotating => messages >= 1,
+            Self::Avx2 => messages >= if turns { 6 } else { 2 },
+            Self::Avx512Half => messages >= if turns { 5 } else { 2 },
+            Self::Avx512 => messages >= 10,
         };
         Self::available().iter().rev().find(enough).copied()
     }
@@ -70,21 +100,30 @@ impl Kernel {
     /// How many messages are hashed at once.
     pub fn width(self) -> usize {
         match self {
-            Self::Avx2 => 8,
+            Self::Sha => 2,
+            Self::ShaRotating => 4,
+            Self::Avx2 | Self::Avx512Half => 8,
             Self::Avx512 => 16,
         }
     }
 
-    /// Feeds runs of one length, a multiple of 64 bytes, into the lanes.
-    fn compress(self, state: &mut State, runs: &Runs) {
+    /// Feeds runs of one length, a multiple of 64 bytes, into the first lanes.
+    #[cfg(target_arch = "x86_64")]
+    fn compress(self, state: &mut State, runs: &[&[u8]]) {
+        // Unused lanes repeat the first message; their digests are dropped.
+        let lanes = || std::array::from_fn(|i| *runs.get(i).unwrap_or(&runs[0]));
         match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => super::sha1_x86::avx2(state, runs),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => super::sha1_x86::avx512(state, runs),
-            #[cfg(not(target_arch = "x86_64"))]
-            _ => unreachable!("no kernel is available here: {} {}", state.len(), runs.len()),
+            Self::Sha => sha1_ni::plain(state, runs),
+            Self::ShaRotating => sha1_ni::rotating(state, runs),
+            Self::Avx2 => sha1_x86::avx2(state, &lanes()),
+            Self::Avx512Half => sha1_x86::avx512_half(state, &lanes()),
+            Self::Avx512 => sha1_x86::avx512(state, &lanes()),
         }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn compress(self, _: &mut State, _: &[&[u8]]) {
+        unreachable!("no kernel is available here");
     }
 }
 
@@ -124,9 +163,7 @@ impl Lanes {
         assert!(runs.len() == self.messages && runs[0].len().is_multiple_of(BLOCK));
         assert!(runs.iter().all(|run| run.len() == runs[0].len()), "equally long runs");
         self.hashed += runs[0].len() as u64;
-        // Unused lanes repeat the first message; their digests are dropped.
-        let all: Runs = std::array::from_fn(|i| *runs.get(i).unwrap_or(&runs[0]));
-        self.kernel.compress(&mut self.state, &all);
+        self.kernel.compress(&mut self.state, runs);
     }
 
     /// Takes the last bytes of every message, one length of any size for all, and gives the
@@ -187,7 +224,7 @@ mod tests {
     fn every_kernel_agrees_with_the_reference_at_every_length() {
         for &kernel in Kernel::available() {
             for length in (0..260).chain([511, 512, 513, 4096, 16383, 16384, 16385]) {
-                for messages in [1, 2, kernel.width() - 1, kernel.width()] {
+                for messages in (1..=4).chain([7, 8, 15, 16]).filter(|&n| n <= kernel.width()) {
                     let data: Vec<_> = (0..messages).map(|i| noise(i as u64, length)).collect();
                     let runs: Vec<&[u8]> = data.iter().map(Vec::as_slice).collect();
                     let got = Lanes::new(kernel, messages).finish(&runs);
@@ -195,6 +232,33 @@ mod tests {
                     assert_eq!(got, expected, "{kernel:?}, {messages} of {length} bytes");
                 }
             }
+        }
+    }
+
+    /// The examples of FIPS 180: one block, two blocks, a million times `a`.
+    #[test]
+    fn every_kernel_gives_the_digests_that_the_standard_prints() {
+        let million = vec![b'a'; 1_000_000];
+        let two_blocks = b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+        let examples: [(&[u8], [u32; 5]); 3] = [
+            (b"abc", [0xa999_3e36, 0x4706_816a, 0xba3e_2571, 0x7850_c26c, 0x9cd0_d89d]),
+            (two_blocks, [0x8498_3e44, 0x1c3b_d26e, 0xbaae_4aa1, 0xf951_29e5, 0xe546_70f1]),
+            (&million, [0x34aa_973c, 0xd4c4_daa4, 0xf61e_eb2b, 0xdbad_2731, 0x6534_016f]),
+        ];
+        for &kernel in Kernel::available() {
+            for (message, words) in examples {
+                let digest: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+                let got = Lanes::new(kernel, 2).finish(&[message, message]);
+                assert!(got.iter().all(|got| got[..] == digest), "{kernel:?}: {got:x?}");
+            }
+        }
+    }
+
+    #[test]
+    fn there_is_a_kernel_for_any_number_of_messages_where_there_is_one_for_few() {
+        for messages in 2..40 {
+            let any = !Kernel::available().is_empty();
+            assert_eq!(Kernel::best(messages).is_some(), any, "{messages} messages");
         }
     }
 

@@ -1,6 +1,6 @@
-//! The SHA-1 kernels for x86-64: AVX2 (8 lanes) and AVX-512 (16 lanes).
+//! The SHA-1 kernels for x86-64: AVX2 (8 lanes) and AVX-512 (8 or 16 lanes).
 //!
-//! Both are the same text, `rounds!`, over different registers. A block is loaded as one row per
+//! All are the same text, `rounds!`, over different registers. A block is loaded as one row per
 //! lane and transposed, so that register `t` holds word `t` of every lane:
 //!
 //! ```text
@@ -9,8 +9,11 @@
 //! ```
 #![allow(unsafe_code)]
 
+// Arrays of registers are filled in loops: a closure under `map` is only inlined into a function
+// with more features than its own when the optimiser is in the mood, and costs a third if not.
 use std::arch::x86_64::{
-    __m256i, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_loadu_si512, _mm512_storeu_si512,
+    _mm256_loadu_si256, _mm256_setzero_si256, _mm256_storeu_si256, _mm512_loadu_si512,
+    _mm512_setzero_si512, _mm512_storeu_si512,
 };
 
 use super::sha1_lanes::{Runs, State};
@@ -20,15 +23,44 @@ const BLOCK: usize = 64;
 /// Round constants (FIPS 180-4, 4.2.1).
 const K: [i32; 4] = [0x5a82_7999, 0x6ed9_eba1, 0x8f1b_bcdc_u32 as i32, 0xca62_c1d6_u32 as i32];
 
+/// Whether this processor can run [`avx2`].
+pub(super) fn has_avx2() -> bool {
+    std::is_x86_feature_detected!("avx2")
+}
+
+/// Whether this processor can run [`avx512_half`].
+pub(super) fn has_avx512_half() -> bool {
+    has_avx2()
+        && std::is_x86_feature_detected!("avx512f")
+        && std::is_x86_feature_detected!("avx512vl")
+}
+
+/// Whether this processor can run [`avx512`].
+pub(super) fn has_avx512() -> bool {
+    std::is_x86_feature_detected!("avx512f") && std::is_x86_feature_detected!("avx512bw")
+}
+
 /// Feeds the runs into eight lanes.
 ///
 /// # Panics
 /// When the processor lacks AVX2 or the runs are not equally long multiples of 64 bytes.
 pub(super) fn avx2(state: &mut State, runs: &Runs) {
-    assert!(std::is_x86_feature_detected!("avx2"));
+    assert!(has_avx2());
     check(runs);
     // SAFETY: AVX2 was just detected, and the runs are what the kernel asks for.
     unsafe { avx2_blocks(state, runs) }
+}
+
+/// Feeds the runs into eight lanes, with instructions of AVX-512.
+///
+/// # Panics
+/// When the processor lacks AVX2 or AVX-512 F or VL, or the runs are not equally long multiples
+/// of 64 bytes.
+pub(super) fn avx512_half(state: &mut State, runs: &Runs) {
+    assert!(has_avx512_half());
+    check(runs);
+    // SAFETY: the features were just detected, and the runs are what the kernel asks for.
+    unsafe { avx512_half_blocks(state, runs) }
 }
 
 /// Feeds the runs into sixteen lanes.
@@ -37,8 +69,7 @@ pub(super) fn avx2(state: &mut State, runs: &Runs) {
 /// When the processor lacks AVX-512 F or BW or the runs are not equally long multiples of 64
 /// bytes.
 pub(super) fn avx512(state: &mut State, runs: &Runs) {
-    assert!(std::is_x86_feature_detected!("avx512f"));
-    assert!(std::is_x86_feature_detected!("avx512bw"));
+    assert!(has_avx512());
     check(runs);
     // SAFETY: AVX-512 F and BW were just detected, and the runs are what the kernel asks for.
     unsafe { avx512_blocks(state, runs) }
@@ -67,10 +98,9 @@ macro_rules! rounds {
                     $w[T % 16] = $ops::rol::<1, 31>(mixed);
                 }
                 let kw = $ops::add($w[T % 16], $ops::all(K[T / 20]));
-                let next = $ops::add(
-                    $ops::add($ops::rol::<5, 27>(a), $ops::add(e, kw)),
-                    $ops::$f(b, c, d),
-                );
+                // The newest word, `a`, is waited for last.
+                let rest = $ops::add($ops::add(e, kw), $ops::$f(b, c, d));
+                let next = $ops::add($ops::rol::<5, 27>(a), rest);
                 e = d;
                 d = c;
                 c = $ops::rol::<30, 2>(b);
@@ -109,41 +139,60 @@ macro_rules! rounds {
     }};
 }
 
-/// # Safety
-/// The processor has AVX2; all runs have the same length, a multiple of 64.
-#[target_feature(enable = "avx2")]
-unsafe fn avx2_blocks(state: &mut State, runs: &Runs) {
-    // SAFETY: each row of the state has 16 words, of which the first 8 are used.
-    let mut h = [0, 1, 2, 3, 4].map(|i| unsafe { _mm256_loadu_si256(state[i].as_ptr().cast()) });
-    for offset in (0..runs[0].len()).step_by(BLOCK) {
-        let row = |lane: usize, half: usize| {
-            // SAFETY: every run has a whole block at `offset`, and a half is 32 bytes.
-            unsafe { _mm256_loadu_si256(runs[lane].as_ptr().add(offset + half * 32).cast()) }
-        };
-        let low = ops8::transpose(&std::array::from_fn(|lane| row(lane, 0)));
-        let high = ops8::transpose(&std::array::from_fn(|lane| row(lane, 1)));
-        let mut w: [__m256i; 16] =
-            std::array::from_fn(|t| if t < 8 { low[t] } else { high[t - 8] });
-        rounds!(ops8, h, w);
-    }
-    for (row, words) in state.iter_mut().zip(h) {
-        // SAFETY: a row has room for 16 words, the first 8 are written.
-        unsafe { _mm256_storeu_si256(row.as_mut_ptr().cast(), words) }
-    }
+/// A kernel of eight lanes. Given AVX-512 the compiler makes three shifts and logic operations
+/// of [`ops8`] into one.
+macro_rules! eight_lanes {
+    ($name:ident, $features:literal) => {
+        /// # Safety
+        /// The processor has the features; all runs have the same length, a multiple of 64.
+        #[target_feature(enable = $features)]
+        unsafe fn $name(state: &mut State, runs: &Runs) {
+            let mut h = [_mm256_setzero_si256(); 5];
+            for (words, row) in h.iter_mut().zip(&*state) {
+                // SAFETY: a row has 16 words, of which the first 8 are used.
+                *words = unsafe { _mm256_loadu_si256(row.as_ptr().cast()) };
+            }
+            for offset in (0..runs[0].len()).step_by(BLOCK) {
+                let mut w = [_mm256_setzero_si256(); 16];
+                for half in 0..2 {
+                    let mut rows = [_mm256_setzero_si256(); 8];
+                    for (row, run) in rows.iter_mut().zip(runs) {
+                        // SAFETY: every run has a whole block at `offset`, and a half is 32 bytes.
+                        *row = unsafe {
+                            _mm256_loadu_si256(run.as_ptr().add(offset + half * 32).cast())
+                        };
+                    }
+                    w[half * 8..][..8].copy_from_slice(&ops8::transpose(&rows));
+                }
+                rounds!(ops8, h, w);
+            }
+            for (row, words) in state.iter_mut().zip(h) {
+                // SAFETY: a row has room for 16 words, the first 8 are written.
+                unsafe { _mm256_storeu_si256(row.as_mut_ptr().cast(), words) }
+            }
+        }
+    };
 }
+
+eight_lanes!(avx2_blocks, "avx2");
+eight_lanes!(avx512_half_blocks, "avx2,avx512f,avx512vl");
 
 /// # Safety
 /// The processor has AVX-512 F and BW; all runs have the same length, a multiple of 64.
 #[target_feature(enable = "avx512f,avx512bw")]
 unsafe fn avx512_blocks(state: &mut State, runs: &Runs) {
-    // SAFETY: each row of the state has 16 words.
-    let mut h = [0, 1, 2, 3, 4].map(|i| unsafe { _mm512_loadu_si512(state[i].as_ptr().cast()) });
+    let mut h = [_mm512_setzero_si512(); 5];
+    for (words, row) in h.iter_mut().zip(&*state) {
+        // SAFETY: a row has 16 words.
+        *words = unsafe { _mm512_loadu_si512(row.as_ptr().cast()) };
+    }
     for offset in (0..runs[0].len()).step_by(BLOCK) {
-        let row = |lane: usize| {
+        let mut rows = [_mm512_setzero_si512(); 16];
+        for (row, run) in rows.iter_mut().zip(runs) {
             // SAFETY: every run has a whole block of 64 bytes at `offset`.
-            unsafe { _mm512_loadu_si512(runs[lane].as_ptr().add(offset).cast()) }
-        };
-        let mut w = ops16::transpose(&std::array::from_fn(row));
+            *row = unsafe { _mm512_loadu_si512(run.as_ptr().add(offset).cast()) };
+        }
+        let mut w = ops16::transpose(&rows);
         rounds!(ops16, h, w);
     }
     for (row, words) in state.iter_mut().zip(h) {
@@ -211,25 +260,25 @@ mod ops8 {
             12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11, 4,
             5, 6, 7, 0, 1, 2, 3,
         );
-        let r = rows.map(|row| _mm256_shuffle_epi8(row, order));
+        let (mut r, mut words, mut quads, mut columns) = (*rows, *rows, *rows, *rows);
+        for row in &mut r {
+            *row = _mm256_shuffle_epi8(*row, order);
+        }
         // Pairs of rows, interleaved by words, then by double words within 128-bit halves.
-        let words: [__m256i; 8] = std::array::from_fn(|i| {
-            let (x, y) = (r[i & !1], r[i | 1]);
-            if i % 2 == 0 { _mm256_unpacklo_epi32(x, y) } else { _mm256_unpackhi_epi32(x, y) }
-        });
-        let quads: [__m256i; 8] = std::array::from_fn(|i| {
-            let base = i & 4;
-            let (x, y) = (words[base + (i & 2) / 2], words[base + (i & 2) / 2 + 2]);
-            if i % 2 == 0 { _mm256_unpacklo_epi64(x, y) } else { _mm256_unpackhi_epi64(x, y) }
-        });
-        std::array::from_fn(|i| {
-            let (x, y) = (quads[i % 4], quads[i % 4 + 4]);
-            if i < 4 {
-                _mm256_permute2x128_si256::<0x20>(x, y)
-            } else {
-                _mm256_permute2x128_si256::<0x31>(x, y)
-            }
-        })
+        for i in 0..4 {
+            words[2 * i] = _mm256_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
+            words[2 * i + 1] = _mm256_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
+        }
+        for i in [0, 1, 4, 5] {
+            let to = i + i % 4;
+            quads[to] = _mm256_unpacklo_epi64(words[i], words[i + 2]);
+            quads[to + 1] = _mm256_unpackhi_epi64(words[i], words[i + 2]);
+        }
+        for i in 0..4 {
+            columns[i] = _mm256_permute2x128_si256::<0x20>(quads[i], quads[i + 4]);
+            columns[i + 4] = _mm256_permute2x128_si256::<0x31>(quads[i], quads[i + 4]);
+        }
+        columns
     }
 }
 
@@ -237,9 +286,9 @@ mod ops8 {
 mod ops16 {
     use std::arch::x86_64::{
         __m512i, _mm_set_epi8, _mm512_add_epi32, _mm512_broadcast_i32x4, _mm512_rol_epi32,
-        _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_i32x4,
-        _mm512_ternarylogic_epi32, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
-        _mm512_unpacklo_epi32, _mm512_unpacklo_epi64, _mm512_xor_si512,
+        _mm512_set1_epi32, _mm512_shuffle_epi8, _mm512_shuffle_i32x4, _mm512_ternarylogic_epi32,
+        _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+        _mm512_xor_si512,
     };
 
     #[inline]
@@ -291,19 +340,21 @@ mod ops16 {
         let order = _mm512_broadcast_i32x4(_mm_set_epi8(
             12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3,
         ));
-        let r = rows.map(|row| _mm512_shuffle_epi8(row, order));
-        let words: [__m512i; 16] = std::array::from_fn(|i| {
-            let (x, y) = (r[i & !1], r[i | 1]);
-            if i % 2 == 0 { _mm512_unpacklo_epi32(x, y) } else { _mm512_unpackhi_epi32(x, y) }
-        });
+        let (mut r, mut words, mut quads, mut columns) = (*rows, *rows, *rows, *rows);
+        for row in &mut r {
+            *row = _mm512_shuffle_epi8(*row, order);
+        }
+        for i in 0..8 {
+            words[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
+            words[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
+        }
         // quads[4g + j]: words j, j+4, j+8, j+12 of rows 4g..4g+4, one 128-bit lane each.
-        let quads: [__m512i; 16] = std::array::from_fn(|i| {
-            let base = i & !3;
-            let (x, y) = (words[base + (i & 2) / 2], words[base + (i & 2) / 2 + 2]);
-            if i % 2 == 0 { _mm512_unpacklo_epi64(x, y) } else { _mm512_unpackhi_epi64(x, y) }
-        });
+        for i in [0, 1, 4, 5, 8, 9, 12, 13] {
+            let to = i + i % 4;
+            quads[to] = _mm512_unpacklo_epi64(words[i], words[i + 2]);
+            quads[to + 1] = _mm512_unpackhi_epi64(words[i], words[i + 2]);
+        }
         // A 4 x 4 transpose of 128-bit lanes for each j.
-        let mut columns = [_mm512_setzero_si512(); 16];
         for j in 0..4 {
             let [q0, q1, q2, q3] = [quads[j], quads[j + 4], quads[j + 8], quads[j + 12]];
             let low = _mm512_shuffle_i32x4::<0x44>(q0, q1);
