@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""Measures ours beside other clients, in one run, and prints tables with the ratios and the goals.
+
+Every figure is a median, with the least and the most; clients take turns (A B A B), the first round
+is not counted, and a ratio is that of one round. Contents lie in memory, unless a table says
+otherwise. A missed goal is a result and no failure; the exit code tells of what broke.
+"""
+import argparse, os, platform, sys
+import references, transfer
+from stage import Broken, Stage
+from table import Report
+
+SECTIONS = {
+    "limits": references.section_limits,
+    "native": transfer.section_native,
+    "bittorrent": transfer.section_bittorrent,
+    "swarm": transfer.section_swarm,
+}
+GROUPS = {"transfer": ["native", "bittorrent", "swarm"]}
+
+
+def chosen(text):
+    """Names of sections, some of which stand for several."""
+    names = [name for word in text.split(",") for name in GROUPS.get(word, [word])]
+    for name in names:
+        if name not in SECTIONS:
+            raise argparse.ArgumentTypeError(
+                f"{name} is no section: {', '.join([*SECTIONS, *GROUPS])}")
+    return names
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/bench.sh", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binaries", default="target/release", help="where ours are (%(default)s)")
+    parser.add_argument("--runs", type=int, default=5, help="of each (%(default)s)")
+    parser.add_argument("--size-mib", type=int, default=1024, help="of a transfer (%(default)s)")
+    parser.add_argument("--only", type=chosen, metavar="NAME,..", default=list(SECTIONS),
+                        help=f"some sections: {', '.join([*SECTIONS, *GROUPS])}")
+    parser.add_argument("--write", metavar="PAGE", nargs="?", const="docs/performance.md",
+                        help="put what was measured into the page, too (%(const)s)")
+    parser.add_argument("--rqbit", help="where rqbit is",
+                        default=os.path.expanduser("~/.cache/swarmlet/rqbit/bin/rqbit"))
+    options = parser.parse_args()
+    report = Report()
+    report.line(f"{options.runs} runs of each in turn, 1 MiB pieces, {os.cpu_count()} cores, "
+                f"Linux {platform.release()}\n")
+    with Stage(options) as stage:
+        for name in options.only:
+            SECTIONS[name](stage, report)
+            report.line()
+    if options.write:
+        report.write(options.write)
+    else:
+        report.summary()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Broken as broken:
+        sys.exit(f"bench: {broken}")
