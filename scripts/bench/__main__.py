@@ -6,7 +6,7 @@ is not counted, and a ratio is that of one round. Contents lie in memory, unless
 otherwise. A missed goal is a result and no failure; the exit code tells of what broke.
 """
 import argparse, os, platform, sys
-import references, transfer
+import files, references, transfer
 from stage import Broken, Stage
 from table import Report
 
@@ -15,6 +15,8 @@ SECTIONS = {
     "native": transfer.section_native,
     "bittorrent": transfer.section_bittorrent,
     "swarm": transfer.section_swarm,
+    "create": files.section_create,
+    "verify": files.section_verify,
 }
 GROUPS = {"transfer": ["native", "bittorrent", "swarm"]}
 
