@@ -6,7 +6,7 @@ is not counted, and a ratio is that of one round. Contents lie in memory, unless
 otherwise. A missed goal is a result and no failure; the exit code tells of what broke.
 """
 import argparse, os, platform, sys
-import files, references, transfer
+import files, link, references, transfer
 from stage import Broken, Stage
 from table import Report
 
@@ -17,6 +17,8 @@ SECTIONS = {
     "swarm": transfer.section_swarm,
     "create": files.section_create,
     "verify": files.section_verify,
+    "first": link.section_first,
+    "link": link.section_link,
 }
 GROUPS = {"transfer": ["native", "bittorrent", "swarm"]}
 

@@ -31,7 +31,7 @@ def measure(crew, source, seeders, leech, folders, patience=0.0, after=None):
     durable = after(results) - begun if after else wall
     for result in results:
         expect_same(result, source, patience)
-    return {"wall": wall, "rate": size / wall / 1e6, "cpu": cpu / (size / 2**30), "memory": peak,
+    return {"begun": begun, "wall": wall, "rate": size / wall / 1e6, "cpu": cpu / (size / 2**30), "memory": peak,
             "durable": durable, "seeder_memory": max(s.anonymous for s in seeders),
             "first": min(leecher.at.get("piece", [begun + wall])[0] for leecher in leechers) - begun}
 
