@@ -6,7 +6,7 @@ is not counted, and a ratio is that of one round. Contents lie in memory, unless
 otherwise. A missed goal is a result and no failure; the exit code tells of what broke.
 """
 import argparse, os, platform, sys
-import files, link, references, transfer
+import crowd, curves, disk, files, link, references, transfer
 from stage import Broken, Stage
 from table import Report
 
@@ -18,6 +18,8 @@ SECTIONS = {
     "create": files.section_create,
     "verify": files.section_verify,
     "first": link.section_first,
+    "crowd": crowd.section_crowd,
+    "disk": disk.section_disk,
     "link": link.section_link,
 }
 GROUPS = {"transfer": ["native", "bittorrent", "swarm"]}
@@ -33,6 +35,15 @@ def chosen(text):
     return names
 
 
+def draw(options, report):
+    options.runs = min(options.runs, 3)
+    for name in options.curves.split(","):
+        if name not in curves.CURVES:
+            raise Broken(f"{name} is no curve: {', '.join(curves.CURVES)}")
+        with Stage(options) as stage:
+            curves.draw(stage, report, name, options.results)
+
+
 def main():
     parser = argparse.ArgumentParser(prog="scripts/bench.sh", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -41,6 +52,15 @@ def main():
     parser.add_argument("--size-mib", type=int, default=1024, help="of a transfer (%(default)s)")
     parser.add_argument("--only", type=chosen, metavar="NAME,..", default=list(SECTIONS),
                         help=f"some sections: {', '.join([*SECTIONS, *GROUPS])}")
+    parser.add_argument("--curves", nargs="?", const=",".join(curves.CURVES), metavar="NAME,..",
+                        help="draw how the cost grows instead, medians of at most three; some of "
+                             "%(const)s")
+    parser.add_argument("--results", default="benches/results",
+                        help="where curves go, as CSV and SVG (%(default)s)")
+    parser.add_argument("--crowd-secs", type=int, default=20,
+                        help="how long a crowd is served (%(default)s)")
+    parser.add_argument("--disk-dir", default="/var/tmp",
+                        help="a folder on a disk, for the section disk (%(default)s)")
     parser.add_argument("--write", metavar="PAGE", nargs="?", const="docs/performance.md",
                         help="put what was measured into the page, too (%(const)s)")
     parser.add_argument("--rqbit", help="where rqbit is",
@@ -49,6 +69,8 @@ def main():
     report = Report()
     report.line(f"{options.runs} runs of each in turn, 1 MiB pieces, {os.cpu_count()} cores, "
                 f"Linux {platform.release()}\n")
+    if options.curves:
+        return draw(options, report)
     with Stage(options) as stage:
         for name in options.only:
             SECTIONS[name](stage, report)

@@ -29,6 +29,7 @@ class Process:
     def __init__(self, argv, log):
         self.argv, self.log, self.at, self.port = argv, log, {}, None
         self.news, self.ended, self.anonymous = threading.Condition(), False, 0.0
+        self.totals = []
         with open(log, "w") as errors:
             self.started = time.monotonic()
             self.proc = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -45,6 +46,8 @@ class Process:
                     times.append(now)
                 if kind == "start":
                     self.port = json.loads(line)["port"]
+                if kind == "total":
+                    self.totals.append(json.loads(line)["bytes"])
                 if kind not in ("piece", "progress"):
                     self.news.notify_all()
         with self.news:

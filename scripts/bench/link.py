@@ -82,7 +82,7 @@ def first_block(stage, source, client, version):
 
 def by_name(stage, source):
     """Until the first piece is verified, its name first looked up at the tracker."""
-    result = transfer.native(stage, source)
+    result = transfer.native(stage, [source])
     return {"first": result["first"] * 1000, "whole": result["wall"] * 1000}
 
 

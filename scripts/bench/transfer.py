@@ -13,9 +13,9 @@ from table import pick, ratios, spread
 SEEDERS, LEECHERS = 10, 50  # the last numbers of their addresses begin here
 
 
-def measure(crew, source, seeders, leech, folders, patience=0.0, after=None):
+def measure(crew, sources, seeders, leech, folders, patience=0.0, after=None):
     """Starts leechers by `leech(folder)`; `after` gets the results when all say they are done."""
-    size, name = os.path.getsize(source) * len(folders), os.path.basename(source)
+    size = size_of(sources) * len(folders)
     before = sum(seeder.cpu() for seeder in seeders)
     memory = Memory(list(seeders))
     begun = time.monotonic()
@@ -24,61 +24,69 @@ def measure(crew, source, seeders, leech, folders, patience=0.0, after=None):
         leechers.append(leech(folder))
         if len(leechers) <= 4:  # a crowd's memory is not looked at a hundred times a second
             memory.processes.append(leechers[-1])
-    wall = max(leecher.wait("seeding") for leecher in leechers) - begun
+    wall = max(leecher.wait("seeding", len(sources)) for leecher in leechers) - begun
     cpu = sum(process.cpu() for process in [*seeders, *leechers]) - before
     peak = memory.peak()
-    results = [f"{folder}/{name}" for folder in folders]
+    results = {f"{folder}/{os.path.basename(source)}": source
+               for folder in folders for source in sources}
     durable = after(results) - begun if after else wall
-    for result in results:
+    for result, source in results.items():
         expect_same(result, source, patience)
     return {"begun": begun, "wall": wall, "rate": size / wall / 1e6, "cpu": cpu / (size / 2**30), "memory": peak,
             "durable": durable, "seeder_memory": max(s.anonymous for s in seeders),
             "first": min(leecher.at.get("piece", [begun + wall])[0] for leecher in leechers) - begun}
 
 
+def size_of(sources):
+    return sum(os.path.getsize(source) for source in sources)
+
+
 def expect_same(result, source, patience):
     """Ours must be right when it says so; libtorrent may still be writing what it verified."""
     end = time.monotonic() + patience
+    filecmp.clear_cache()
     while not (os.path.exists(result) and filecmp.cmp(result, source, shallow=False)):
         if time.monotonic() > end:
             raise Broken(f"{result} differs from {source}")
         time.sleep(0.1)
+        filecmp.clear_cache()
 
 
-def native(stage, source, seeders=1, leechers=1, piece_kib=1024, under=None, before=None, **more):
-    """Ours by the file's name, from our tracker."""
+def native(stage, sources, seeders=1, leechers=1, piece_kib=1024, under=None, before=None, **more):
+    """Ours by the names of files, from our tracker."""
+    names = [os.path.basename(source) for source in sources]
     with Crew(stage, under) as crew:
         tracker = crew.tracker()
-        seeds = [crew.ours("--seed", source, "--piece-length", f"{piece_kib}KiB", tracker=tracker)
+        seeds = [crew.ours("--seed", *sources, "--piece-length", f"{piece_kib}KiB", tracker=tracker)
                  for _ in range(seeders)]
-        serving = max(seed.wait("seeding") - seed.started for seed in seeds)
-        crew.await_listed(tracker, seeders)
-        stage.touch(os.path.getsize(source) * leechers)
+        serving = max(seed.wait("seeding", len(sources)) - seed.started for seed in seeds)
+        crew.await_listed(tracker, seeders, len(sources))
+        stage.touch(size_of(sources) * leechers)
         if before:
             before()
 
         def leech(folder):
-            name = os.path.basename(source)
-            return crew.ours("--leech", name, "-w", folder, tracker=tracker)
+            return crew.ours("--leech", *names, "-w", folder, tracker=tracker)
         folders = [crew.fresh() for _ in range(leechers)]
-        return measure(crew, source, seeds, leech, folders, **more) | {"serving": serving}
+        return measure(crew, sources, seeds, leech, folders, **more) | {"serving": serving}
 
 
-def libtorrent(stage, source, seeders=1, leechers=1, piece_kib=1024, under=None, before=None,
+def libtorrent(stage, sources, seeders=1, leechers=1, piece_kib=1024, under=None, before=None,
                **more):
     """All in one swarm: each is told of all the others."""
-    torrent = stage.torrent(source, piece_kib=piece_kib)
+    torrents = [stage.torrent(source, piece_kib=piece_kib) for source in sources]
+    place = os.path.dirname(sources[0])
     with Crew(stage, under) as crew:
         seeds = [crew.libtorrent(f"127.0.0.{SEEDERS + n}") for n in range(seeders)]
         for seed in seeds:
-            seed.tell(torrents=[torrent], folder=os.path.dirname(source), peers=[])
+            seed.tell(torrents=torrents, folder=place, peers=[])
         for seed in seeds:
-            seed.wait("seeding")
+            seed.wait("seeding", len(sources))
         waiting = [crew.libtorrent(f"127.0.0.{LEECHERS + n}") for n in range(leechers)]
         known = [f"127.0.0.{first + n}:{peer.port}" for first, peers in
                  ((SEEDERS, seeds), (LEECHERS, waiting)) for n, peer in enumerate(peers)]
         started = sum(leecher.cpu() for leecher in waiting)
-        stage.touch(os.path.getsize(source) * leechers)
+        stage.touch(size_of(sources) * leechers)
         if before:
             before()
         left = iter(waiting)
@@ -86,11 +94,11 @@ def libtorrent(stage, source, seeders=1, leechers=1, piece_kib=1024, under=None,
         def leech(folder):
             leecher = next(left)
             others = [peer for peer in known if not peer.endswith(f":{leecher.port}")]
-            leecher.tell(torrents=[torrent], folder=folder, peers=others)
+            leecher.tell(torrents=torrents, folder=folder, peers=others)
             return leecher
         folders = [crew.fresh() for _ in range(leechers)]
-        result = measure(crew, source, seeds, leech, folders, patience=5.0, **more)
-        result["cpu"] -= started / (os.path.getsize(source) * leechers / 2**30)
+        result = measure(crew, sources, seeds, leech, folders, patience=5.0, **more)
+        result["cpu"] -= started / (size_of(sources) * leechers / 2**30)
         return result
 
 
@@ -121,7 +129,7 @@ def bittorrent(stage, source, seeder, leecher, under=None, before=None, relay=No
                 return other
             return crew.ours("--leech", torrent, "-w", folder, "--peer", peer, address="127.0.0.50")
         patience = 5.0 if other else 0.0
-        result = measure(crew, source, [seed], leech, [crew.fresh()], patience, **more)
+        result = measure(crew, [source], [seed], leech, [crew.fresh()], patience, **more)
         result["cpu"] -= started / (os.path.getsize(source) / 2**30)
         return result
 
@@ -166,9 +174,9 @@ def section_native(stage, report):
     """One seeder, one leecher, natively, beside libtorrent and an HTTP download."""
     mib = stage.options.size_mib
     source = stage.content(mib)
-    cells = {"swarmlet, native": lambda: native(stage, source)}
+    cells = {"swarmlet, native": lambda: native(stage, [source])}
     if stage.has("libtorrent"):
-        cells["libtorrent"] = lambda: libtorrent(stage, source)
+        cells["libtorrent"] = lambda: libtorrent(stage, [source])
     if stage.has("nginx") and stage.has("curl"):
         cells["curl from nginx"] = lambda: curl(stage, source)
     report.section("native", f"One seeder to one leecher, {mib} MiB")
@@ -208,9 +216,9 @@ def section_swarm(stage, report):
     report.section("swarm", "One to four, four to one")
     for seeders, leechers, size in ((1, 4, max(mib // 4, 1)), (4, 1, mib)):
         source = stage.content(size)
-        cells = {"swarmlet, native": lambda n=(seeders, leechers), s=source: native(stage, s, *n)}
+        cells = {"swarmlet, native": lambda n=(seeders, leechers), s=[source]: native(stage, s, *n)}
         if stage.has("libtorrent"):
-            cells["libtorrent"] = lambda n=(seeders, leechers), s=source: libtorrent(stage, s, *n)
+            cells["libtorrent"] = lambda n=(seeders, leechers), s=[source]: libtorrent(stage, s, *n)
         work = f"{seeders} -> {leechers}, {size} MiB{' each' if leechers > 1 else ''}, native"
         report.line(f"{work}\n")
         runs = stage.turns(cells)
