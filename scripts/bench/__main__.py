@@ -67,8 +67,10 @@ def main():
                         default=os.path.expanduser("~/.cache/swarmlet/rqbit/bin/rqbit"))
     options = parser.parse_args()
     report = Report()
-    report.line(f"{options.runs} runs of each in turn, 1 MiB pieces, {os.cpu_count()} cores, "
-                f"Linux {platform.release()}\n")
+    report.setting = (f"{options.runs} runs of each in turn, pieces of 1 MiB, {os.cpu_count()} "
+                      f"cores, Linux {platform.release()}, {platform.machine()}.")
+    report.line(report.setting)
+    report.line()
     if options.curves:
         return draw(options, report)
     with Stage(options) as stage:

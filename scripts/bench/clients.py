@@ -3,16 +3,13 @@
 Both print events as JSON lines, libtorrent's by libtorrent_peer.py. Every process is stopped by its
 id when its `Crew` is left.
 """
-import json, os, subprocess, sys, tempfile, threading, time
+import json, subprocess, sys, tempfile, threading, time
 from stage import Broken, HERE, run
-
-TICK = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    """User and system time of a process and of its threads that ended, to the nanosecond."""
+    return time.clock_gettime(~pid << 3 | 2)  # the kernel's number for its CPU clock
 
 
 def memory_mib(pid, kind="RssAnon"):

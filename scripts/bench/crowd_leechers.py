@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""crowd_leechers.py IP:PORT INFO_HASH PIECES PIECE_LENGTH COUNT RATE: many slow leechers in one process.
+"""crowd_leechers.py IP:PORT INFO_HASH PIECES PIECE_LENGTH COUNT RATE: slow leechers, many of them.
 
-Each speaks BEP 3 from an address of its own, keeps a few blocks asked for, and asks for the next
-as its rate allows. Prints `start` when all were called, `data` when each has got a block, and
-`total` with the bytes of all each second. They check nothing: what costs is to be the node.
+All are sockets of this process. Each speaks BEP 3 from an address of its own, keeps a few blocks
+asked for, and asks for the next as its rate allows. Prints `start` when all were called, `data`
+when each has got a block, and `total` with the bytes of all each second. They check nothing, for
+it is the node that is measured.
 """
 import heapq, json, selectors, socket, struct, sys, time
 

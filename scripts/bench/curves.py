@@ -41,7 +41,7 @@ def pieces(stage):
 
 
 def peers(stage):
-    """Each fetches a small file, so that the work stays bounded; libtorrent's would be 200 Pythons."""
+    """Each fetches a small file, so that the work is bounded; libtorrent would be 200 Pythons."""
     mib = max(stage.options.size_mib // 256, 1)
     for count in PEERS:
         yield count, lambda count=count: {"swarmlet, native": lambda: native(
@@ -49,7 +49,7 @@ def peers(stage):
 
 
 def torrents(stage):
-    """One seeder and one leecher, each with all of them; together they are always about as large."""
+    """One seeder and one leecher, each with all of them, which are about as large together."""
     total = max(stage.options.size_mib // 4, 100)
     for count in TORRENTS:
         yield count, lambda count=count: both(stage, [

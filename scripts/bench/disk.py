@@ -1,9 +1,9 @@
 """Transfers from a disk to itself, its file in memory (warm) or not (cold)."""
 import mmap, os, shutil, time
 import transfer
+from statistics import median
 from stage import Broken, run
-from table import pick, ratios, spread
-from transfer import middle
+from table import pick, ratios, spread, times
 
 def kind(folder):
     """The file system's name."""
@@ -79,7 +79,7 @@ def rows(report, runs):
         cells = []
         for key in ("wall", "durable"):
             cells.append(spread(pick(results, key), 2))
-            cells.append(spread(ratios(pick(against, key), pick(results, key)), 2, " x")
+            cells.append(times(ratios(pick(against, key), pick(results, key)), against is results)
                          if against else "-")
         report.row(name, *cells)
 
@@ -92,4 +92,4 @@ def goals(report, runs, mib):
             work, goal = f"disk, {state}, {mib} MiB, {client.split(', ')[1]}", ">= 1 x libtorrent"
             found = ratios(pick(theirs, "wall"), pick(results, "wall")) if theirs else []
             report.goal(work, goal, spread(found, 2, " x") if found else "not installed",
-                        bool(found) and middle(found) >= 1)
+                        bool(found) and median(found) >= 1)

@@ -4,11 +4,12 @@ Whole processes are timed. Of libtorrent's two times, with and without the inter
 better one counts. Clients that check only as part of a longer life are asked over their own ports.
 """
 import base64, contextlib, json, os, sys, time, urllib.error, urllib.request
+from statistics import median
 from clients import Crew
 from references import serving
 from stage import HERE, MIB, Broken, free_port, run
-from table import ratios, spread
-from transfer import middle
+from table import ratios, spread, times
+from transfer import missing
 
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 ANNOUNCE = "http://127.0.0.1:9/announce"
@@ -53,29 +54,24 @@ def section_create(stage, report):
     runs = stage.turns(cells)
     os.remove(source)
     walls = rows(report, runs, mib * MIB, "mktorrent")
-    absent(report, stage, "mktorrent", "transmission-create", "libtorrent")
+    missing(report, stage, "mktorrent", "transmission-create", "libtorrent")
     for version, least in (("v1", 3), ("v2", 3), ("hybrid", 1.8)):
         work, goal = f"create, {mib} MiB, {version}", f">= {least} x mktorrent -t 2"
         if "mktorrent" not in walls:
             report.goal(work, goal, "not installed", False)
             continue
         found = ratios(walls["mktorrent"], walls[f"swarmlet, {version}"])
-        report.goal(work, goal, spread(found, 2, " x"), middle(found) >= least)
+        report.goal(work, goal, spread(found, 2, " x"), median(found) >= least)
 
 
 def rows(report, runs, size, against):
     walls = {name: [result["wall"] for result in results] for name, results in runs.items()}
     report.columns("client", "seconds", "MB/s", f"times as fast as {against}")
     for name, wall in walls.items():
-        ratio = spread(ratios(walls[against], wall), 2, " x") if against in walls else "-"
+        found = ratios(walls[against], wall) if against in walls else None
+        ratio = times(found, name == against) if found else "-"
         report.row(name, spread(wall, 2), spread([size / w / 1e6 for w in wall]), ratio)
     return walls
-
-
-def absent(report, stage, *clients):
-    missing = [client for client in clients if not stage.has(client)]
-    if missing:
-        report.note(f"Not installed, so not measured: {', '.join(missing)}.")
 
 
 def ours(stage, torrent, source):
@@ -189,10 +185,10 @@ def section_verify(stage, report):
             there[f"libtorrent, {version}"] = lambda made=made: libtorrent(stage, made, source)
     report.section("verify", f"Checking {mib} MiB, warm, v1 where nothing else is said")
     walls = rows(report, stage.turns(there), mib * MIB, "libtorrent")
-    absent(report, stage, *[name for name in cells if name != "swarmlet"])
+    missing(report, stage, *[name for name in cells if name != "swarmlet"])
     others = [walls[name] for name in cells if name != "swarmlet" and name in walls]
-    found = [min(times) / mine for mine, *times in zip(walls["swarmlet"], *others)] if others else []
+    found = [min(times) / mine for mine, *times in zip(walls["swarmlet"], *others) if times]
     clients = ", ".join(name for name in cells if name != "swarmlet" and name in walls)
     report.goal(f"verify, {mib} MiB, v1", f">= 3 x the best of {clients}",
                 spread(found, 2, " x") if found else "not installed",
-                bool(found) and middle(found) >= 3)
+                bool(found) and median(found) >= 3)

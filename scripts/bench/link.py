@@ -1,10 +1,10 @@
 """Transfers through a relay: a long and narrow link, and the time to the first byte."""
 import os, socket, sys, threading, time
 import transfer
+from statistics import median
 from clients import Crew
-from stage import HERE, MIB, Broken
+from stage import HERE, Broken
 from table import pick, ratios, spread
-from transfer import middle
 
 DELAY_MS, RATE = 10, 200e6  # each way; bits per second
 
@@ -61,7 +61,7 @@ def section_link(stage, report):
         if name.startswith("swarmlet"):
             report.goal(f"20 ms, 200 Mbit/s, {mib} MiB, {name.split(', ')[1]}",
                         ">= 95 % of one plain TCP stream", spread(shares, 1, " %"),
-                        middle(shares) >= 95)
+                        median(shares) >= 95)
     report.note("The link is a relay in user space, so each TCP connection itself is short; the "
                 "delay is met by what peers ask for and answer. The plain stream's time begins "
                 "with its call, ours with the start of the leecher.")
@@ -94,7 +94,8 @@ def section_first(stage, report):
              "swarmlet, native, .torrent": lambda: first_block(stage, source, "ours", "hybrid"),
              "swarmlet, BEP 3, .torrent": lambda: first_block(stage, source, "ours", "v1")}
     if stage.has("libtorrent"):
-        cells["libtorrent, BEP 3, .torrent"] = lambda: first_block(stage, source, "libtorrent", "v1")
+        cells["libtorrent, BEP 3, .torrent"] = lambda: first_block(stage, source, "libtorrent",
+                                                                   "v1")
     report.section("first", f"From starting the leecher to its first byte, {mib} MiB")
     runs = stage.turns(cells)
     report.columns("client", "ms to the first byte", "ms to the last")
@@ -103,7 +104,7 @@ def section_first(stage, report):
         report.row(name, spread(first, 1), spread(pick(results, "whole")))
         if name.startswith("swarmlet"):
             report.goal(f"first byte, {name.split(', ', 1)[1]}", "<= 50 ms",
-                        spread(first, 1, " ms"), middle(first) <= 50)
+                        spread(first, 1, " ms"), median(first) <= 50)
     report.note("By name it is the first verified piece of 1 MiB, as `--json` tells it; otherwise "
                 "the first 16 KiB that pass a relay before the seeder, the same for both clients. "
                 "libtorrent's time begins when it is told of the torrent.")

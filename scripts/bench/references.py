@@ -1,4 +1,4 @@
-"""What the machine and the plain tools can do, in the same run: the limits that ours are held to."""
+"""What the machine and plain tools can do in the same run: the limits of what ours can reach."""
 import contextlib, filecmp, json, os, socket, subprocess, time
 from clients import cpu_seconds, memory_mib
 from stage import MIB, Broken, free_port, run

@@ -64,7 +64,7 @@ class Stage:
         return out
 
     def touch(self, size):
-        """Memory that a virtual machine gave back costs much more the first time: here it is had."""
+        """Memory that a virtual machine gave back costs more the first time: here it is had."""
         with open(f"{self.root}/touched", "wb") as out:
             for _ in range(0, size, 16 * MIB):
                 out.write(self.pool)

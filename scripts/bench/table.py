@@ -12,6 +12,11 @@ def pick(runs, key):
     return [run[key] for run in runs]
 
 
+def times(values, is_itself=False):
+    """Ratios in a table."""
+    return "1" if is_itself else spread(values, 2, " x")
+
+
 def ratios(ours, theirs):
     """Round by round, so that a machine whose speed drifts treats both alike."""
     return [a / b for a, b in zip(ours, theirs)]
@@ -21,9 +26,14 @@ class Report:
     """Prints, and keeps what it printed for the page."""
 
     def __init__(self):
-        self.sections, self.goals, self.name = {}, [], None
+        self.sections, self.goals, self.name, self.last = {}, [], None, ""
+        self.setting = ""
 
     def line(self, text=""):
+        """Prints a line; there is never more than one empty line."""
+        if not text and not self.last:
+            return
+        self.last = text
         print(text, flush=True)
         if self.name:
             self.sections[self.name].append(text)
@@ -31,7 +41,8 @@ class Report:
     def section(self, name, title):
         self.name = name
         self.sections[name] = []
-        self.line(f"### {title}\n")
+        self.line(f"### {title}")
+        self.line()
 
     def columns(self, *names):
         self.row(*names)
@@ -41,7 +52,9 @@ class Report:
         self.line("| " + " | ".join(map(str, cells)) + " |")
 
     def note(self, text):
-        self.line(f"\n{text}\n")
+        self.line()
+        self.line(text)
+        self.line()
 
     def goal(self, work, goal, measured, reached):
         self.goals.append((work, goal, measured, "yes" if reached else "no"))
@@ -53,9 +66,10 @@ class Report:
         self.columns("work", "goal", "measured: median (spread)", "reached")
         for row in [row for row in kept if row[0] not in measured] + self.goals:
             self.row(*row)
+        self.note(self.setting)
 
     def write(self, path):
-        """Into the page: each section that ran between its marks, and the goals among the others'."""
+        """Into the page: each section that ran between its marks, the goals among the others."""
         with open(path) as page:
             text = page.read()
         before = between(text, "summary").splitlines()
@@ -64,7 +78,8 @@ class Report:
         self.summary(rows)
         for name, lines in self.sections.items():
             old = between(text, name)
-            text = text.replace(mark(name) + old, mark(name) + "\n" + "\n".join(lines).strip() + "\n")
+            new = "\n" + "\n".join(lines).strip() + "\n"
+            text = text.replace(mark(name) + old, mark(name) + new)
         with open(path, "w") as page:
             page.write(text)
 

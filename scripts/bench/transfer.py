@@ -5,10 +5,11 @@ piece is verified; libtorrent's begins when its sessions listen and are told wha
 in its favour. Every result is compared with its source.
 """
 import filecmp, os, time
+from statistics import median
 from clients import Crew, Memory
 from references import curl
-from stage import MIB, Broken
-from table import pick, ratios, spread
+from stage import Broken
+from table import pick, ratios, spread, times
 
 SEEDERS, LEECHERS = 10, 50  # the last numbers of their addresses begin here
 
@@ -32,9 +33,10 @@ def measure(crew, sources, seeders, leech, folders, patience=0.0, after=None):
     durable = after(results) - begun if after else wall
     for result, source in results.items():
         expect_same(result, source, patience)
-    return {"begun": begun, "wall": wall, "rate": size / wall / 1e6, "cpu": cpu / (size / 2**30), "memory": peak,
-            "durable": durable, "seeder_memory": max(s.anonymous for s in seeders),
-            "first": min(leecher.at.get("piece", [begun + wall])[0] for leecher in leechers) - begun}
+    piece = min(leecher.at.get("piece", [begun + wall])[0] for leecher in leechers)
+    return {"begun": begun, "first": piece - begun, "wall": wall, "durable": durable,
+            "rate": size / wall / 1e6, "cpu": cpu / (size / 2**30), "memory": peak,
+            "seeder_memory": max(seeder.anonymous for seeder in seeders)}
 
 
 def size_of(sources):
@@ -140,11 +142,13 @@ def rows(report, runs, against):
     for name, results in runs.items():
         rate, cpu = (ratios(pick(results, key), pick(runs[against], key)) if against in runs
                      else None for key in ("rate", "cpu"))
+        itself = name == against
         more = ["-"] * 3
         if "cpu" in results[0]:
-            more = [spread(pick(results, "cpu"), 2), spread(cpu, 2, " x") if cpu else "-",
+            more = [spread(pick(results, "cpu"), 2), times(cpu, itself) if cpu else "-",
                     f"{max(pick(results, 'memory')):.1f}"]
-        report.row(name, spread(pick(results, "rate")), spread(rate, 2, " x") if rate else "-", *more)
+        ratio = times(rate, itself) if rate else "-"
+        report.row(name, spread(pick(results, "rate")), ratio, *more)
 
 
 def at_least(report, work, least, runs, ours, theirs, key="rate"):
@@ -152,11 +156,8 @@ def at_least(report, work, least, runs, ours, theirs, key="rate"):
     if theirs not in runs:
         return report.goal(work, f">= {least} x {theirs}", "not installed", False)
     found = ratios(pick(runs[ours], key), pick(runs[theirs], key))
-    return report.goal(work, f">= {least} x {theirs}", spread(found, 2, " x"), middle(found) >= least)
-
-
-def middle(values):
-    return sorted(values)[len(values) // 2]
+    return report.goal(work, f">= {least} x {theirs}", spread(found, 2, " x"),
+                       median(found) >= least)
 
 
 def costs(report, work, runs, ours, theirs):
@@ -164,7 +165,7 @@ def costs(report, work, runs, ours, theirs):
     if theirs in runs:
         found = ratios(pick(runs[ours], "cpu"), pick(runs[theirs], "cpu"))
         report.goal(f"{work}: CPU seconds per GiB, both ends", f"<= 0.5 x {theirs}",
-                    spread(found, 2, " x"), middle(found) <= 0.5)
+                    spread(found, 2, " x"), median(found) <= 0.5)
     memory = pick(runs[ours], "memory")
     report.goal(f"{work}: anonymous memory, most of either end", "<= 24 MiB",
                 spread(memory, 1, " MiB"), max(memory) <= 24)
@@ -220,7 +221,8 @@ def section_swarm(stage, report):
         if stage.has("libtorrent"):
             cells["libtorrent"] = lambda n=(seeders, leechers), s=[source]: libtorrent(stage, s, *n)
         work = f"{seeders} -> {leechers}, {size} MiB{' each' if leechers > 1 else ''}, native"
-        report.line(f"{work}\n")
+        report.line(work)
+        report.line()
         runs = stage.turns(cells)
         rows(report, runs, "libtorrent")
         report.line()
