@@ -5,7 +5,7 @@ Every figure is a median, with the least and the most; clients take turns (A B A
 is not counted, and a ratio is that of one round. Contents lie in memory, unless a table says
 otherwise. A missed goal is a result and no failure; the exit code tells of what broke.
 """
-import argparse, os, platform, sys
+import argparse, os, platform, signal, sys
 import crowd, curves, disk, files, link, references, transfer
 from stage import Broken, Stage
 from table import Report
@@ -84,6 +84,8 @@ def main():
 
 
 if __name__ == "__main__":
+    # So that what was started is stopped, too, when this is.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         main()
     except Broken as broken:
