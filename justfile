@@ -17,10 +17,14 @@ test:
 demo *file:
     scripts/demo.sh {{file}}
 
-# Transfers beside libtorrent, then decisions, hashing and storage.
-bench:
-    scripts/bench.sh
+# Everything beside other clients, with goals; then decisions, hashing and storage.
+bench *flags:
+    scripts/bench.sh {{flags}}
     cargo bench
+
+# How the cost grows with size, pieces, peers and torrents, into benches/results.
+bench-curves *flags:
+    scripts/bench.sh --curves {{flags}}
 
 # Transfers to and from other BitTorrent clients, which are installed when they are missing.
 interop *flags:
