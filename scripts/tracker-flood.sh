@@ -22,6 +22,7 @@ fi
 work=$(mktemp -d)
 group=
 pid=
+# shellcheck disable=SC2317,SC2329  # the trap calls it
 finish() {
     if [[ -n $pid ]]; then kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; fi
     if [[ -n $group ]]; then rmdir "$group" 2>/dev/null; fi
