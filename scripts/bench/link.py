@@ -41,7 +41,7 @@ def stream(stage, source):
 
 def section_link(stage, report):
     """A link of 20 ms there and back and 200 Mbit/s."""
-    mib = min(stage.options.size_mib, 64)
+    mib = min(stage.options.size_mib, 128)
     source = stage.content(mib)
 
     def one(client, version="v1"):

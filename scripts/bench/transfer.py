@@ -1,8 +1,8 @@
 """Transfers: of ours in both dialects, of libtorrent, and from one to the other.
 
 The time is that from starting the first leecher process to the moment the last one says that every
-piece is verified; libtorrent's begins when its sessions listen and are told what to fetch, which is
-in its favour. Every result is compared with its source.
+piece is verified. libtorrent is a module of Python: what its process takes until its session listens
+is added, and left out again in the figures called `bare`. Every result is compared with its source.
 """
 import filecmp, os, time
 from statistics import median
@@ -14,10 +14,11 @@ from table import pick, ratios, spread, times
 SEEDERS, LEECHERS = 10, 50  # the last numbers of their addresses begin here
 
 
-def measure(crew, sources, seeders, leech, folders, patience=0.0, after=None):
-    """Starts leechers by `leech(folder)`; `after` gets the results when all say they are done."""
+def measure(crew, sources, seeders, leech, folders, patience=0.0, after=None, started=()):
+    """Starts leechers by `leech(folder)`, or wakes those that are `started`; `after` gets the results
+    when all say they are done."""
     size = size_of(sources) * len(folders)
-    before = sum(seeder.cpu() for seeder in seeders)
+    before = sum(process.cpu() for process in [*seeders, *started])
     memory = Memory(list(seeders))
     begun = time.monotonic()
     leechers = []
@@ -87,7 +88,6 @@ def libtorrent(stage, sources, seeders=1, leechers=1, piece_kib=1024, under=None
         waiting = [crew.libtorrent(f"127.0.0.{LEECHERS + n}") for n in range(leechers)]
         known = [f"127.0.0.{first + n}:{peer.port}" for first, peers in
                  ((SEEDERS, seeds), (LEECHERS, waiting)) for n, peer in enumerate(peers)]
-        started = sum(leecher.cpu() for leecher in waiting)
         stage.touch(size_of(sources) * leechers)
         if before:
             before()
@@ -99,9 +99,18 @@ def libtorrent(stage, sources, seeders=1, leechers=1, piece_kib=1024, under=None
             leecher.tell(torrents=torrents, folder=folder, peers=others)
             return leecher
         folders = [crew.fresh() for _ in range(leechers)]
-        result = measure(crew, sources, seeds, leech, folders, patience=5.0, **more)
-        result["cpu"] -= started / (size_of(sources) * leechers / 2**30)
-        return result
+        starts = [(peer.at["start"][0] - peer.started, peer.cpu()) for peer in waiting]
+        result = measure(crew, sources, seeds, leech, folders, 5.0, started=waiting, **more)
+        return with_start(result, starts, size_of(sources) * leechers)
+
+
+def with_start(result, starts, size):
+    """Adds what the processes took to start, which was not in the figures; they started in turn."""
+    seconds = max((seconds for seconds, _ in starts), default=0.0)
+    cpu = result["cpu"] + sum(cpu for _, cpu in starts) / (size / 2**30)
+    rate = size / (result["wall"] + seconds) / 1e6
+    bare = {"bare_rate": result["rate"], "bare_cpu": result["cpu"]} if starts else {}
+    return result | bare | {"rate": rate, "cpu": cpu}
 
 
 def bittorrent(stage, source, seeder, leecher, under=None, before=None, relay=None, version="v1",
@@ -120,7 +129,6 @@ def bittorrent(stage, source, seeder, leecher, under=None, before=None, relay=No
         seed.wait("seeding")
         peer = relay(crew, f"127.0.0.10:{seed.port}") if relay else f"127.0.0.10:{seed.port}"
         other = crew.libtorrent("127.0.0.50") if leecher == "libtorrent" else None
-        started = other.cpu() if other else 0.0
         stage.touch(os.path.getsize(source))
         if before:
             before()
@@ -131,9 +139,10 @@ def bittorrent(stage, source, seeder, leecher, under=None, before=None, relay=No
                 return other
             return crew.ours("--leech", torrent, "-w", folder, "--peer", peer, address="127.0.0.50")
         patience = 5.0 if other else 0.0
-        result = measure(crew, [source], [seed], leech, [crew.fresh()], patience, **more)
-        result["cpu"] -= started / (os.path.getsize(source) / 2**30)
-        return result
+        starts = [(other.at["start"][0] - other.started, other.cpu())] if other else []
+        result = measure(crew, [source], [seed], leech, [crew.fresh()], patience,
+                         started=[other] if other else (), **more)
+        return with_start(result, starts, os.path.getsize(source))
 
 
 def rows(report, runs, against):
@@ -149,6 +158,13 @@ def rows(report, runs, against):
                     f"{max(pick(results, 'memory')):.1f}"]
         ratio = times(rate, itself) if rate else "-"
         report.row(name, spread(pick(results, "rate")), ratio, *more)
+    bare = runs.get(against, [{}])
+    if "bare_rate" in bare[0]:
+        for name in (name for name in runs if name.startswith("swarmlet") and name != against):
+            rate, cpu = (ratios(pick(runs[name], key), pick(bare, f"bare_{key}"))
+                         for key in ("rate", "cpu"))
+            report.note(f"Without what libtorrent's processes take to start, {name} has "
+                        f"{times(rate)} its speed and {times(cpu)} its CPU time.")
 
 
 def at_least(report, work, least, runs, ours, theirs, key="rate"):
