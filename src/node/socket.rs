@@ -14,10 +14,12 @@ use std::time::{Duration, Instant};
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// Listens on an address; port 0 is any free one.
+/// Listens on an address; port 0 is any free one. A port of our choice may still have connections of
+/// the program that had it before; one of the system's choice must be nobody else's, not even that
+/// of another caller who is about to listen.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
+    socket.set_reuse_address(address.port() != 0)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -124,5 +126,21 @@ impl Drop for Parked {
         for (connection, _) in self.stalled.get_mut().values() {
             let _ = self.poller.delete(&connection.stream);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn a_port_of_the_systems_choice_is_shared_with_nobody() {
+        let any = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        assert!(!SockRef::from(&any).reuse_address().unwrap());
+        let port = any.local_addr().unwrap();
+        drop(any);
+        let ours = listen(port).unwrap();
+        assert!(SockRef::from(&ours).reuse_address().unwrap());
     }
 }

@@ -1,7 +1,7 @@
 //! Hashing many buffers at once.
 //!
 //! One SHA is a chain that no vector unit shortens, but sixteen independent ones fit its lanes:
-//! the 16 KiB leaves of v2 pieces always are (SHA-256, by `tape-sha256`), v1 pieces are when
+//! the 16 KiB leaves of v2 pieces always are (SHA-256, in `sha256`), v1 pieces are when
 //! several are hashed together (SHA-1, by the kernels in [`sha1_lanes`]). Both are checked
 //! against the `sha2` and `sha1` crates. Nothing here reads a file.
 //!
@@ -19,15 +19,21 @@ mod sha1_ni;
 #[cfg(target_arch = "x86_64")]
 mod sha1_x86;
 
+/// SHA-256 of several messages at once.
+mod sha256;
+
+#[cfg(target_arch = "x86_64")]
+mod sha256_x86;
+
 /// Pieces too large to be in memory, a chunk of each at a time.
 pub mod stream;
 
 use sha1::{Digest, Sha1};
-use tape_sha256::hash_many;
 
 use crate::geometry::BLOCK_LEN;
 use crate::ids::{Sha1Hash, Sha256Hash};
 use sha1_lanes::{Kernel, Lanes};
+use sha256::hash_many;
 
 /// The hash that stands for a leaf behind the end of a file (BEP 52).
 pub const ZERO_HASH: Sha256Hash = [0; 32];

@@ -21,7 +21,7 @@ use crate::ids::Sha1Hash;
 pub const MAX_LANES: usize = 16;
 
 /// Bytes that SHA-1 takes at a time.
-const BLOCK: usize = 64;
+pub(super) const BLOCK: usize = 64;
 
 /// The five words of every lane: `state[word][lane]`.
 pub(super) type State = [[u32; MAX_LANES]; 5];
@@ -195,7 +195,7 @@ impl Lanes {
 
 /// The end of a message of `bits` bits: a one, zeros, and the length (FIPS 180-4, 5.1.1), in one
 /// or two blocks.
-fn padded(rest: &[u8], bits: u64) -> ([u8; 2 * BLOCK], usize) {
+pub(super) fn padded(rest: &[u8], bits: u64) -> ([u8; 2 * BLOCK], usize) {
     let mut end = [0; 2 * BLOCK];
     end[..rest.len()].copy_from_slice(rest);
     end[rest.len()] = 0x80;

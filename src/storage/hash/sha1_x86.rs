@@ -283,7 +283,7 @@ mod ops8 {
 }
 
 /// Vector operations on sixteen 32-bit words.
-mod ops16 {
+pub(super) mod ops16 {
     use std::arch::x86_64::{
         __m512i, _mm_set_epi8, _mm512_add_epi32, _mm512_broadcast_i32x4, _mm512_rol_epi32,
         _mm512_set1_epi32, _mm512_shuffle_epi8, _mm512_shuffle_i32x4, _mm512_ternarylogic_epi32,

@@ -11,9 +11,9 @@
 //! ```
 
 use sha1::{Digest, Sha1};
-use tape_sha256::hash_many;
 
 use super::sha1_lanes::{Kernel, Lanes, MAX_LANES};
+use super::sha256::hash_many;
 use super::{Tree, ZERO_HASH, roots};
 use crate::geometry::BLOCK_LEN;
 use crate::ids::{Sha1Hash, Sha256Hash};
