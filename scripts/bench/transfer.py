@@ -68,8 +68,12 @@ def native(stage, sources, seeders=1, leechers=1, piece_kib=1024, under=None, be
         if before:
             before()
 
+        # Each at an address of its own: together they have more connections than one has ports.
+        addresses = (f"127.0.{2 + n // 250}.{1 + n % 250}" for n in range(leechers))
+
         def leech(folder):
-            return crew.ours("--leech", *names, "-w", folder, tracker=tracker)
+            return crew.ours("--leech", *names, "-w", folder, tracker=tracker,
+                             address=next(addresses))
         folders = [crew.fresh() for _ in range(leechers)]
         return measure(crew, sources, seeds, leech, folders, **more) | {"serving": serving}
 
