@@ -137,6 +137,24 @@ fn report(hash: InfoHashV2, name: &str, seeding: bool) -> TorrentReport {
     }
 }
 
+/// A complete peer of one piece, as it registers by datagram.
+fn registration(seq: u32, cookie: Bin<8>, hash: [u8; 32], port: u16, name: &str) -> Register {
+    Register {
+        seq,
+        cookie,
+        info_hash: Bin(hash),
+        peer_id: Bin([1; 20]),
+        port,
+        name: name.into(),
+        size: 1,
+        pieces: 1,
+        left: 0,
+        uploaded: 0,
+        downloaded: 0,
+        bittorrent: true,
+    }
+}
+
 struct Peer {
     heartbeat: Heartbeat,
     events: Receiver<TrackerEvent>,
@@ -302,20 +320,7 @@ impl Thousand {
     }
 
     fn register(&self, cookie: Bin<8>, port: u16) {
-        let register = Register {
-            seq: port.into(),
-            cookie,
-            info_hash: Bin(Self::HASH.0),
-            peer_id: Bin([1; 20]),
-            port,
-            name: "big.zip".into(),
-            size: 1,
-            pieces: 1,
-            left: 0,
-            uploaded: 0,
-            downloaded: 0,
-            bittorrent: true,
-        };
+        let register = registration(port.into(), cookie, Self::HASH.0, port, "big.zip");
         assert!(matches!(self.ask(&Packet::bare(register).datagram()), Message::Ack(_)));
     }
 
@@ -507,23 +512,8 @@ fn a_cookie_is_good_for_the_port_it_was_given_to_only() {
         }
     };
     let cookie = cookie_of(&honest);
-    let register = |seq, cookie| {
-        Packet::bare(Register {
-            seq,
-            cookie,
-            info_hash: Bin([1; 32]),
-            peer_id: Bin([1; 20]),
-            port: 1,
-            name: "a".into(),
-            size: 1,
-            pieces: 1,
-            left: 0,
-            uploaded: 0,
-            downloaded: 0,
-            bittorrent: true,
-        })
-        .datagram()
-    };
+    let register =
+        |seq, cookie| Packet::bare(registration(seq, cookie, [1; 32], 1, "a")).datagram();
     thief.send(&register(1, cookie)).unwrap();
     // The tracker answers in the order it is asked: this answer is the first the thief gets.
     let own = cookie_of(&thief);

@@ -1,8 +1,9 @@
 //! Hashing a file or folder into a new torrent: [`hash_path`].
 //!
 //! Every byte is looked at once and hashed both ways, on all processors: where it lies in memory
-//! (see [`super::views`]), else from one cache-sized buffer (see [`super::hash::stream`]). In a hybrid the v1 pieces see each file but the
-//! last padded with zeros to a whole piece (BEP 47), so that v1 and v2 pieces are the same:
+//! (see [`super::views`]), else from one cache-sized buffer (see [`super::hash::stream`]). In a
+//! hybrid the v1 pieces see each file but the last padded with zeros to a whole piece (BEP 47), so
+//! that v1 and v2 pieces are the same:
 //!
 //! ```text
 //! files      | a           | b   |              | c         |

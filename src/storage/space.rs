@@ -35,12 +35,14 @@ pub(super) fn missing(file: &File, length: u64) -> io::Result<u64> {
 /// Gives the file its final size, with every block of it on disk where the file system can do
 /// that at no cost.
 pub(super) fn reserve(file: &File, length: u64) -> io::Result<()> {
+    if is_memory(file) {
+        return file.set_len(length);
+    }
     let before = file.metadata()?;
-    if before.len() > length || is_memory(file) {
+    if before.len() > length {
         file.set_len(length)?;
     }
-    let has_all = before.len() >= length && before.blocks() * 512 >= length;
-    if has_all || is_memory(file) {
+    if before.len() >= length && before.blocks() * 512 >= length {
         return Ok(());
     }
     for start in (0..length).step_by(STEP as usize) {

@@ -2,8 +2,8 @@
 //!
 //! Pieces that were just written are hashed where they lie, in the map and in the cache. All
 //! others are hashed sixteen side by side ([`Buffer`]), so that memory does not grow with the
-//! torrent: through maps ([`Views`]) where files are only read, by position where we write. Where a file of ours has a hole nothing was ever written: such pieces are
-//! missing, and not read.
+//! torrent: through maps ([`Views`]) where files are only read, by position where we write. Where a
+//! file of ours has a hole nothing was ever written: such pieces are missing, and not read.
 
 use std::io;
 use std::path::Path;

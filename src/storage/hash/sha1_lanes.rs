@@ -160,8 +160,8 @@ impl Lanes {
     /// # Panics
     /// When the runs differ in number or length from that.
     pub fn update(&mut self, runs: &[&[u8]]) {
-        assert!(runs.len() == self.messages && runs[0].len().is_multiple_of(BLOCK));
-        assert!(runs.iter().all(|run| run.len() == runs[0].len()), "equally long runs");
+        assert_eq!(runs.len(), self.messages, "a run of each message");
+        check_runs(runs);
         self.hashed += runs[0].len() as u64;
         self.kernel.compress(&mut self.state, runs);
     }
@@ -191,6 +191,16 @@ impl Lanes {
         }
         digest
     }
+}
+
+/// What every kernel asks of its runs: one length for all, a multiple of a block.
+///
+/// # Panics
+/// When they are not so.
+pub(super) fn check_runs(runs: &[&[u8]]) {
+    let length = runs[0].len();
+    assert!(length.is_multiple_of(BLOCK), "whole blocks");
+    assert!(runs.iter().all(|run| run.len() == length), "equally long runs");
 }
 
 /// The end of a message of `bits` bits: a one, zeros, and the length (FIPS 180-4, 5.1.1), in one

@@ -17,9 +17,7 @@ use std::arch::x86_64::{
     _mm_sha1rnds4_epu32, _mm_shuffle_epi8, _mm_slli_si128, _mm_srli_si128, _mm_xor_si128,
 };
 
-use super::sha1_lanes::State;
-
-const BLOCK: usize = 64;
+use super::sha1_lanes::{BLOCK, State, check_runs};
 
 /// Whether this processor can run [`plain`].
 pub(super) fn has_sha() -> bool {
@@ -42,7 +40,7 @@ pub(super) fn has_sha_and_rotation() -> bool {
 /// multiples of 64 bytes.
 pub(super) fn plain(state: &mut State, runs: &[&[u8]]) {
     assert!(has_sha());
-    check(runs);
+    check_runs(runs);
     match *runs {
         // SAFETY: the instructions were just detected, and the runs are what the kernel asks for.
         [a] => unsafe { plain_blocks(state, [a]) },
@@ -58,7 +56,7 @@ pub(super) fn plain(state: &mut State, runs: &[&[u8]]) {
 /// As [`plain`].
 pub(super) fn rotating(state: &mut State, runs: &[&[u8]]) {
     assert!(has_sha_and_rotation());
-    check(runs);
+    check_runs(runs);
     match *runs {
         // SAFETY: the instructions were just detected, and the runs are what the kernel asks for.
         [a] => unsafe { rotating_blocks(state, [a]) },
@@ -70,11 +68,6 @@ pub(super) fn rotating(state: &mut State, runs: &[&[u8]]) {
         [a, b, c, d] => unsafe { rotating_blocks(state, [a, b, c, d]) },
         _ => unreachable!("a kernel's width of messages"),
     }
-}
-
-fn check(runs: &[&[u8]]) {
-    let length = runs[0].len();
-    assert!(length.is_multiple_of(BLOCK) && runs.iter().all(|run| run.len() == length));
 }
 
 /// A kernel over `N` runs. `$msg2(mixed, before)` is the second half of the schedule.

@@ -16,9 +16,7 @@ use std::arch::x86_64::{
     _mm512_setzero_si512, _mm512_storeu_si512,
 };
 
-use super::sha1_lanes::{Runs, State};
-
-const BLOCK: usize = 64;
+use super::sha1_lanes::{BLOCK, Runs, State, check_runs};
 
 /// Round constants (FIPS 180-4, 4.2.1).
 const K: [i32; 4] = [0x5a82_7999, 0x6ed9_eba1, 0x8f1b_bcdc_u32 as i32, 0xca62_c1d6_u32 as i32];
@@ -46,7 +44,7 @@ pub(super) fn has_avx512() -> bool {
 /// When the processor lacks AVX2 or the runs are not equally long multiples of 64 bytes.
 pub(super) fn avx2(state: &mut State, runs: &Runs) {
     assert!(has_avx2());
-    check(runs);
+    check_runs(runs);
     // SAFETY: AVX2 was just detected, and the runs are what the kernel asks for.
     unsafe { avx2_blocks(state, runs) }
 }
@@ -58,7 +56,7 @@ pub(super) fn avx2(state: &mut State, runs: &Runs) {
 /// of 64 bytes.
 pub(super) fn avx512_half(state: &mut State, runs: &Runs) {
     assert!(has_avx512_half());
-    check(runs);
+    check_runs(runs);
     // SAFETY: the features were just detected, and the runs are what the kernel asks for.
     unsafe { avx512_half_blocks(state, runs) }
 }
@@ -70,14 +68,9 @@ pub(super) fn avx512_half(state: &mut State, runs: &Runs) {
 /// bytes.
 pub(super) fn avx512(state: &mut State, runs: &Runs) {
     assert!(has_avx512());
-    check(runs);
+    check_runs(runs);
     // SAFETY: AVX-512 F and BW were just detected, and the runs are what the kernel asks for.
     unsafe { avx512_blocks(state, runs) }
-}
-
-fn check(runs: &Runs) {
-    let length = runs[0].len();
-    assert!(length.is_multiple_of(BLOCK) && runs.iter().all(|run| run.len() == length));
 }
 
 /// The eighty rounds over `$w`, the sixteen transposed words of a block, and the addition of the

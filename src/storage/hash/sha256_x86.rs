@@ -10,10 +10,9 @@ use std::arch::x86_64::{
     _mm512_storeu_si512,
 };
 
+use super::sha1_lanes::{BLOCK, check_runs};
 use super::sha1_x86::{has_avx512, ops16};
 use ops16::{add, all, choose, majority, parity};
-
-const BLOCK: usize = 64;
 
 /// The first state (FIPS 180-4, 5.3.3).
 #[rustfmt::skip]
@@ -49,8 +48,7 @@ pub(super) fn is_available() -> bool {
 /// bytes.
 pub(super) fn compress(state: &mut State, runs: &[&[u8]; 16]) {
     assert!(is_available());
-    let length = runs[0].len();
-    assert!(length.is_multiple_of(BLOCK) && runs.iter().all(|run| run.len() == length));
+    check_runs(runs);
     // SAFETY: the features were just detected, and the runs are what the kernel asks for.
     unsafe { blocks(state, runs) }
 }
