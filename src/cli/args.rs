@@ -27,7 +27,7 @@ use super::nearest::nearest;
 use super::units::Expected;
 use crate::config::{TRACKER_PORT, TrackerAddr};
 use crate::protocol::url::Url;
-use argh::{ArgsInfo, FromArgs};
+use argh::{ArgsInfo, CommandInfoWithArgs, FromArgs};
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 
@@ -90,8 +90,45 @@ pub enum PeerCommand {
     Verify(VerifyArgs),
 }
 
+/// A command of `peer`: a word, and the flags behind it.
+pub struct Subcommand {
+    /// The word.
+    pub name: &'static str,
+    /// Its flags and what they do.
+    pub info: fn() -> CommandInfoWithArgs,
+    /// Reads what stands behind it; `names` is how it was called.
+    parse: fn(names: &[&str], words: &[String]) -> Result<Parsed<PeerCommand>, CliError>,
+}
+
+/// Each row: the word, its arguments, what they become.
+macro_rules! commands {
+    ($($name:literal => $args:ty, $wrap:expr;)*) => {
+        [$(Subcommand {
+            name: $name,
+            info: <$args as ArgsInfo>::get_args_info,
+            parse: |names, words| Ok(parse::<$args>(names, words)?.map($wrap)),
+        },)*]
+    };
+}
+
 /// The commands of `peer`, in the order in which help lists them.
-pub const PEER_COMMANDS: [&str; 6] = ["create", "show", "magnet", "list", "scrape", "verify"];
+pub static PEER_COMMANDS: [Subcommand; 6] = commands! {
+    "create" => CreateArgs, PeerCommand::Create;
+    "show" => ShowArgs, PeerCommand::Show;
+    "magnet" => MagnetArgs, PeerCommand::Magnet;
+    "list" => ListArgs, PeerCommand::List;
+    "scrape" => ScrapeArgs, PeerCommand::Scrape;
+    "verify" => VerifyArgs, PeerCommand::Verify;
+};
+
+fn peer_command(word: &str) -> Option<&'static Subcommand> {
+    PEER_COMMANDS.iter().find(|command| command.name == word)
+}
+
+fn unknown_peer_command(word: &str) -> CliError {
+    let known: Vec<_> = PEER_COMMANDS.iter().map(|command| command.name).collect();
+    unknown_command("peer", word, &known)
+}
 
 /// Reads the command line of `peer`, without the program's name.
 pub fn peer(words: &[String]) -> Result<Parsed<PeerCommand>, CliError> {
@@ -101,18 +138,15 @@ pub fn peer(words: &[String]) -> Result<Parsed<PeerCommand>, CliError> {
         ));
     };
     match first.as_str() {
-        "create" => Ok(parse(&["peer", "create"], rest)?.map(PeerCommand::Create)),
-        "show" => Ok(parse(&["peer", "show"], rest)?.map(PeerCommand::Show)),
-        "magnet" => Ok(parse(&["peer", "magnet"], rest)?.map(PeerCommand::Magnet)),
-        "list" => Ok(parse(&["peer", "list"], rest)?.map(PeerCommand::List)),
-        "scrape" => Ok(parse(&["peer", "scrape"], rest)?.map(PeerCommand::Scrape)),
-        "verify" => Ok(parse(&["peer", "verify"], rest)?.map(PeerCommand::Verify)),
         "help" => peer_help(rest.first().map(String::as_str)).map(Parsed::Text),
         flag if flag.starts_with('-') => {
             let node: Parsed<NodeArgs> = parse(&["peer"], words)?;
             node.checked(NodeArgs::check).map(|node| node.map(|n| PeerCommand::Node(Box::new(n))))
         }
-        word => Err(unknown_command("peer", word, &PEER_COMMANDS)),
+        word => {
+            let command = peer_command(word).ok_or_else(|| unknown_peer_command(word))?;
+            (command.parse)(&["peer", word], rest)
+        }
     }
 }
 
@@ -164,13 +198,10 @@ fn peer_help(topic: Option<&str>) -> Result<String, CliError> {
     match topic {
         None => Ok(help::PEER.to_string()),
         Some("all") => Ok(help::peer_all()),
-        Some("create") => Ok(help::of_command::<CreateArgs>("peer create")),
-        Some("show") => Ok(help::of_command::<ShowArgs>("peer show")),
-        Some("magnet") => Ok(help::of_command::<MagnetArgs>("peer magnet")),
-        Some("list") => Ok(help::of_command::<ListArgs>("peer list")),
-        Some("scrape") => Ok(help::of_command::<ScrapeArgs>("peer scrape")),
-        Some("verify") => Ok(help::of_command::<VerifyArgs>("peer verify")),
-        Some(word) => Err(unknown_command("peer", word, &PEER_COMMANDS)),
+        Some(word) => {
+            let command = peer_command(word).ok_or_else(|| unknown_peer_command(word))?;
+            Ok(help::table_of(&format!("peer {word}"), &(command.info)()))
+        }
     }
 }
 

@@ -3,10 +3,7 @@
 //! The first screen holds two examples and fits 24 lines of 80 columns; a test keeps it so, and
 //! checks that it names no flag that does not exist.
 
-use super::args::{
-    CreateArgs, DigArgs, ListArgs, MagnetArgs, NodeArgs, ScrapeArgs, ShowArgs, TrackerArgs,
-    VerifyArgs,
-};
+use super::args::{DigArgs, NodeArgs, PEER_COMMANDS, TrackerArgs};
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, Optionality, PositionalInfo};
 use std::fmt::Write;
 
@@ -85,16 +82,9 @@ pub fn version(program: &str) -> String {
 /// `peer help all`: every flag and every command.
 pub fn peer_all() -> String {
     let mut text = table_of("peer --seed PATH .. --leech WHAT ..", &NodeArgs::get_args_info());
-    for command in [
-        of_command::<CreateArgs>("peer create"),
-        of_command::<ShowArgs>("peer show"),
-        of_command::<MagnetArgs>("peer magnet"),
-        of_command::<ListArgs>("peer list"),
-        of_command::<ScrapeArgs>("peer scrape"),
-        of_command::<VerifyArgs>("peer verify"),
-    ] {
+    for command in &PEER_COMMANDS {
         text.push('\n');
-        text.push_str(&command);
+        text.push_str(&table_of(&format!("peer {}", command.name), &(command.info)()));
     }
     text + "\n" + EXIT_CODES
 }
@@ -110,7 +100,8 @@ pub fn of_command<T: ArgsInfo>(command: &str) -> String {
     table_of(command, &T::get_args_info())
 }
 
-fn table_of(command: &str, info: &CommandInfoWithArgs) -> String {
+/// The same of what a command declares.
+pub fn table_of(command: &str, info: &CommandInfoWithArgs) -> String {
     let words: String = info.positionals.iter().map(positional).collect();
     let mut text = format!("Usage: {command}{words} [flags]\n\n{}\n\n", info.description);
     for word in info.positionals {
@@ -175,6 +166,7 @@ fn row(text: &mut String, left: &str, right: &str) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::args::ShowArgs;
     use super::*;
 
     #[test]
