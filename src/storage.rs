@@ -19,10 +19,16 @@
 //! are the caller's fault: blocks are claimed first. With more than 512 files those behind the
 //! 512th are opened for each use and not locked.
 
+/// What is on disk of a torrent, right, wrong or missing.
+pub mod audit;
+/// What a new torrent is made of.
+pub mod content;
 /// Hashing a file or folder into a new torrent.
 pub mod create;
 mod disk;
 mod error;
+/// Patterns of file names.
+pub mod glob;
 /// Hashing many buffers at once.
 pub mod hash;
 /// Which bytes of which file a run of a piece is.

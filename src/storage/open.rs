@@ -29,26 +29,47 @@ pub(super) fn existing(
     layout: &Layout,
 ) -> Result<Files, StorageError> {
     let mut kept = 0;
-    let open = |(index, entry): (usize, &PlannedFile)| {
-        if entry.kind != FileKind::Data {
-            return Ok(None);
-        }
-        let file = folder.file(&entry.path, Access::Read)?;
-        let path = folder.shown(&entry.path);
-        let size = size_of(&file, &path)?;
-        if size != entry.length {
-            return Err(StorageError::Changed { path, size, wanted: entry.length });
-        }
-        if entry.length == 0 {
-            return Ok(None);
-        }
-        let mut stored =
-            Stored::new(folder, &entry.path, entry.length, layout.pieces_of(index).len() as u32);
-        kept += 1;
-        stored.use_whole((kept <= MAX_OPEN).then_some(file));
-        Ok(Some(stored))
-    };
+    let open = |(index, entry)| open_one(folder, layout, index, entry, &mut kept);
     plan.files.iter().enumerate().map(open).collect()
+}
+
+/// Why each entry is not there as the torrent says; nothing for those that are.
+pub(super) type Troubles = Vec<Option<StorageError>>;
+
+/// The same, of which some may be missing or something else.
+pub(super) fn present(folder: &Folder, plan: &StoragePlan, layout: &Layout) -> (Files, Troubles) {
+    let mut kept = 0;
+    let open = |(index, entry)| match open_one(folder, layout, index, entry, &mut kept) {
+        Ok(file) => (file, None),
+        Err(trouble) => (None, Some(trouble)),
+    };
+    plan.files.iter().enumerate().map(open).unzip()
+}
+
+fn open_one(
+    folder: &Folder,
+    layout: &Layout,
+    index: usize,
+    entry: &PlannedFile,
+    kept: &mut usize,
+) -> Result<Option<Stored>, StorageError> {
+    if entry.kind != FileKind::Data {
+        return Ok(None);
+    }
+    let file = folder.file(&entry.path, Access::Read)?;
+    let path = folder.shown(&entry.path);
+    let size = size_of(&file, &path)?;
+    if size != entry.length {
+        return Err(StorageError::Changed { path, size, wanted: entry.length });
+    }
+    if entry.length == 0 {
+        return Ok(None);
+    }
+    let pieces = layout.pieces_of(index).len() as u32;
+    let mut stored = Stored::new(folder, &entry.path, entry.length, pieces);
+    *kept += 1;
+    stored.use_whole((*kept <= MAX_OPEN).then_some(file));
+    Ok(Some(stored))
 }
 
 /// Finds or makes every file, with its space reserved.

@@ -96,7 +96,7 @@ impl Storage {
     }
 
     /// The pieces that may have been written, and the bytes of those that cannot.
-    fn pieces_with_data(&self) -> Result<(Vec<PieceIndex>, u64), StorageError> {
+    pub(super) fn pieces_with_data(&self) -> Result<(Vec<PieceIndex>, u64), StorageError> {
         let ranges = self.files.iter().map(|file| match file {
             Some(file) => file.data_ranges(&self.folder),
             None => Ok(Vec::new()),
@@ -154,7 +154,7 @@ impl Storage {
     }
 
     /// A file mapped to be read, if it is served and not written: then its name is its own.
-    fn map(&self, entry: usize) -> Option<Mapped> {
+    pub(super) fn map(&self, entry: usize) -> Option<Mapped> {
         let (None, Some(path)) = (self.io, self.paths.get(entry)) else { return None };
         let file = self.folder.file(path, Access::Read).ok()?;
         let length = size_of(&file, &self.folder.shown(path)).ok()?;
