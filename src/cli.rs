@@ -11,17 +11,35 @@
 /// The words of a command line, put into one form.
 pub mod argv;
 
-/// The small commands.
-pub mod commands;
+/// `tracker`.
+pub mod tracker;
 
 /// `peer create`: from a file or folder to a .torrent.
 pub mod create;
 
+/// `peer show`: what a .torrent says.
+pub mod show;
+
+/// Which pieces each file spans.
+mod piece_map;
+
+/// `peer edit`: changes to a .torrent.
+pub mod edit;
+
+/// `peer verify`: data against its hashes.
+pub mod verify;
+
 /// `peer magnet`: from a .torrent to its link.
 pub mod magnet;
 
-/// `peer show`: what a .torrent says.
-pub mod show;
+/// `peer list`: what trackers know.
+pub mod list;
+
+/// A .torrent as a file.
+pub mod torrent_file;
+
+/// A command over several files.
+mod several;
 
 /// `tracker dig`.
 pub mod dig;
@@ -59,6 +77,9 @@ pub mod what;
 /// Rates, sizes and durations.
 pub mod units;
 
+/// Dates.
+pub mod date;
+
 /// What `--help` prints.
 pub mod help;
 
@@ -76,6 +97,9 @@ pub mod screen;
 
 /// Progress for people.
 pub mod progress;
+
+/// Progress of hashing and checking.
+pub mod job;
 
 /// Events for programs.
 pub mod json;
@@ -154,7 +178,7 @@ fn print(env: &Env, text: &str) -> Result<(), CliError> {
 
 fn run_tracker(command: &TrackerCommand, env: &Env) -> Result<(), CliError> {
     match command {
-        TrackerCommand::Run(args) => commands::tracker(args, env),
+        TrackerCommand::Run(args) => tracker::tracker(args, env),
         TrackerCommand::Dig(args) => dig::dig(args, env),
     }
 }
@@ -162,12 +186,13 @@ fn run_tracker(command: &TrackerCommand, env: &Env) -> Result<(), CliError> {
 fn run_peer(command: &PeerCommand, env: &Env) -> Result<(), CliError> {
     match command {
         PeerCommand::Node(args) => run::run(args, env),
-        PeerCommand::Create(args) => commands::create(args, env),
-        PeerCommand::Show(args) => commands::show(args, env),
-        PeerCommand::Magnet(args) => commands::magnet(args, env),
-        PeerCommand::List(args) => commands::list(args, env),
+        PeerCommand::Create(args) => create::create(args, env),
+        PeerCommand::Show(args) => show::show(args, env),
+        PeerCommand::Edit(args) => edit::edit(args, env),
+        PeerCommand::Magnet(args) => magnet::magnet(args, env),
+        PeerCommand::List(args) => list::list(args, env),
         PeerCommand::Scrape(args) => scrape::scrape(args, env),
-        PeerCommand::Verify(args) => commands::verify(args, env),
+        PeerCommand::Verify(args) => verify::verify(args, env),
     }
 }
 

@@ -6,18 +6,30 @@
 /// `peer --seed`, `peer --leech`: the flags of a running node.
 pub mod node;
 
-/// `peer create`, `peer show`, ...: commands that do one thing and end.
+/// `peer magnet`, `list`, ...: commands that do one thing and end.
 pub mod commands;
+
+/// The flags of `peer create`.
+pub mod create;
+
+/// The flags of `peer edit`.
+pub mod edit;
 
 /// The words of `tracker dig`, and the flags of a hierarchy.
 pub mod hierarchy;
 
+/// The flags of `peer show`.
+pub mod show;
+
 /// The flags of the tracker.
 pub mod tracker;
 
-pub use commands::{CreateArgs, ListArgs, MagnetArgs, ScrapeArgs, ShowArgs, VerifyArgs};
+pub use commands::{ListArgs, MagnetArgs, ScrapeArgs, VerifyArgs};
+pub use create::CreateArgs;
+pub use edit::EditArgs;
 pub use hierarchy::DigArgs;
 pub use node::{NodeArgs, is_torrent};
+pub use show::ShowArgs;
 pub use tracker::TrackerArgs;
 
 use super::argv::{self, Asked, Flag};
@@ -50,8 +62,7 @@ const PLANNED: [&str; 14] = [
 ];
 
 /// Commands of the design that later versions bring.
-const PLANNED_COMMANDS: [&str; 7] =
-    ["edit", "trace", "completions", "man", "daemon", "console", "remote"];
+const PLANNED_COMMANDS: [&str; 6] = ["trace", "completions", "man", "daemon", "console", "remote"];
 
 /// What a command line comes to.
 #[derive(Debug, PartialEq)]
@@ -80,6 +91,8 @@ pub enum PeerCommand {
     Create(CreateArgs),
     /// Say what a .torrent holds.
     Show(ShowArgs),
+    /// Change what stands around the content of a .torrent.
+    Edit(EditArgs),
     /// Print the magnet link of a .torrent.
     Magnet(MagnetArgs),
     /// Say what a tracker knows.
@@ -90,14 +103,33 @@ pub enum PeerCommand {
     Verify(VerifyArgs),
 }
 
+impl PeerCommand {
+    /// The commands over files need one at least.
+    fn check(&self, word: &str) -> Result<(), CliError> {
+        let files = match self {
+            Self::Show(args) => &args.file,
+            Self::Edit(args) => &args.file,
+            Self::Magnet(args) => &args.file,
+            Self::Scrape(args) => &args.file,
+            Self::Verify(args) => &args.file,
+            Self::Node(_) | Self::Create(_) | Self::List(_) => return Ok(()),
+        };
+        if files.is_empty() {
+            Err(CliError::usage(needs(&format!("peer {word}"), "FILE")))
+        } else {
+            Ok(())
+        }
+    }
+}
+
 /// A command of `peer`: a word, and the flags behind it.
 pub struct Subcommand {
     /// The word.
     pub name: &'static str,
     /// Its flags and what they do.
     pub info: fn() -> CommandInfoWithArgs,
-    /// Reads what stands behind it; `names` is how it was called.
-    parse: fn(names: &[&str], words: &[String]) -> Result<Parsed<PeerCommand>, CliError>,
+    /// Reads what stands behind it; the names are how it was called.
+    parse: fn(&[&str], &[String]) -> Result<Parsed<PeerCommand>, CliError>,
 }
 
 /// Each row: the word, its arguments, what they become.
@@ -112,9 +144,10 @@ macro_rules! commands {
 }
 
 /// The commands of `peer`, in the order in which help lists them.
-pub static PEER_COMMANDS: [Subcommand; 6] = commands! {
+pub static PEER_COMMANDS: [Subcommand; 7] = commands! {
     "create" => CreateArgs, PeerCommand::Create;
     "show" => ShowArgs, PeerCommand::Show;
+    "edit" => EditArgs, PeerCommand::Edit;
     "magnet" => MagnetArgs, PeerCommand::Magnet;
     "list" => ListArgs, PeerCommand::List;
     "scrape" => ScrapeArgs, PeerCommand::Scrape;
@@ -145,7 +178,7 @@ pub fn peer(words: &[String]) -> Result<Parsed<PeerCommand>, CliError> {
         }
         word => {
             let command = peer_command(word).ok_or_else(|| unknown_peer_command(word))?;
-            (command.parse)(&["peer", word], rest)
+            (command.parse)(&["peer", word], rest)?.checked(|command| command.check(word))
         }
     }
 }
@@ -257,9 +290,13 @@ fn sentence(command: &str, message: &str) -> String {
     }
     if let Some(names) = message.strip_prefix("Required positional arguments not provided:") {
         let names = names.split_whitespace().map(str::to_uppercase).collect::<Vec<_>>().join(" ");
-        return format!("{command} needs {names}: {command} --help shows an example");
+        return needs(command, &names);
     }
     message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn needs(command: &str, names: &str) -> String {
+    format!("{command} needs {names}: {command} --help shows an example")
 }
 
 /// What `--tracker` names.
@@ -284,6 +321,22 @@ fn tracker_choice(text: &str) -> Result<TrackerChoice, String> {
 fn announce_url(text: &str) -> Result<String, String> {
     const EXPECTED: &str = "expected udp://HOST:PORT, or http:// or https://HOST[:PORT]/announce";
     Url::parse(text).map(|_| text.to_owned()).map_err(|why| format!("{why}: {EXPECTED}"))
+}
+
+/// Reads the address of something on the web.
+fn web_url(text: &str) -> Result<String, String> {
+    const EXPECTED: &str = "expected http:// or https://HOST/PATH";
+    let is_web = text.starts_with("http://") || text.starts_with("https://");
+    if is_web && Url::parse(text).is_ok() { Ok(text.to_owned()) } else { Err(EXPECTED.into()) }
+}
+
+/// Reads where a peer is: `HOST:PORT`, `[V6]:PORT`.
+fn peer_address(text: &str) -> Result<String, String> {
+    const EXPECTED: &str = "expected HOST:PORT of a peer, such as 127.0.0.1:6881";
+    let has_port = text.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let is_bare_v6 = text.parse::<std::net::Ipv6Addr>().is_ok();
+    let peer = tracker_addr(text).ok().filter(|_| has_port && !is_bare_v6);
+    peer.map(|peer| peer.to_string()).ok_or_else(|| EXPECTED.into())
 }
 
 /// Reads where a tracker is: `HOST`, `HOST:PORT`, `[V6]:PORT`.
@@ -363,7 +416,7 @@ mod tests {
         );
         check_refused(
             "--seed a --piece-length 500k",
-            r#"--piece-length "500k" makes no sense: expected a power of two from 16KiB to 256MiB: 512KiB, 1MiB or plain bytes"#,
+            r#"--piece-length "500k" makes no sense: expected a power of two from 16KiB to 256MiB: 512KiB, 1MiB, 512 (KiB) or plain bytes"#,
         );
         check_refused(
             "--seed a --tracker udp://h/announce",

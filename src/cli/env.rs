@@ -100,12 +100,16 @@ impl Env {
 
     /// Progress on stderr in the form that fits it.
     pub fn progress(&self, quiet: bool) -> Progress {
-        let mode = match self.terminal {
+        Progress::new(self.mode(quiet), self.screen.clone())
+    }
+
+    /// The form of progress that fits stderr.
+    pub fn mode(&self, quiet: bool) -> Mode {
+        match self.terminal {
             _ if quiet => Mode::Silent,
             Some(terminal) if terminal.moves => Mode::Terminal(terminal),
             _ => Mode::Plain,
-        };
-        Progress::new(mode, self.screen.clone())
+        }
     }
 
     /// Which words are coloured.

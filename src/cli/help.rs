@@ -26,7 +26,7 @@ Share and fetch files together with other peers.
   --json                     events as JSON lines on stdout
   -q, -v, -vv                no progress; more of the log; all of it
 
-Commands: create PATH, show FILE, magnet FILE, scrape FILE, list, verify FILE
+Commands: create PATH, list, and show, edit, verify, magnet, scrape FILE ..
   peer help all              every flag
   peer help COMMAND          one command
 ";
@@ -122,6 +122,7 @@ fn positional(word: &PositionalInfo) -> String {
     let name = word.name.to_uppercase();
     match word.optionality {
         Optionality::Required => format!(" {name}"),
+        Optionality::Repeating => format!(" {name} .."),
         _ => format!(" [{name}]"),
     }
 }
@@ -166,7 +167,7 @@ fn row(text: &mut String, left: &str, right: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::args::ShowArgs;
+    use super::super::args::MagnetArgs;
     use super::*;
 
     #[test]
@@ -207,17 +208,21 @@ mod tests {
     #[test]
     fn a_command_is_explained_by_usage_flags_and_an_example() {
         let expected = "\
-Usage: peer show FILE [flags]
+Usage: peer magnet FILE .. [flags]
 
-Say what a .torrent holds.
+Print the magnet link of a .torrent.
 
-  FILE                       the .torrent
-  --json                     one JSON object
+  FILE                       the .torrent files, - for stdin; or a magnet link,
+                             to be explained by --json
+  --peer HOST:PORT           a peer that the link is to name (x.pe), HOST:PORT;
+                             repeatable
+  --json                     one JSON object per line and .torrent: what the
+                             link says
   -h, --help                 this text
   -V, --version              the version
 
-Example: peer show big.zip.torrent
+Example: peer magnet big.zip.torrent
 ";
-        assert_eq!(of_command::<ShowArgs>("peer show"), expected);
+        assert_eq!(of_command::<MagnetArgs>("peer magnet"), expected);
     }
 }

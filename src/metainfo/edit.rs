@@ -53,7 +53,8 @@ impl Edits {
     /// The .torrent with these changes. What follows its one value is kept as well.
     pub fn apply(&self, file: &[u8]) -> Result<Vec<u8>, EditError> {
         let before = Metainfo::parse(file)?;
-        let document = bencode::parse_prefix(file, bencode::TORRENT).map_err(MetainfoError::from)?;
+        let document =
+            bencode::parse_prefix(file, bencode::TORRENT).map_err(MetainfoError::from)?;
         let root = document.root();
         let mut keys = Keys::of(&root);
         self.edit_trackers(&root, &before, &mut keys)?;
@@ -78,7 +79,8 @@ impl Edits {
         before: &Metainfo,
         keys: &mut Keys,
     ) -> Result<(), EditError> {
-        let announce: Vec<String> = root.get(b"announce").and_then(|v| torrent::url(&v)).into_iter().collect();
+        let announce: Vec<String> =
+            root.get(b"announce").and_then(|v| torrent::url(&v)).into_iter().collect();
         let mut lists = Lists {
             tiers: before.trackers.clone(),
             announce,
@@ -253,7 +255,8 @@ impl Keys {
 mod tests {
     use super::*;
 
-    const INFO: &str = "d6:lengthi1e4:name1:x12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaae";
+    const INFO: &str =
+        "d6:lengthi1e4:name1:x12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaae";
 
     /// A .torrent with these keys before and behind `info`.
     fn file(before: &str, behind: &str) -> String {
@@ -304,7 +307,8 @@ mod tests {
             ..Edits::default()
         };
         let old = file("8:announce3:a/p13:announce-listll3:a/p3:b/pel3:c/qee", "8:url-list4:w/p1");
-        let new = file("8:announce3:a/r13:announce-listll3:a/r3:b/rel3:c/qee", "8:url-listl4:w/r1e");
+        let new =
+            file("8:announce3:a/r13:announce-listll3:a/r3:b/rel3:c/qee", "8:url-listl4:w/r1e");
         check(&replace("/p", "/r"), &old, &new);
         assert_eq!(refused(&replace("/x", "/r"), &old), EditError::NotThere("/x".into()));
     }

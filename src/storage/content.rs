@@ -254,7 +254,8 @@ mod tests {
         let joined = |path: &[String]| path.join("/");
         let names: Vec<String> = found.files.iter().map(|file| joined(&file.path)).collect();
         assert_eq!(names, files);
-        let out = found.left_out.iter().map(|out| format!("{} {}", out.why.word(), joined(&out.path)));
+        let out =
+            found.left_out.iter().map(|out| format!("{} {}", out.why.word(), joined(&out.path)));
         assert_eq!(out.collect::<Vec<_>>(), left_out);
     }
 
