@@ -129,8 +129,10 @@ pub struct Subcommand {
     /// Its flags and what they do.
     pub info: fn() -> CommandInfoWithArgs,
     /// Reads what stands behind it; the names are how it was called.
-    parse: fn(&[&str], &[String]) -> Result<Parsed<PeerCommand>, CliError>,
+    parse: ParseCommand,
 }
+
+type ParseCommand = fn(&[&str], &[String]) -> Result<Parsed<PeerCommand>, CliError>;
 
 /// Each row: the word, its arguments, what they become.
 macro_rules! commands {
