@@ -170,7 +170,7 @@ pub(super) fn unwritable(path: &Path, why: &io::Error) -> CliError {
     let (path, why) = (path.display(), cause(why));
     CliError::new(
         Exit::Disk,
-        format!("cannot write {path} ({why}): check its folder, or choose another with -o"),
+        format!("cannot write {path} ({why}): check its folder and the room on its disk"),
     )
 }
 

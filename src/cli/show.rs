@@ -11,7 +11,7 @@
 use super::args::ShowArgs;
 use super::date::date;
 use super::env::Env;
-use super::exit::CliError;
+use super::exit::{CliError, cause};
 use super::piece_map::PieceMap;
 use super::several::each;
 use super::style::printable;
@@ -28,7 +28,7 @@ pub use super::torrent_file::read_torrent;
 #[derive(Debug, thiserror::Error)]
 pub enum ShowError {
     /// The file is not there or may not be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {} ({}): check the path", path.display(), cause(source))]
     Unreadable {
         /// The file.
         path: PathBuf,

@@ -356,4 +356,21 @@ mod tests {
             assert!(matches!(refused(&edits, bad), EditError::Torrent(_)), "{bad}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_file_makes_an_edit_panic(at in 0_usize..120, byte in 0_u8..=255, cut in 0_usize..120) {
+            let mut bytes = file("8:announce1:u13:announce-listll1:uee", "8:url-list1:w").into_bytes();
+            bytes[at] = byte;
+            bytes.truncate(bytes.len() - cut);
+            let edits = Edits {
+                add: tiers(&[&["v"]]),
+                delete: vec!["u".into()],
+                comment: Some("c".into()),
+                source: Some("s".into()),
+                ..Edits::default()
+            };
+            let _ = edits.apply(&bytes);
+        }
+    }
 }
