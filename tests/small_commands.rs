@@ -27,8 +27,8 @@ impl Desk {
     /// out by default.
     fn with_album() -> Self {
         let desk = Self::new();
-        desk.put("album/a.bin", &[b'a'; 40_000]);
-        desk.put("album/sub/b.bin", &[b'b'; 20_000]);
+        desk.put("album/a.bin", &b"a".repeat(40_000));
+        desk.put("album/sub/b.bin", &b"b".repeat(20_000));
         desk.put("album/empty", b"");
         desk.put("album/.git/config", b"hidden");
         desk.put("album/Thumbs.db", b"junk");
@@ -150,8 +150,8 @@ fn an_anonymous_torrent_is_the_same_bytes_every_time() {
     desk.good(&format!("create album {flags}"));
     let other = Desk::new();
     other.put("album/empty", b"");
-    other.put("album/sub/b.bin", &[b'b'; 20_000]);
-    other.put("album/a.bin", &[b'a'; 40_000]);
+    other.put("album/sub/b.bin", &b"b".repeat(20_000));
+    other.put("album/a.bin", &b"a".repeat(40_000));
     other.good(&format!("create {flags} album -o one.torrent"));
     assert!(desk.read("album.torrent") == other.read("one.torrent"));
     let shown = desk.json("show --json album.torrent");
@@ -345,7 +345,7 @@ fn verify_names_the_file_and_the_pieces_that_differ() {
     desk.check("verify hybrid.torrent", 5, own, &last(3, 5, "hybrid.torrent"));
     fs::remove_file(desk.at("album/sub/b.bin")).expect("it is there");
     fs::remove_file(desk.at("album/empty")).expect("it is there");
-    desk.put("album/a.bin", &[b'a'; 40_000]);
+    desk.put("album/a.bin", &b"a".repeat(40_000));
     let lacking = "album/a.bin: piece 2 of 4 lacks bytes of other files\nalbum/empty: missing\n\
                    album/sub/b.bin: missing\n";
     desk.check("verify album.torrent -q", 5, lacking, &last(2, 4, "album.torrent"));
