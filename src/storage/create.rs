@@ -26,7 +26,8 @@ use super::hash::stream::{Buffer, Found, GROUP, Work};
 use super::hash::{empty_root, root};
 use super::layout::{Layout, Order, Place};
 use super::mapped::Mapped;
-use super::stored::{PART_SUFFIX, size_of};
+use super::place::{PART_SUFFIX, is_hidden_folder};
+use super::stored::size_of;
 use super::verify::run_on;
 use super::views::{self, Views};
 use crate::geometry::{BLOCK_LEN, Geometry, MAX_PIECE_LEN};
@@ -163,7 +164,8 @@ fn walk(root: PathBuf, files: &mut Vec<Source>) -> Result<(), StorageError> {
                 continue;
             }
             let name = text(&entry.file_name(), &real)?;
-            if meta.is_file() && name.ends_with(PART_SUFFIX) {
+            let is_unfinished = meta.is_file() && name.ends_with(PART_SUFFIX);
+            if is_unfinished || meta.is_dir() && is_hidden_folder(&name) {
                 log::warn!("{}: left out: an unfinished download", real.display());
                 continue;
             }
@@ -508,8 +510,15 @@ mod tests {
 
     #[test]
     fn files_come_in_tree_order_and_links_and_parts_stay_out() {
-        let (_scratch, root) =
-            folder(&[("a.b", 1), ("a/x", 2), ("a/X", 3), ("é", 4), (".hidden", 5), ("x.part", 6)]);
+        let (_scratch, root) = folder(&[
+            ("a.b", 1),
+            ("a/x", 2),
+            ("a/X", 3),
+            ("é", 4),
+            (".hidden", 5),
+            ("x.part", 6),
+            (".t.1a2b3c4d.parts/0", 7),
+        ]);
         std::os::unix::fs::symlink(root.join("a"), root.join("link")).unwrap();
         let draft = hash(&root, Version::Hybrid).unwrap();
         let paths: Vec<String> = draft.files.iter().map(|file| file.path.join("/")).collect();

@@ -17,6 +17,8 @@ use crate::ids::PieceIndex;
 use crate::metainfo::{FileKind, PieceHash};
 use FileKind::{Data, Link, Pad};
 
+mod selection;
+
 const PIECE: u32 = 2 * BLOCK_LEN;
 const BOTH: [Io; 2] = [Io::Mmap, Io::Pread];
 
@@ -75,6 +77,7 @@ fn torrent(root: &Path, order: Order, entries: &[(&str, u64, FileKind)]) -> Torr
         order,
         geometry: geometry.unwrap(),
         hashes: pieces.iter().map(hash).collect(),
+        wanted: Vec::new(),
     };
     Torrent { plan, pieces, files }
 }
@@ -362,6 +365,7 @@ fn a_disk_without_room_is_named_before_anything_is_written() {
             order: Order::Contiguous,
             geometry: Geometry::v1(length, u64::from(length) * pieces).unwrap(),
             hashes: vec![PieceHash::V1([0; 20]); pieces as usize],
+            wanted: Vec::new(),
         };
         let opened = Storage::create_or_resume(plan, io);
         let Err(StorageError::Full { path, need, have }) = opened else { panic!("{opened:?}") };
