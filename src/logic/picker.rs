@@ -118,6 +118,9 @@ pub struct Picker {
     selected: Bitfield,
     /// How many of them are not verified.
     lacking: u32,
+    /// Bytes of all of them, and of those.
+    selected_bytes: u64,
+    lacking_bytes: u64,
     /// How urgent each piece is once it is listed; empty while all are as usual.
     ranks: Vec<Rank>,
     /// Pieces that are being fetched, in the order in which they were begun.
@@ -137,7 +140,9 @@ impl Picker {
         for piece in have.missing() {
             availability.list(piece, Rank::Normal, &mut rng);
         }
-        Self {
+        let mut picker = Self {
+            selected_bytes: geometry.total(),
+            lacking_bytes: 0,
             geometry,
             policy,
             lacking: pieces - have.count(),
@@ -148,7 +153,9 @@ impl Picker {
             at_work: HashMap::new(),
             availability,
             rng,
-        }
+        };
+        picker.lacking_bytes = picker.left();
+        picker
     }
 
     /// The verified pieces.
@@ -181,6 +188,23 @@ impl Picker {
         self.lacking == 0
     }
 
+    /// Bytes of the pieces that are wanted, verified or not.
+    pub fn wanted_total(&self) -> u64 {
+        self.selected_bytes
+    }
+
+    /// Bytes of the pieces that are wanted and not verified.
+    pub fn left_of_wanted(&self) -> u64 {
+        self.lacking_bytes
+    }
+
+    /// From now on pieces are chosen so; what each file is worth is said anew, because in order the
+    /// ends of files come first.
+    pub fn set_policy(&mut self, policy: Policy, files: &[(Range<u32>, Priority)]) {
+        self.policy = policy;
+        self.set_priorities(files);
+    }
+
     /// How much each file is wanted, with the pieces it touches. A piece of several files is wanted
     /// as much as the one that is wanted most. Under [`Policy::Sequential`] the first and the last
     /// piece of each file come before everything.
@@ -204,12 +228,17 @@ impl Picker {
         };
         self.ranks = (0..pieces).map(PieceIndex).map(rank).collect();
         self.selected = Bitfield::new(pieces);
-        self.lacking = 0;
+        (self.lacking, self.selected_bytes, self.lacking_bytes) = (0, 0, 0);
         for piece in (0..pieces).map(PieceIndex) {
             self.availability.unlist(piece);
             if wanted[piece.at()] > Priority::Skip {
+                let bytes = u64::from(self.geometry.length_of(piece));
                 self.selected.set(piece);
-                self.lacking += u32::from(!self.have.has(piece));
+                self.selected_bytes += bytes;
+                if !self.have.has(piece) {
+                    self.lacking += 1;
+                    self.lacking_bytes += bytes;
+                }
                 self.list(piece);
             }
         }
@@ -356,7 +385,10 @@ impl Picker {
 
     /// The piece matched its hash: it is ours. Gives who wrote its blocks.
     pub fn on_verified(&mut self, piece: PieceIndex) -> Writers {
-        self.lacking -= u32::from(self.lacks(piece));
+        if self.lacks(piece) {
+            self.lacking -= 1;
+            self.lacking_bytes -= u64::from(self.geometry.length_of(piece));
+        }
         self.have.set(piece);
         self.availability.unlist(piece);
         self.close(piece).map(writers_of).unwrap_or_default()

@@ -16,7 +16,7 @@ use crate::geometry::Geometry;
 use crate::logic::PeerKey;
 use crate::logic::ban::Court;
 use crate::logic::choker::{self, Choker, ChokerPolicy};
-use crate::logic::picker::{Picker, Policy, Priority};
+use crate::logic::picker::{Picker, Policy};
 use crate::logic::rate::Rate;
 use crate::logic::session::{Fault, Session};
 use crate::logic::super_seed::{Shown, SuperSeed};
@@ -26,7 +26,6 @@ use crate::protocol::message::Message;
 use action::MOST_REFUSALS;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::time::Duration;
 
 /// What a swarm wants done.
@@ -35,6 +34,8 @@ pub mod action;
 mod asking;
 /// What becomes of a piece whose blocks are all here.
 mod judging;
+/// What is wanted.
+mod selection;
 /// Who is served.
 mod serving;
 /// What an initial seeder shows.
@@ -143,36 +144,6 @@ impl Swarm {
     /// The verified pieces.
     pub fn have(&self) -> &Bitfield {
         self.picker.have()
-    }
-
-    /// Whether every piece is verified.
-    pub fn is_complete(&self) -> bool {
-        self.have().is_full()
-    }
-
-    /// Whether every piece that is wanted is verified.
-    pub fn is_satisfied(&self) -> bool {
-        self.picker.is_satisfied()
-    }
-
-    /// How much each file is wanted, with the pieces that it touches.
-    pub fn set_priorities(
-        &mut self,
-        now: Moment,
-        files: &[(Range<u32>, Priority)],
-        out: &mut Vec<Action>,
-    ) {
-        self.picker.set_priorities(files);
-        for session in self.sessions.values_mut() {
-            session.wanted = self.picker.lacking_of(session.have());
-        }
-        let peers: Vec<PeerKey> = self.sessions.keys().copied().collect();
-        peers.into_iter().for_each(|peer| self.update_interest(now, peer, out));
-    }
-
-    /// Bytes not verified yet.
-    pub fn left(&self) -> u64 {
-        self.picker.left()
     }
 
     /// Payload bytes received, wanted or not.

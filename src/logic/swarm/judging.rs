@@ -39,6 +39,12 @@ impl Swarm {
         }
         if self.is_satisfied() && was_wanted {
             out.push(Action::Complete);
+            if self.is_partial_seed() {
+                self.say_upload_only(out);
+            }
+        }
+        // The last piece may be one that nobody wanted any more when it came.
+        if self.is_complete() {
             peers.iter().for_each(|&peer| self.part_if_both_seed(peer, out));
         }
     }

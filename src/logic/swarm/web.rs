@@ -20,7 +20,7 @@ pub enum WebTurn {
     Fetch(Vec<Span>),
     /// Nothing is free at the moment; ask again.
     Wait,
-    /// Nothing more is wanted: all is here, or the torrent asks for nothing more.
+    /// Nothing more is wanted: all of that is here, or the torrent asks for nothing more.
     Done,
     /// It sent wrong bytes of this piece.
     Banned(PieceIndex),
@@ -77,7 +77,7 @@ impl Swarm {
     /// What a web seed is to do, when nothing is asked of it; `most` bytes at once, but at least a
     /// piece.
     pub fn next_web_run(&mut self, peer: PeerKey, most: u64) -> WebTurn {
-        if self.stopped || self.is_complete() {
+        if self.stopped || self.is_satisfied() {
             return WebTurn::Done;
         }
         let is_alone = self.web.seeds.len() == 1;

@@ -16,9 +16,9 @@ use crate::metainfo::PieceHash;
 
 /// Three files that share pieces in v1: the middle one has bytes of its neighbours' edge pieces.
 const THREE: [(&str, u64, FileKind); 3] = [
-    ("t|sub|a", u64::from(PIECE) + 100, Data),
-    ("t|b", 2 * u64::from(PIECE), Data),
-    ("t|other|c", u64::from(PIECE), Data),
+    ("t|sub|a", PIECE as u64 + 100, Data),
+    ("t|b", 2 * PIECE as u64, Data),
+    ("t|other|c", PIECE as u64, Data),
 ];
 
 impl Torrent {
