@@ -53,6 +53,9 @@ pub mod args;
 /// What the tracker keeps on disk and tells of itself.
 pub mod serve;
 
+/// Which files of a torrent are chosen.
+pub mod select;
+
 /// What `--leech` can name.
 pub mod what;
 

@@ -44,6 +44,8 @@ pub mod outbox;
 pub mod renewal;
 /// Finds who has authority for a torrent.
 pub mod resolving;
+/// Which files are wanted.
+pub mod selection;
 /// What the threads share.
 pub mod shared;
 /// What std's sockets do not offer.
@@ -64,23 +66,21 @@ pub mod web_seed;
 pub mod worker;
 
 pub use event::Event;
+pub use selection::{NewTorrent, wanted_entries};
 pub use shared::Torrent;
 
-use crate::bitfield::Bitfield;
 use crate::clock::Clock;
 use crate::ids::{InfoHash, PeerId};
 use crate::logic::choker::ChokerPolicy;
 use crate::logic::dialer::Tongues;
 use crate::logic::neighbours;
-use crate::logic::picker::{Policy, Priority};
+use crate::logic::picker::Policy;
 use crate::logic::rate::Rate;
 use crate::logic::resolver::Manner;
 use crate::logic::swarm::{Params, PeerStatus, Swarm};
 use crate::logic::timers::Timers;
-use crate::metainfo::Metainfo;
 use crate::protocol::Dialect;
 use crate::protocol::message::Message;
-use crate::storage::Storage;
 use crate::threadpool::ThreadPool;
 use coordinator::Wires;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -222,7 +222,12 @@ pub struct TorrentStatus {
     pub info_hash: InfoHash,
     /// Bytes of content.
     pub total: u64,
-    /// Bytes not verified yet.
+    /// Bytes verified, wanted or not.
+    pub have: u64,
+    /// Bytes of the pieces that wanted files have bytes of, verified or not: what will have been
+    /// fetched in the end. In a v1 torrent pieces at the ends of a file bring bytes of others.
+    pub wanted: u64,
+    /// Bytes of those pieces that are not verified yet; 0 when all that is wanted is here.
     pub left: u64,
     /// Payload bytes received in this run.
     pub fetched: u64,
@@ -379,20 +384,14 @@ impl Node {
         &self.events
     }
 
-    /// Gives the node a torrent of which `have` is verified. It is served at once, and fetched
-    /// if something is missing. `trackers` are native ones that it names itself.
-    pub fn add(
-        &self,
-        name: String,
-        meta: Metainfo,
-        trackers: Vec<SocketAddr>,
-        storage: Storage,
-        have: Bitfield,
-    ) -> Arc<Torrent> {
+    /// Gives the node a torrent. It is served at once, and fetched if something that is wanted is
+    /// missing.
+    pub fn add(&self, new: NewTorrent) -> Arc<Torrent> {
+        let NewTorrent { name, meta, trackers, storage, have, priorities, picker } = new;
         let geometry = meta.geometry();
         let clock = &self.shared.clock;
         let params = Params {
-            policy: self.options.picker,
+            policy: picker.unwrap_or(self.options.picker),
             upload_slots: self.options.upload_slots,
             choker: self.options.choker,
             timers: Timers::default().scaled(clock.time_scale()),
@@ -403,15 +402,9 @@ impl Node {
             down_limit: None, // what holds now is set below
             seed: fastrand::u64(..),
         };
-        let completed = have.is_full();
         let mut swarm = Swarm::new(geometry.clone(), have, params);
-        if self.options.picker == Policy::Sequential {
-            // In order, but the ends of each file first.
-            let ranges = (0..meta.files.len()).map(|file| meta.pieces_of(file));
-            let files: Vec<_> =
-                ranges.filter(|r| !r.is_empty()).map(|r| (r, Priority::Normal)).collect();
-            swarm.set_priorities(clock.now(), &files, &mut Vec::new());
-        }
+        let priorities = selection::begin(&mut swarm, clock.now(), &meta, priorities);
+        let completed = swarm.is_satisfied();
         let tongues = match meta.info_hash() {
             InfoHash::V1(_) => Tongues::BitTorrentOnly,
             InfoHash::V2(_) => Tongues::Both,
@@ -421,7 +414,8 @@ impl Node {
             info_hash: meta.info_hash(),
             trackers,
             authorities: Mutex::default(),
-            picker: Mutex::new(Picking::new(swarm)),
+            picker: Mutex::new(Picking::new(swarm, priorities)),
+            selecting: Mutex::new(()),
             meta,
             geometry,
             storage,
@@ -494,7 +488,9 @@ impl Node {
             name: torrent.name.clone(),
             info_hash: torrent.info_hash,
             total: torrent.geometry.total(),
-            left: picker.left(),
+            have: torrent.geometry.total() - picker.left(),
+            wanted: picker.wanted_total(),
+            left: picker.left_of_wanted(),
             fetched: picker.fetched(),
             uploaded: torrent.uploaded.load(Ordering::Relaxed),
             down: picker.down_rate(now),
@@ -619,9 +615,11 @@ fn listen(options: &NodeOptions) -> Result<TcpListener, NodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bitfield::Bitfield;
+    use crate::metainfo::Metainfo;
     use crate::metainfo::build::{BuildOptions, build};
     use crate::storage::create::{HashOptions, hash_path};
-    use crate::storage::{Io, StoragePlan};
+    use crate::storage::{Io, Storage, StoragePlan};
     use std::path::{Path, PathBuf};
 
     const DEADLINE: Duration = Duration::from_mins(1);
@@ -653,7 +651,7 @@ mod tests {
     }
 
     fn add(node: &Node, meta: &Metainfo, storage: Storage, have: Bitfield) -> Arc<Torrent> {
-        node.add(meta.name.clone(), meta.clone(), Vec::new(), storage, have)
+        node.add(NewTorrent::of(meta, storage, have))
     }
 
     fn seed(node: &Node, meta: &Metainfo, folder: &Path) -> Arc<Torrent> {

@@ -525,7 +525,7 @@ impl From<ShowError> for CliError {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::node::{Node, NodeOptions};
+    use crate::node::{NewTorrent, Node, NodeOptions};
     use std::cell::RefCell;
     use std::net::Ipv4Addr;
 
@@ -696,7 +696,7 @@ pub(super) mod tests {
         let plan = StoragePlan::of(&meta, scratch.0.clone()).unwrap();
         let have = Bitfield::full(meta.geometry().pieces());
         let storage = Storage::open_existing(plan).unwrap();
-        node.add("g.bin".into(), meta.clone(), Vec::new(), storage, have);
+        node.add(NewTorrent::of(&meta, storage, have));
         let context = context(&scratch, vec![(Ipv4Addr::LOCALHOST, node.port()).into()]);
         let got = outcome(&context, &Item::Leech(What::Torrent(torrent)));
         node.stop();

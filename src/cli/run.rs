@@ -15,7 +15,7 @@ use crate::clock::Moment;
 use crate::config::{PeerConfig, PortChoice, ResolveMode};
 use crate::ids::PeerId;
 use crate::logic::swarm::Standing;
-use crate::node::{self, Node, NodeError, NodeOptions, Torrent, TorrentStatus};
+use crate::node::{self, NewTorrent, Node, NodeError, NodeOptions, Torrent, TorrentStatus};
 use crate::protocol::Dialect;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use parking_lot::Mutex;
@@ -173,8 +173,8 @@ impl Running {
     fn progress(&self) -> Event {
         Event::Progress {
             hashes: (&self.torrent.meta).into(),
-            bytes: self.last.total - self.last.left,
-            total: self.last.total,
+            bytes: self.last.wanted - self.last.left,
+            total: self.last.wanted,
             down: self.last.down,
             up: self.last.up,
             peers: self.last.peers.len(),
@@ -328,7 +328,10 @@ impl Program<'_> {
             files: meta.data_files().count(),
         });
         let whole = have.is_full();
-        let torrent = self.node.add(name.clone(), meta, trackers, storage, have);
+        let (priorities, picker) = (Vec::new(), None);
+        let new =
+            NewTorrent { name: name.clone(), meta, trackers, storage, have, priorities, picker };
+        let torrent = self.node.add(new);
         for &liar in self.context.liars.lock().iter() {
             self.node.ban(&torrent, liar);
         }
@@ -539,7 +542,7 @@ fn line_of(now: Moment, job: &Job) -> Option<TorrentLine> {
         Stage::Finished | Stage::Failed => return None,
     };
     let last = &running.last;
-    let done = last.total - last.left;
+    let done = last.wanted - last.left;
     let waited = now.since(running.moved);
     let what = match last.peers.len() {
         0 => "no peer has it now",
@@ -558,7 +561,7 @@ fn line_of(now: Moment, job: &Job) -> Option<TorrentLine> {
     };
     Some(TorrentLine {
         done,
-        total: last.total,
+        total: last.wanted,
         down: last.down,
         up: last.up,
         peers: last.peers.len(),
@@ -610,6 +613,8 @@ mod tests {
             name: "big.zip".into(),
             info_hash: InfoHash::V1(InfoHashV1([1; 20])),
             total: 9,
+            have: 9,
+            wanted: 9,
             left: 0,
             fetched: 0,
             uploaded: 0,

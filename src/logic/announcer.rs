@@ -111,6 +111,7 @@ pub struct Announcer {
     /// When it may be asked again, if we need peers.
     earliest: Moment,
     wants_peers: bool,
+    is_partial: bool,
     completed: Completed,
     stopping: bool,
     /// Trackers that are yet to be told `stopped`.
@@ -144,6 +145,7 @@ impl Announcer {
             next: Moment::START,
             earliest: Moment::START,
             wants_peers: false,
+            is_partial: false,
             completed: if params.complete { Completed::Settled } else { Completed::NotYet },
             stopping: false,
             farewells: Vec::new(),
@@ -158,6 +160,12 @@ impl Announcer {
         if complete && self.completed == Completed::NotYet {
             self.completed = Completed::Due;
         }
+    }
+
+    /// Whether all that is wanted is here, and something is not. Such a peer says `paused` in every
+    /// announce but the last (BEP 21); its bytes left are those of everything.
+    pub fn on_partial_seed(&mut self, is_partial: bool) {
+        self.is_partial = is_partial;
     }
 
     /// A tracker answered.
@@ -231,6 +239,7 @@ impl Announcer {
         let at = *self.tiers.iter().flatten().find(ready)?;
         self.asked = Some(at);
         let event = match (self.trackers[at].knows_us, self.completed) {
+            _ if self.is_partial => Event::Paused,
             (false, _) => Event::Started,
             (true, Completed::Due) => Event::Completed,
             (true, _) => Event::None,

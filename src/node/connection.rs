@@ -316,8 +316,8 @@ fn say_what_we_have(shared: &Shared, connection: &Arc<Connection>) {
             shared.say(connection, &Message::Ping(now.elapsed().as_micros() as u64));
         }
         Dialect::BitTorrent => {
-            let complete = first_word == FirstWord::All;
-            shared.say(connection, &extensions::ours(shared, connection, complete));
+            let wants_nothing = first_word == FirstWord::All || picker.is_partial_seed();
+            shared.say(connection, &extensions::ours(shared, connection, wants_nothing));
         }
     }
     shared.follow(connection, connection.outbox.open());

@@ -4,9 +4,10 @@
 //! |---|---|---|
 //! | `Torrent::peers` | the connections, the dialer and the neighbours of a torrent | I/O |
 //! | `Torrent::picker` | the torrent's [`Swarm`]: bitmap, picker, choker, sessions | I/O |
+//! | `Torrent::selecting` | the choice of files, on disk and in the swarm | anything but that |
 //! | `Torrent::leaves` | the leaf hashes asked for lately | anything but reading that one piece |
 //!
-//! The order is `peers`, then `picker`. Decisions are taken under `picker` as a list of
+//! The order is `selecting`, then `peers`, then `picker`. Decisions are taken under `picker` as a list of
 //! [`Action`]s ([`Shared::decide`]); what they say is put into outboxes under the same lock, the
 //! rest is carried out after it is released. The locks of an outbox, of the limits, of the parked
 //! connections, of the trace and of the upload channel are leaves: nothing is locked under them, but that an
@@ -19,6 +20,7 @@ use crate::ids::{InfoHash, InfoHashV1, PeerId, PieceIndex, Sha1Hash, Span};
 use crate::logic::PeerKey;
 use crate::logic::dialer::{Dialer, Tongues};
 use crate::logic::neighbours::Neighbours;
+use crate::logic::picker::Priority;
 use crate::logic::rate::Rate;
 use crate::logic::swarm::{Action, Parting, Swarm};
 use crate::metainfo::Metainfo;
@@ -131,6 +133,10 @@ impl Shared {
         let result = decision(&mut picker.swarm, self.clock.now(), &mut actions);
         for action in actions {
             self.trace_action(torrent, &picker.lines, &action);
+            if action == Action::Complete {
+                // Under the lock, so that whoever wants more next has the last word.
+                torrent.completed.store(true, Ordering::Release);
+            }
             self.put(&picker.lines, action, &mut later);
         }
         drop(picker);
@@ -185,10 +191,7 @@ impl Shared {
                 self.tell(Event::Banned { torrent: torrent.clone(), address, piece });
             }
             Action::Decided(_) => {}
-            Action::Complete => {
-                torrent.completed.store(true, Ordering::Release);
-                self.tell(Event::Complete { torrent: torrent.clone() });
-            }
+            Action::Complete => self.tell(Event::Complete { torrent: torrent.clone() }),
             _ => unreachable!("what is for an outbox was put there"),
         }
     }
@@ -257,12 +260,16 @@ pub struct Picking {
     pub swarm: Swarm,
     /// The outboxes.
     pub lines: Lines,
+    /// How much each data file is wanted.
+    pub priorities: Vec<Priority>,
+    /// Web seeds that have a thread or were given up, by their places in the torrent's list.
+    pub web_seeds: HashSet<usize>,
 }
 
 impl Picking {
     /// Nobody is connected yet.
-    pub fn new(swarm: Swarm) -> Self {
-        Self { swarm, lines: HashMap::new() }
+    pub fn new(swarm: Swarm, priorities: Vec<Priority>) -> Self {
+        Self { swarm, lines: HashMap::new(), priorities, web_seeds: HashSet::new() }
     }
 }
 
@@ -366,8 +373,10 @@ pub struct Torrent {
     pub peers: Mutex<Peers>,
     /// Bitmap, picker, choker, sessions, and where to say what they decide.
     pub picker: Mutex<Picking>,
-    /// Whether everything is here.
+    /// Whether everything that is wanted is here; changes under `picker`.
     pub completed: AtomicBool,
+    /// Held while files are chosen, also while they are moved: one choice at a time.
+    pub selecting: Mutex<()>,
     /// Whether the disk failed: nothing more is asked for.
     pub failed: AtomicBool,
     /// Set when it is taken out of its node.
@@ -409,11 +418,16 @@ impl Torrent {
     /// The swarm hears what was sent to whom: the upload pool does not lock it for each frame.
     pub fn tell_what_was_sent(&self, now: Moment) {
         let mut picker = self.picker.lock();
-        let Picking { swarm, lines } = &mut *picker;
+        let Picking { swarm, lines, .. } = &mut *picker;
         for (&peer, connection) in lines {
             let total = connection.uploaded.load(Ordering::Relaxed);
             swarm.on_sent(now, peer, total, connection.outbox.is_waiting());
         }
+    }
+
+    /// How much each data file is wanted, in the torrent's order.
+    pub fn priorities(&self) -> Vec<Priority> {
+        self.picker.lock().priorities.clone()
     }
 
     /// A copy of the verified bitmap.

@@ -54,7 +54,7 @@ fn reports(shared: &Shared, ours: &[SocketAddr]) -> Vec<TorrentReport> {
             up_rate,
             have: picker.have().clone(),
             // Whoever gets nothing asks often, however many peers stall it.
-            wants_peers: !picker.is_complete() && down_rate == 0,
+            wants_peers: !picker.is_satisfied() && down_rate == 0,
             seeding: picker.is_complete(),
             trackers: all_named(torrent, ours),
             private: torrent.meta.keeps_to_its_trackers(),
@@ -134,7 +134,8 @@ fn announces(shared: &Shared, native: &[SocketAddr]) -> Vec<AnnounceReport> {
             uploaded: torrent.uploaded.load(Ordering::Relaxed),
             downloaded: picker.fetched(),
             complete: picker.is_complete(),
-            wants_peers: !picker.is_complete() && picker.down_rate(now) == 0,
+            wants_peers: !picker.is_satisfied() && picker.down_rate(now) == 0,
+            partial_seed: picker.is_partial_seed(),
             private: torrent.meta.keeps_to_its_trackers(),
         }
     };

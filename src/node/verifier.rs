@@ -73,16 +73,16 @@ fn on_right(
         log::info!("complete: {}", path.display());
     }
     shared.tell(Event::Piece { torrent: torrent.clone(), piece });
-    let (complete, failed_before) = shared.decide(torrent, |swarm, now, out| {
+    let (satisfied, failed_before) = shared.decide(torrent, |swarm, now, out| {
         swarm.on_verified(now, piece, out);
-        (swarm.is_complete(), swarm.wants_leaves(piece))
+        (swarm.is_satisfied(), swarm.wants_leaves(piece))
     });
     if failed_before {
         // Nobody could say then whose blocks were wrong: now it can be seen.
         let leaves = torrent.storage.leaf_hashes(piece)?;
         shared.decide(torrent, |swarm, now, out| swarm.on_leaves(now, piece, &leaves, out));
     }
-    if complete {
+    if satisfied {
         let _ = shared.nudge.try_send(()); // the trackers are told at once
     }
     Ok(())

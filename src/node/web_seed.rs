@@ -1,4 +1,4 @@
-//! Web seeds (BEP 19): one thread for each URL of a torrent that is not complete.
+//! Web seeds (BEP 19): one thread for each URL of a torrent of which something is wanted.
 //!
 //! ```text
 //! swarm.next_web_run -> ranges -> GET -> blocks -> claim, write, on_written -> .. -> run is over
@@ -36,29 +36,34 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long to wait when nothing is free, and at most until the torrent is looked at again.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Starts the threads of a torrent's web seeds; none when it is complete.
+/// Starts the threads of a torrent's web seeds that have none and were not given up, unless nothing
+/// is wanted of them. They end when that is so, and are started again when more is wanted.
 pub fn start(shared: &Arc<Shared>, torrent: &Arc<Torrent>) {
-    if torrent.completed.load(Ordering::Acquire) {
-        return;
-    }
     let urls = torrent.meta.web_seeds.iter().filter(|url| is_usable(url));
     for (n, url) in urls.take(MOST).enumerate() {
-        let (shared, torrent, url) = (shared.clone(), torrent.clone(), url.clone());
+        {
+            let mut picker = torrent.picker.lock();
+            if !picker.wants_web_seeds() || !picker.web_seeds.insert(n) {
+                continue;
+            }
+        }
+        let (shared, of, url) = (shared.clone(), torrent.clone(), url.clone());
         let thread = Builder::new().name(format!("webseed-{n}"));
-        let spawned = thread.spawn(move || run(&shared, &torrent, &url));
+        let spawned = thread.spawn(move || run(&shared, &of, n, &url));
         if let Err(error) = spawned {
             log::warn!("no thread for a web seed: {error}");
+            torrent.picker.lock().web_seeds.remove(&n);
             return;
         }
     }
 }
 
-fn run(shared: &Shared, torrent: &Arc<Torrent>, base: &str) {
+fn run(shared: &Shared, torrent: &Arc<Torrent>, place: usize, base: &str) {
     let peer = PeerKey(shared.next_key.fetch_add(1, Ordering::Relaxed));
     let pace = Pace::new(torrent.meta.piece_length, fastrand::Rng::new());
     torrent.picker.lock().on_web_joined(peer);
     log::debug!("{base}: a web seed of {}", torrent.name);
-    let mut source = Source { shared, torrent, base, peer, pace };
+    let mut source = Source { shared, torrent, place, base, peer, pace };
     match source.fetch_all() {
         Ok(()) => log::debug!("{base}: nothing more is wanted of it"),
         Err(trouble) => log::warn!("{}: the web seed {base} is given up: {trouble}", torrent.name),
@@ -70,6 +75,8 @@ fn run(shared: &Shared, torrent: &Arc<Torrent>, base: &str) {
 struct Source<'a> {
     shared: &'a Shared,
     torrent: &'a Arc<Torrent>,
+    /// Its place in the torrent's list.
+    place: usize,
     /// What `url-list` says.
     base: &'a str,
     peer: PeerKey,
@@ -89,7 +96,8 @@ impl Source<'_> {
             match self.shared.decide(self.torrent, |swarm, _, _| swarm.next_web_run(peer, most)) {
                 WebTurn::Fetch(run) => self.fetch_run(&run)?,
                 WebTurn::Wait => _ = self.shared.wait(IDLE),
-                WebTurn::Done => return Ok(()),
+                WebTurn::Done if self.may_end() => return Ok(()),
+                WebTurn::Done => {}
                 WebTurn::Banned(piece) => {
                     log::info!("{}: banned: {piece} does not match its hash", self.base);
                     return Err(Trouble::WrongBytes);
@@ -97,6 +105,16 @@ impl Source<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether nothing is wanted of it. Then it has no thread any more: whoever wants more starts one.
+    fn may_end(&self) -> bool {
+        let mut picker = self.torrent.picker.lock();
+        let wanted = picker.wants_web_seeds();
+        if !wanted {
+            picker.web_seeds.remove(&self.place);
+        }
+        !wanted
     }
 
     /// Whether the node or the torrent ends.

@@ -190,6 +190,19 @@ fn what_was_complete_at_the_start_is_never_completed() {
 }
 
 #[test]
+fn a_partial_seed_says_paused_until_it_wants_more() {
+    let mut talk = Talk::new(&[&[A]]);
+    talk.announcer.on_partial_seed(true);
+    talk.check(&["> a Paused"]).interval(1800).check_wait(1800).check(&["> a Paused"]);
+    talk.interval(1800);
+    talk.announcer.on_partial_seed(false);
+    talk.check_wait(1800).check(&["> a None"]).interval(1800);
+    talk.announcer.on_partial_seed(true);
+    talk.announcer.on_stop();
+    talk.check(&["> a Stopped"]);
+}
+
+#[test]
 fn stopped_goes_to_everyone_who_may_know_of_us() {
     let mut talk = Talk::new(&[&[A], &[B], &[C]]);
     talk.check(&["> a Started"]).interval(60).check_wait(60);

@@ -44,6 +44,11 @@ impl Swarm {
         self.picker.left_of_wanted()
     }
 
+    /// How pieces are chosen.
+    pub fn policy(&self) -> Policy {
+        self.params.policy
+    }
+
     /// How much each file is wanted, with the pieces that it touches. [`Action::Complete`] says that
     /// nothing is lacking any more because less is wanted.
     pub fn set_priorities(

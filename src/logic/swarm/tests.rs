@@ -17,6 +17,8 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+mod selection;
+
 const ANN: PeerKey = PeerKey(1);
 const BEN: PeerKey = PeerKey(2);
 const EVE: PeerKey = PeerKey(3);

@@ -74,10 +74,15 @@ impl Swarm {
         self.web.seeds.insert(peer, WebSeed::default());
     }
 
+    /// Whether there may be something to fetch for a web seed.
+    pub fn wants_web_seeds(&self) -> bool {
+        !self.stopped && !self.is_satisfied()
+    }
+
     /// What a web seed is to do, when nothing is asked of it; `most` bytes at once, but at least a
     /// piece.
     pub fn next_web_run(&mut self, peer: PeerKey, most: u64) -> WebTurn {
-        if self.stopped || self.is_satisfied() {
+        if !self.wants_web_seeds() {
             return WebTurn::Done;
         }
         let is_alone = self.web.seeds.len() == 1;

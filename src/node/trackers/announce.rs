@@ -97,6 +97,8 @@ pub struct AnnounceReport {
     pub complete: bool,
     /// Whether to ask for peers as often as the trackers allow.
     pub wants_peers: bool,
+    /// Whether all that is wanted is here, and something is not (BEP 21).
+    pub partial_seed: bool,
     /// Whether only its own trackers may know of it (BEP 27): it is private and names some, be it
     /// only native ones.
     pub private: bool,

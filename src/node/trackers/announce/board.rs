@@ -99,6 +99,7 @@ impl Board {
                     let AnnounceReport { left, uploaded, downloaded, .. } = *report;
                     entry.totals = Totals { left, uploaded, downloaded };
                     entry.announcer.on_report(report.complete, report.wants_peers);
+                    entry.announcer.on_partial_seed(report.partial_seed);
                     kept.insert(entry.id);
                 }
             }
@@ -339,6 +340,7 @@ mod tests {
             downloaded: 2,
             complete: false,
             wants_peers: false,
+            partial_seed: false,
             private: false,
         }
     }

@@ -70,6 +70,7 @@ fn report(url: &str) -> AnnounceReport {
         downloaded: 20,
         complete: false,
         wants_peers: false,
+        partial_seed: false,
         private: false,
     }
 }
