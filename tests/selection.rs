@@ -75,7 +75,14 @@ fn seed(node: &Node, meta: &Metainfo, folder: &Path) -> Arc<Torrent> {
 fn leech(node: &Node, meta: &Metainfo, out: &Path, wanted: [Priority; 3]) -> Arc<Torrent> {
     let plan = StoragePlan::of(meta, out.to_owned()).unwrap();
     let plan = plan.with_wanted(wanted_entries(meta, &wanted));
-    let storage = Storage::create_or_resume(plan, Io::Mmap).unwrap();
+    let end = Instant::now() + DEADLINE;
+    let storage = loop {
+        match Storage::create_or_resume(plan.clone(), Io::Mmap) {
+            // The last thread of a node that was stopped lets go of it any moment.
+            Err(StorageError::Busy { .. }) if Instant::now() < end => std::thread::yield_now(),
+            opened => break opened.unwrap(),
+        }
+    };
     let have = storage.verify_all(2, &|_| {}, &AtomicBool::new(false)).unwrap();
     let new = NewTorrent::of(meta, storage, have);
     node.add(NewTorrent { priorities: wanted.to_vec(), picker: Some(Policy::Sequential), ..new })
@@ -138,6 +145,7 @@ fn check_selection(name: &str, version: Version, dialect: Dialect, shares_pieces
     assert_eq!(listing(&out), (vec!["b".to_owned(), "c".to_owned()], shares_pieces));
     assert_same(&folder, &out, "c");
     ben.stop();
+    drop(torrent);
 
     // It is all found again, and the rest comes.
     let ben = node();

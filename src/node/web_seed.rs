@@ -58,12 +58,12 @@ pub fn start(shared: &Arc<Shared>, torrent: &Arc<Torrent>) {
     }
 }
 
-fn run(shared: &Shared, torrent: &Arc<Torrent>, place: usize, base: &str) {
+fn run(shared: &Shared, torrent: &Arc<Torrent>, nth: usize, base: &str) {
     let peer = PeerKey(shared.next_key.fetch_add(1, Ordering::Relaxed));
     let pace = Pace::new(torrent.meta.piece_length, fastrand::Rng::new());
     torrent.picker.lock().on_web_joined(peer);
     log::debug!("{base}: a web seed of {}", torrent.name);
-    let mut source = Source { shared, torrent, place, base, peer, pace };
+    let mut source = Source { shared, torrent, nth, base, peer, pace };
     match source.fetch_all() {
         Ok(()) => log::debug!("{base}: nothing more is wanted of it"),
         Err(trouble) => log::warn!("{}: the web seed {base} is given up: {trouble}", torrent.name),
@@ -76,7 +76,7 @@ struct Source<'a> {
     shared: &'a Shared,
     torrent: &'a Arc<Torrent>,
     /// Its place in the torrent's list.
-    place: usize,
+    nth: usize,
     /// What `url-list` says.
     base: &'a str,
     peer: PeerKey,
@@ -112,7 +112,7 @@ impl Source<'_> {
         let mut picker = self.torrent.picker.lock();
         let wanted = picker.wants_web_seeds();
         if !wanted {
-            picker.web_seeds.remove(&self.place);
+            picker.web_seeds.remove(&self.nth);
         }
         !wanted
     }
