@@ -106,8 +106,11 @@ pub(super) fn begin(
     mut priorities: Vec<Priority>,
 ) -> Vec<Priority> {
     priorities.resize(meta.data_files().count(), Priority::Normal);
-    let files = pieces_of_files(meta, &priorities);
-    swarm.set_priorities(now, &files, &mut Vec::new()); // nobody is there who could be told
+    let as_usual = priorities.iter().all(|&priority| priority == Priority::Normal);
+    if !as_usual || swarm.policy() == Policy::Sequential {
+        let files = pieces_of_files(meta, &priorities);
+        swarm.set_priorities(now, &files, &mut Vec::new()); // nobody is there who could be told
+    }
     priorities
 }
 
