@@ -48,6 +48,10 @@ pub mod resolving;
 pub mod shared;
 /// What std's sockets do not offer.
 pub mod socket;
+/// Whether a torrent is in its node.
+pub mod stay;
+/// Changes what a running node does.
+mod steering;
 /// Where the trace goes.
 pub mod trace;
 /// Trackers, from a peer's side.
@@ -67,7 +71,7 @@ pub use event::Event;
 pub use shared::Torrent;
 
 use crate::bitfield::Bitfield;
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::ids::{InfoHash, PeerId};
 use crate::logic::choker::ChokerPolicy;
 use crate::logic::dialer::Tongues;
@@ -79,7 +83,6 @@ use crate::logic::swarm::{Params, PeerStatus, Swarm};
 use crate::logic::timers::Timers;
 use crate::metainfo::Metainfo;
 use crate::protocol::Dialect;
-use crate::protocol::message::Message;
 use crate::storage::Storage;
 use crate::threadpool::ThreadPool;
 use coordinator::Wires;
@@ -88,6 +91,7 @@ use limits::{DownLimit, UpLimits};
 use parking_lot::Mutex;
 use resolving::Call;
 use shared::{Connection, Peers, Picking, Shared, Written};
+use stay::Stay;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -238,6 +242,14 @@ pub struct TorrentStatus {
     pub peers: Vec<PeerStatus>,
     /// Whether the disk failed.
     pub failed: bool,
+    /// Whether it is paused, or was removed.
+    pub paused: bool,
+    /// Bytes of pieces that did not match their hashes, in this run.
+    pub corrupt: u64,
+    /// When content was sent or received last.
+    pub active: Option<Moment>,
+    /// Web seeds that are asked.
+    pub web_seeds: usize,
 }
 
 /// A running peer.
@@ -254,7 +266,8 @@ pub struct Node {
     /// Dropped to stop: see [`Shared::stopped`].
     stop: Sender<()>,
     uploads: ThreadPool<Arc<Connection>>,
-    /// Torrents that were taken out after they fetched something: `stop` makes that durable.
+    /// Torrents that are paused or were taken out after they fetched something: `stop` makes that
+    /// durable. Locked as long as a torrent comes or goes, so that one does after the other.
     removed: Mutex<Vec<Arc<Torrent>>>,
     running: Running,
     /// Closed when the last of them has ended.
@@ -286,7 +299,7 @@ impl Node {
             port,
             bind: options.bind,
             clock,
-            max_peers: options.max_peers.min(MOST_PEERS),
+            max_peers: AtomicUsize::new(options.max_peers.min(MOST_PEERS)),
             max_per_ip: options.max_per_ip,
             torrents: Mutex::default(),
             uploads: Mutex::new(uploads.sender()),
@@ -299,6 +312,7 @@ impl Node {
             stopped,
             stopping: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
+            leaving: Mutex::default(),
             next_key: AtomicU64::new(1),
             trace,
         });
@@ -428,7 +442,11 @@ impl Node {
             peers: Mutex::new(Peers::new(tongues, clock.scaled(neighbours::PATIENCE))),
             completed: AtomicBool::new(completed),
             failed: AtomicBool::new(false),
-            removed: AtomicBool::new(false),
+            stay: Stay::default(),
+            max_peers: AtomicUsize::new(usize::MAX),
+            calls: AtomicUsize::new(0),
+            obeys_limits: AtomicBool::new(true),
+            spoilt: Mutex::default(),
             uploaded: AtomicU64::new(0),
             up: Mutex::new(Rate::over(Duration::from_secs(2))),
             down_limit: DownLimit::new(None),
@@ -473,22 +491,15 @@ impl Node {
         self.announcers.nudge();
     }
 
-    /// Takes a torrent out: it is served and fetched no more, and the trackers are told.
-    pub fn remove(&self, torrent: &Torrent) {
-        torrent.removed.store(true, Ordering::Release);
-        let removed = self.shared.torrents.lock().remove(&torrent.info_hash);
-        torrent.picker.lock().stop_requesting();
-        self.removed.lock().extend(removed.filter(|torrent| has_fetched(torrent)));
-        self.shared.set_limits_of(torrent, None, None); // nobody waits for it any more
-        torrent.connections().iter().for_each(|c| self.shared.end(c, &Message::Bye));
-        self.heartbeat.nudge();
-        self.announcers.nudge();
-    }
-
     /// How a torrent stands.
     pub fn status(&self, torrent: &Torrent) -> TorrentStatus {
         let now = self.shared.clock.now();
-        let up = torrent.up.lock().per_second(now);
+        let (up, sent) = {
+            let up = torrent.up.lock();
+            (up.per_second(now), up.last())
+        };
+        let paused = !torrent.stay.is_in();
+        let rate = |rate| if paused { 0 } else { rate }; // not what still flows out of the window
         let picker = torrent.picker.lock();
         TorrentStatus {
             name: torrent.name.clone(),
@@ -497,11 +508,15 @@ impl Node {
             left: picker.left(),
             fetched: picker.fetched(),
             uploaded: torrent.uploaded.load(Ordering::Relaxed),
-            down: picker.down_rate(now),
-            up,
+            down: rate(picker.down_rate(now)),
+            up: rate(up),
             sources: picker.sources(),
             peers: picker.peers(now),
             failed: torrent.failed.load(Ordering::Acquire),
+            paused,
+            corrupt: picker.corrupt(),
+            active: picker.last_received().max(sent),
+            web_seeds: picker.web_seeds(),
         }
     }
 

@@ -618,6 +618,10 @@ mod tests {
             sources: 0,
             peers: Vec::new(),
             failed: false,
+            paused: false,
+            corrupt: 0,
+            active: None,
+            web_seeds: 0,
         };
         assert!(!is_moving(&idle));
         assert!(is_moving(&TorrentStatus { up: 1, ..idle.clone() }));

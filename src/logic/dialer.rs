@@ -252,6 +252,12 @@ impl Dialer {
         self.change_busy(address, |candidate| candidate.on_ended(now));
     }
 
+    /// A connection ended, or a call, because we paused the torrent: that says nothing of the peer,
+    /// which may be called again at once.
+    pub fn on_paused(&mut self, now: Moment, address: SocketAddr) {
+        self.change_busy(address, |candidate| candidate.state = State::Idle(now));
+    }
+
     /// A call failed, or a connection ended before it was of use.
     pub fn on_failed(&mut self, now: Moment, address: SocketAddr) {
         self.change_busy(address, |candidate| candidate.on_failed(now));

@@ -334,7 +334,7 @@ impl Picker {
                 open.written += 1;
             }
         }
-        (open.written as usize == open.blocks.len()).then_some(span.piece)
+        open.is_whole().then_some(span.piece)
     }
 
     /// What was granted could not be stored: it is wanted again.
@@ -347,6 +347,38 @@ impl Picker {
                 open.wanted += 1;
             }
         }
+    }
+
+    /// A piece whose blocks are all stored has no verdict, because it could not be read: it is
+    /// fetched again.
+    pub fn on_not_judged(&mut self, piece: PieceIndex) {
+        if self.place_of(piece).is_some_and(|at| self.open[at].is_whole()) {
+            self.close(piece);
+            if self.selected.has(piece) {
+                self.list(piece);
+            }
+        }
+    }
+
+    /// The files were checked again: this is verified, and nothing else. What is wanted stays so;
+    /// begun pieces are forgotten. Nobody is connected meanwhile.
+    pub fn on_checked(&mut self, have: Bitfield) {
+        self.have = have;
+        self.open.clear();
+        self.at_work.clear();
+        self.lacking = 0;
+        for piece in (0..self.geometry.pieces()).map(PieceIndex) {
+            self.availability.unlist(piece);
+            if self.selected.has(piece) {
+                self.lacking += u32::from(!self.have.has(piece));
+                self.list(piece);
+            }
+        }
+    }
+
+    /// Whether something is being stored, or waits for its verdict.
+    pub fn is_writing(&self) -> bool {
+        self.open.iter().any(|open| open.is_whole() || open.is_claimed())
     }
 
     /// What `peer` sent of pieces that nobody works on is fetched again.

@@ -13,6 +13,7 @@
 use crate::bitfield::Bitfield;
 use crate::clock::Moment;
 use crate::geometry::Geometry;
+use crate::ids::PieceIndex;
 use crate::logic::PeerKey;
 use crate::logic::ban::Court;
 use crate::logic::choker::{self, Choker, ChokerPolicy};
@@ -35,6 +36,8 @@ pub mod action;
 mod asking;
 /// What becomes of a piece whose blocks are all here.
 mod judging;
+/// Pausing, and going on.
+mod pause;
 /// Who is served.
 mod serving;
 /// What an initial seeder shows.
@@ -106,6 +109,8 @@ pub struct Swarm {
     addresses: HashMap<PeerKey, SocketAddr>,
     sources: HashSet<SocketAddr>,
     down: Rate,
+    /// Bytes of pieces that did not match their hashes.
+    corrupt: u64,
     web: web::WebSeeds,
     /// What the leechers were shown, while we are the only seeder.
     showing: Option<SuperSeed>,
@@ -133,6 +138,7 @@ impl Swarm {
             addresses: HashMap::new(),
             sources: HashSet::new(),
             down: Rate::over(Duration::from_secs(2)),
+            corrupt: 0,
             web: web::WebSeeds::default(),
             showing: showing.filter(|_| params.super_seeding),
             params,
@@ -185,6 +191,27 @@ impl Swarm {
         self.down.per_second(now)
     }
 
+    /// When payload was received last.
+    pub fn last_received(&self) -> Option<Moment> {
+        self.down.last()
+    }
+
+    /// Bytes of pieces that did not match their hashes.
+    pub fn corrupt(&self) -> u64 {
+        self.corrupt
+    }
+
+    /// How many connected peers have each piece.
+    pub fn availability(&self) -> Vec<u32> {
+        let pieces = (0..self.have().pieces()).map(PieceIndex);
+        pieces.map(|piece| self.picker.availability(piece)).collect()
+    }
+
+    /// How many web seeds take part.
+    pub fn web_seeds(&self) -> usize {
+        self.web.count()
+    }
+
     /// How many different peers and web seeds wrote blocks that were verified.
     pub fn sources(&self) -> usize {
         self.sources.len() + self.web.of_use()
@@ -200,7 +227,8 @@ impl Swarm {
         self.params.down_limit = limit;
     }
 
-    /// Asks for nothing more (the disk failed, or the node stops); goes on serving.
+    /// Asks for nothing more and takes nothing more (the disk failed, or the node stops); goes on
+    /// serving.
     pub fn stop_requesting(&mut self) {
         self.stopped = true;
     }

@@ -4,6 +4,8 @@
 //! |---|---|---|
 //! | `Torrent::peers` | the connections, the dialer and the neighbours of a torrent | I/O |
 //! | `Torrent::picker` | the torrent's [`Swarm`]: bitmap, picker, choker, sessions | I/O |
+//! | `Shared::leaving` | connections that were let go | anything |
+//! | `Torrent::spoilt` | web seeds that lied | anything |
 //! | `Torrent::leaves` | the leaf hashes asked for lately | anything but reading that one piece |
 //!
 //! The order is `peers`, then `picker`. Decisions are taken under `picker` as a list of
@@ -17,7 +19,7 @@ use crate::clock::{Clock, Moment};
 use crate::geometry::Geometry;
 use crate::ids::{InfoHash, InfoHashV1, PeerId, PieceIndex, Sha1Hash, Span};
 use crate::logic::PeerKey;
-use crate::logic::dialer::{Dialer, Tongues};
+use crate::logic::dialer::{Dialer, Source, Tongues};
 use crate::logic::neighbours::Neighbours;
 use crate::logic::rate::Rate;
 use crate::logic::swarm::{Action, Parting, Swarm};
@@ -26,6 +28,7 @@ use crate::node::leaves::LeafCache;
 use crate::node::limits::{DownLimit, UpLimits};
 use crate::node::outbox::{Outbox, Pushed};
 use crate::node::socket::Parked;
+use crate::node::stay::Stay;
 use crate::node::trace::Trace;
 use crate::node::{EVENTS, Event};
 use crate::protocol::Dialect;
@@ -42,6 +45,9 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+/// How long a connection that was let go has to say so.
+const LINGER: Duration = Duration::from_secs(2);
+
 /// A piece whose blocks are all stored, for the verifier.
 pub type Written = (Arc<Torrent>, PieceIndex);
 
@@ -56,7 +62,7 @@ pub struct Shared {
     /// The time.
     pub clock: Clock,
     /// The most connections in all.
-    pub max_peers: usize,
+    pub max_peers: AtomicUsize,
     /// The most with one address, loopback and private ones exempt; 0 is no limit.
     pub max_per_ip: usize,
     /// The torrents.
@@ -81,6 +87,8 @@ pub struct Shared {
     pub stopping: AtomicBool,
     /// Connections that exist.
     pub connections: AtomicUsize,
+    /// Connections that were let go, and when: they have a moment to end in good order.
+    pub leaving: Mutex<Vec<(Moment, Arc<Connection>)>>,
     /// The next [`PeerKey`].
     pub next_key: AtomicU64,
     /// Where everything is written down, if it is (`--trace`).
@@ -91,6 +99,12 @@ impl Shared {
     /// Whether the node is on its way out.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+
+    /// How many connections more there may be.
+    pub fn room(&self) -> usize {
+        let most = self.max_peers.load(Ordering::Acquire);
+        most.saturating_sub(self.connections.load(Ordering::Acquire))
     }
 
     /// Hands a connection to the upload pool. Its outbox says when: once until it is empty, so
@@ -224,6 +238,32 @@ impl Shared {
     /// Says a last message, then closes.
     pub fn end(&self, connection: &Arc<Connection>, message: &Message) {
         self.follow(connection, connection.outbox.end_with(message));
+    }
+
+    /// Lets connections of a torrent go: the swarm forgets them at once, they have two seconds to
+    /// say BYE, and their peers may be called again.
+    pub fn let_go(&self, torrent: &Arc<Torrent>, connections: &[Arc<Connection>]) {
+        let now = self.clock.now();
+        connections.iter().for_each(|c| c.leaving.store(true, Ordering::Release));
+        for connection in connections {
+            torrent.picker.lock().lines.remove(&connection.key);
+            self.decide(torrent, |swarm, now, out| swarm.on_left(now, connection.key, out));
+            self.end(connection, &Message::Bye);
+        }
+        self.leaving.lock().extend(connections.iter().map(|c| (now, c.clone())));
+        self.down_limit.wake();
+        torrent.down_limit.wake();
+    }
+
+    /// Shuts the connections that were let go and are still there.
+    pub fn shut_those_that_linger(&self, now: Moment) {
+        self.leaving.lock().retain(|(since, connection)| {
+            let lingers = now.since(*since) >= LINGER;
+            if lingers {
+                connection.shut();
+            }
+            !lingers
+        });
     }
 
     /// Says what rule was broken, then closes.
@@ -370,8 +410,16 @@ pub struct Torrent {
     pub completed: AtomicBool,
     /// Whether the disk failed: nothing more is asked for.
     pub failed: AtomicBool,
-    /// Set when it is taken out of its node.
-    pub removed: AtomicBool,
+    /// Whether it is in its node, or was paused or taken out.
+    pub stay: Stay,
+    /// The most connections of it; `usize::MAX` is no limit of its own.
+    pub max_peers: AtomicUsize,
+    /// Calls about it that are under way.
+    pub calls: AtomicUsize,
+    /// Whether the limits of all torrents hold for it, too.
+    pub obeys_limits: AtomicBool,
+    /// Web seeds that sent wrong bytes: they are never asked again.
+    pub spoilt: Mutex<HashSet<String>>,
     /// Bytes of content sent.
     pub uploaded: AtomicU64,
     /// How fast content is sent.
@@ -387,6 +435,11 @@ pub struct Torrent {
 }
 
 impl Torrent {
+    /// The most connections of it.
+    pub fn max_peers(&self) -> usize {
+        self.max_peers.load(Ordering::Acquire)
+    }
+
     /// Bytes of content were sent.
     pub fn on_uploaded(&self, now: Moment, bytes: u64) {
         self.uploaded.fetch_add(bytes, Ordering::Relaxed);
@@ -440,6 +493,8 @@ pub struct Who {
     pub dialled: bool,
     /// The other end of the socket: what a peer cannot choose.
     pub source: SocketAddr,
+    /// Who told us of it; itself, if it called.
+    pub named_by: Source,
 }
 
 /// One TCP connection with a peer whose HELLO or STATE has been seen.
@@ -464,6 +519,8 @@ pub struct Connection {
     pub speech: Speech,
     /// The port that a BitTorrent peer which called says that it listens on; 0 if it has not.
     pub says_port: AtomicU16,
+    /// It was let go: the swarm knows it no more, and it ends when it has said so.
+    pub leaving: AtomicBool,
     /// It was ended because neither side needs the other.
     pub both_seed: AtomicBool,
     /// Whom the peer was told of (BEP 11).
@@ -471,6 +528,11 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Whether it was let go and is about to end.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Acquire)
+    }
+
     /// What a trace calls it.
     pub fn link(&self) -> Link {
         Link { conn: self.key, peer: self.who.address, dialect: self.speech.dialect() }

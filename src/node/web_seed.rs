@@ -41,11 +41,14 @@ pub fn start(shared: &Arc<Shared>, torrent: &Arc<Torrent>) {
     if torrent.completed.load(Ordering::Acquire) {
         return;
     }
-    let urls = torrent.meta.web_seeds.iter().filter(|url| is_usable(url));
+    let stay = torrent.stay.number();
+    let spoilt = torrent.spoilt.lock().clone();
+    let fits = |url: &&String| is_usable(url) && !spoilt.contains(*url);
+    let urls = torrent.meta.web_seeds.iter().filter(fits);
     for (n, url) in urls.take(MOST).enumerate() {
         let (shared, torrent, url) = (shared.clone(), torrent.clone(), url.clone());
         let thread = Builder::new().name(format!("webseed-{n}"));
-        let spawned = thread.spawn(move || run(&shared, &torrent, &url));
+        let spawned = thread.spawn(move || run(&shared, &torrent, &url, stay));
         if let Err(error) = spawned {
             log::warn!("no thread for a web seed: {error}");
             return;
@@ -53,15 +56,20 @@ pub fn start(shared: &Arc<Shared>, torrent: &Arc<Torrent>) {
     }
 }
 
-fn run(shared: &Shared, torrent: &Arc<Torrent>, base: &str) {
+fn run(shared: &Shared, torrent: &Arc<Torrent>, base: &str, stay: u64) {
     let peer = PeerKey(shared.next_key.fetch_add(1, Ordering::Relaxed));
     let pace = Pace::new(torrent.meta.piece_length, fastrand::Rng::new());
     torrent.picker.lock().on_web_joined(peer);
     log::debug!("{base}: a web seed of {}", torrent.name);
-    let mut source = Source { shared, torrent, base, peer, pace };
+    let mut source = Source { shared, torrent, base, stay, peer, pace };
     match source.fetch_all() {
         Ok(()) => log::debug!("{base}: nothing more is wanted of it"),
-        Err(trouble) => log::warn!("{}: the web seed {base} is given up: {trouble}", torrent.name),
+        Err(trouble) => {
+            log::warn!("{}: the web seed {base} is given up: {trouble}", torrent.name);
+            if matches!(trouble, Trouble::WrongBytes) {
+                torrent.spoilt.lock().insert(base.to_owned());
+            }
+        }
     }
     shared.decide(torrent, |swarm, now, out| swarm.on_web_left(now, peer, out));
 }
@@ -72,6 +80,8 @@ struct Source<'a> {
     torrent: &'a Arc<Torrent>,
     /// What `url-list` says.
     base: &'a str,
+    /// The torrent's stay that it was started in.
+    stay: u64,
     peer: PeerKey,
     pace: Pace,
 }
@@ -99,11 +109,11 @@ impl Source<'_> {
         Ok(())
     }
 
-    /// Whether the node or the torrent ends.
+    /// Whether the node or the torrent ends, or the torrent was paused.
     fn is_over(&self) -> bool {
         let torrent = self.torrent;
         self.shared.is_stopping()
-            || torrent.removed.load(Ordering::Acquire)
+            || torrent.stay.number() != self.stay
             || torrent.failed.load(Ordering::Acquire)
     }
 
@@ -202,6 +212,7 @@ fn trouble_of(error: &HttpError) -> Trouble {
 struct Intake<'a> {
     shared: &'a Shared,
     torrent: &'a Arc<Torrent>,
+    stay: u64,
     peer: PeerKey,
     /// What is still to come; the first is cut as it comes.
     spans: VecDeque<Span>,
@@ -214,6 +225,7 @@ impl<'a> Intake<'a> {
         Self {
             shared: source.shared,
             torrent: source.torrent,
+            stay: source.stay,
             peer: source.peer,
             spans: run.iter().copied().collect(),
             buffer: Vec::with_capacity(CHUNK),
@@ -238,9 +250,10 @@ impl<'a> Intake<'a> {
     /// Takes bytes as they come, and no faster than the download limits let them in.
     fn take(&mut self, mut bytes: &[u8]) -> Result<(), End> {
         while !bytes.is_empty() {
-            let most = self.shared.may_receive(self.torrent, bytes.len());
+            let is_over = || self.torrent.stay.number() != self.stay;
+            let most = self.shared.may_receive(self.torrent, bytes.len(), &is_over);
             if most == 0 {
-                return Err(End::NotWanted); // the node stops
+                return Err(End::NotWanted); // the node stops, or the torrent was paused
             }
             let (now, later) = bytes.split_at(most);
             self.put(now)?;

@@ -55,7 +55,8 @@ impl Storage {
     }
 
     /// Checks all that is on disk, on `threads` threads, and takes note of what is right
-    /// ([`Storage::piece_is_verified`], so files found whole get their names). `progress` is
+    /// ([`Storage::piece_is_verified`], so files found whole get their names) and of what no longer
+    /// is ([`Storage::piece_is_lost`]). Nobody writes meanwhile. `progress` is
     /// told bytes as they are done, from any thread; once `stop` is set, what was found so far
     /// is returned.
     pub fn verify_all(
@@ -65,7 +66,9 @@ impl Storage {
         stop: &AtomicBool,
     ) -> Result<Bitfield, StorageError> {
         let (present, absent) = self.pieces_with_data()?;
-        progress(absent);
+        let length = |piece: &PieceIndex| u64::from(self.geometry.length_of(*piece));
+        progress(absent.iter().map(length).sum());
+        absent.into_iter().for_each(|piece| self.piece_is_lost(piece));
         let groups: Vec<&[PieceIndex]> = present.chunks(GROUP).collect();
         let (next, failed) = (AtomicUsize::new(0), Mutex::new(None));
         let work = || {
@@ -86,17 +89,21 @@ impl Storage {
         }
     }
 
-    /// Hashes a group and takes note of the right ones; says how many bytes that was.
+    /// Hashes a group and takes note of the verdicts; says how many bytes that was.
     fn verify_group(&self, group: &[PieceIndex], buffer: &mut Buffer) -> Result<u64, StorageError> {
         let verdicts = self.check_group(group, buffer)?;
-        for (&piece, _) in group.iter().zip(verdicts).filter(|(_, right)| *right) {
-            self.piece_is_verified(piece)?;
+        for (&piece, right) in group.iter().zip(verdicts) {
+            if right {
+                self.piece_is_verified(piece)?;
+            } else {
+                self.piece_is_lost(piece);
+            }
         }
         Ok(group.iter().map(|&piece| u64::from(self.geometry.length_of(piece))).sum())
     }
 
-    /// The pieces that may have been written, and the bytes of those that cannot.
-    fn pieces_with_data(&self) -> Result<(Vec<PieceIndex>, u64), StorageError> {
+    /// The pieces that may have been written, and those that cannot.
+    fn pieces_with_data(&self) -> Result<(Vec<PieceIndex>, Vec<PieceIndex>), StorageError> {
         let ranges = self.files.iter().map(|file| match file {
             Some(file) => file.data_ranges(&self.folder),
             None => Ok(Vec::new()),
@@ -114,9 +121,7 @@ impl Storage {
             })
         };
         let all = (0..self.geometry.pieces()).map(PieceIndex);
-        let (present, absent): (Vec<_>, Vec<_>) = all.partition(has_data);
-        let absent = absent.iter().map(|&piece| u64::from(self.geometry.length_of(piece))).sum();
-        Ok((present, absent))
+        Ok(all.partition(has_data))
     }
 
     /// A piece's bytes in memory, if it lies in one mapped file.

@@ -53,6 +53,7 @@ impl Swarm {
         out: &mut Vec<Action>,
     ) {
         self.sessions.values_mut().for_each(|session| session.trust.on_judged(piece));
+        self.corrupt += u64::from(self.picker.geometry().length_of(piece));
         let writers = self.picker.on_failed(piece);
         let verdict = self.court.on_failed(piece, writers, found);
         decide(&self.params, out, || Decision::Failed(piece, verdict));
@@ -66,6 +67,12 @@ impl Swarm {
             Verdict::Nobody => {}
         }
         self.fill_all(now, out);
+    }
+
+    /// A piece whose blocks are all stored has no verdict, because the disk failed.
+    pub fn on_not_judged(&mut self, piece: PieceIndex) {
+        self.sessions.values_mut().for_each(|session| session.trust.on_judged(piece));
+        self.picker.on_not_judged(piece);
     }
 
     /// Whether the leaf hashes of this piece are waited for.

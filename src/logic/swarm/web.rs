@@ -56,6 +56,16 @@ impl WebSeeds {
         self.seeds.is_empty()
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.seeds.len()
+    }
+
+    /// Their keys.
+    pub(super) fn keys(&self) -> Vec<PeerKey> {
+        self.seeds.keys().copied().collect()
+    }
+
     /// How many wrote blocks that were verified.
     pub(super) fn of_use(&self) -> usize {
         self.of_use.len()
@@ -101,6 +111,9 @@ impl Swarm {
         chunk: Span,
         out: &mut Vec<Action>,
     ) -> Vec<Span> {
+        if !self.web.seeds.contains_key(&peer) {
+            return Vec::new(); // the torrent was paused meanwhile
+        }
         self.down.add(now, chunk.length.into());
         self.claim_for(peer, chunk, out)
     }
