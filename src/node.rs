@@ -48,6 +48,8 @@ pub mod resolving;
 pub mod shared;
 /// What std's sockets do not offer.
 pub mod socket;
+/// Peers and trackers, for people to look at.
+pub mod standing;
 /// Whether a torrent is in its node.
 pub mod stay;
 /// Changes what a running node does.
@@ -69,6 +71,8 @@ pub mod worker;
 
 pub use event::Event;
 pub use shared::Torrent;
+pub use standing::PeerView;
+pub use trackers::status::{LastAnnounce, Told, TrackerStatus};
 
 use crate::bitfield::Bitfield;
 use crate::clock::{Clock, Moment};
@@ -434,6 +438,7 @@ impl Node {
             name,
             info_hash: meta.info_hash(),
             trackers,
+            tiers: Mutex::new(meta.trackers.clone()),
             authorities: Mutex::default(),
             picker: Mutex::new(Picking::new(swarm)),
             meta,
@@ -725,6 +730,31 @@ mod tests {
         ann.stop();
         assert!(matches!(&of_ben[..], [only] if Arc::ptr_eq(only, &fetched)));
         assert!(of_ann.is_empty(), "nothing of it was written");
+    }
+
+    #[test]
+    fn what_a_paused_torrent_fetched_is_made_durable_once() {
+        let scratch = Scratch::new("durable-paused");
+        let path = scratch.0.join("a.bin");
+        std::fs::write(&path, vec![7; 100_000]).unwrap();
+        let meta = metainfo(&path);
+        let (ann, ben) = (node(), node());
+        seed(&ann, &meta, &scratch.0);
+        let fetched = fetch(&ben, &meta, scratch.0.join("out"), &ann);
+        wait_complete(&ben);
+        let is_once = || matches!(&ben.all_torrents()[..], [it] if Arc::ptr_eq(it, &fetched));
+        for _ in 0..2 {
+            assert!(ben.pause(&fetched) && is_once());
+            assert!(ben.resume(&fetched) && is_once());
+        }
+        ben.pause(&fetched);
+        ben.remove(&fetched);
+        assert!(is_once());
+        let again = fetch(&ben, &meta, scratch.0.join("out2"), &ann);
+        assert!(!ben.resume(&fetched), "another one is there");
+        ben.remove(&again);
+        ben.stop();
+        ann.stop();
     }
 
     /// Under a limit of one byte per second the next part comes after a hundred seconds.

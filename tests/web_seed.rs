@@ -301,3 +301,33 @@ fn peers_and_web_seeds_fetch_one_torrent_together() {
     ben.stop();
     ann.stop();
 }
+
+#[test]
+fn the_web_seeds_of_a_paused_torrent_end_and_begin_again() {
+    let scratch = Scratch::new("paused");
+    let path = scratch.file("src/big.bin", 2 * 1024 * 1024, 8);
+    let src = scratch.0.join("src");
+    let (server, liar) = (Server::start(&src, Manner::Ranges), Server::start(&src, Manner::Lies));
+    let urls = [liar.url("big.bin"), server.url("big.bin")];
+    let meta = metainfo(Version::Hybrid, &path, &urls);
+    let ben = node();
+    let torrent = leech(&ben, &meta, &scratch.0.join("out"));
+    let until = |what: &str, is_so: &dyn Fn() -> bool| {
+        let end = Instant::now() + DEADLINE;
+        while !is_so() {
+            assert!(Instant::now() < end, "{what}");
+            let _ = ben.events().recv_timeout(Duration::from_millis(10));
+        }
+    };
+    until("the liar is given up", &|| torrent.spoilt.lock().len() == 1);
+    ben.pause(&torrent);
+    let paused = ben.status(&torrent);
+    assert_eq!(paused.web_seeds, 0);
+    let lies = liar.asked().len();
+    assert!(ben.resume(&torrent));
+    until("all is there", &|| ben.status(&torrent).left == 0);
+    assert_eq!(liar.asked().len(), lies, "who lied is not asked again");
+    assert!(ben.status(&torrent).corrupt > 0);
+    check_same(&path, &scratch.0.join("out/big.bin"));
+    ben.stop();
+}

@@ -258,6 +258,11 @@ impl Dialer {
         self.change_busy(address, |candidate| candidate.state = State::Idle(now));
     }
 
+    /// The torrent lacks something that it had: whoever rests because it was of no use may be.
+    pub fn on_lacking(&mut self, now: Moment) {
+        self.candidates.values_mut().for_each(|candidate| candidate.on_lacking(now));
+    }
+
     /// A call failed, or a connection ended before it was of use.
     pub fn on_failed(&mut self, now: Moment, address: SocketAddr) {
         self.change_busy(address, |candidate| candidate.on_failed(now));

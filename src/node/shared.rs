@@ -6,6 +6,7 @@
 //! | `Torrent::picker` | the torrent's [`Swarm`]: bitmap, picker, choker, sessions | I/O |
 //! | `Shared::leaving` | connections that were let go | anything |
 //! | `Torrent::spoilt` | web seeds that lied | anything |
+//! | `Torrent::tiers` | the URLs of its trackers | anything |
 //! | `Torrent::leaves` | the leaf hashes asked for lately | anything but reading that one piece |
 //!
 //! The order is `peers`, then `picker`. Decisions are taken under `picker` as a list of
@@ -395,6 +396,8 @@ pub struct Torrent {
     pub info_hash: InfoHash,
     /// The native trackers that it names itself.
     pub trackers: Vec<SocketAddr>,
+    /// The URLs of its BitTorrent trackers, in tiers; at first those that the metainfo names.
+    pub tiers: Mutex<Vec<Vec<String>>>,
     /// The trackers of a hierarchy that have authority for it, once they have been found: it is
     /// registered with the first, and its .torrent is published to all.
     pub authorities: Mutex<Vec<SocketAddr>>,
@@ -435,6 +438,13 @@ pub struct Torrent {
 }
 
 impl Torrent {
+    /// Whether only the trackers that it names may know of it (BEP 27). Once it named some this holds,
+    /// also when the user has taken them away.
+    pub fn keeps_to_its_trackers(&self) -> bool {
+        let names_some = || self.tiers.lock().iter().any(|tier| !tier.is_empty());
+        self.meta.keeps_to_its_trackers() || self.meta.private && names_some()
+    }
+
     /// The most connections of it.
     pub fn max_peers(&self) -> usize {
         self.max_peers.load(Ordering::Acquire)

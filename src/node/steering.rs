@@ -110,12 +110,16 @@ impl Node {
         if torrent.stay.is_in() || have.pieces() != torrent.geometry.pieces() {
             return false;
         }
+        let mut peers = torrent.peers.lock();
         let mut picker = torrent.picker.lock();
         if picker.is_writing() {
             return false;
         }
         picker.on_checked(have);
         torrent.completed.store(picker.is_satisfied(), Ordering::Release);
+        if !picker.is_satisfied() {
+            peers.dialer.on_lacking(self.shared.clock.now());
+        }
         torrent.failed.store(false, Ordering::Release);
         true
     }
@@ -153,6 +157,22 @@ impl Node {
     /// So many peers of a torrent are served at once from now on; fewer from the choker's next round.
     pub fn set_upload_slots(&self, torrent: &Arc<Torrent>, slots: usize) {
         self.shared.decide(torrent, |swarm, now, out| swarm.set_upload_slots(now, slots, out));
+    }
+
+    /// A torrent has these BitTorrent trackers from now on, in tiers (BEP 12): those that are gone hear
+    /// `stopped`, and a new one that comes first is announced to at once. Native trackers stay.
+    pub fn set_trackers(&self, torrent: &Torrent, tiers: Vec<Vec<String>>) {
+        *torrent.tiers.lock() = tiers;
+        let _ = self.resolving.try_send(Call::Added); // a private torrent may have named its first
+        self.announce();
+    }
+
+    /// Asks the trackers of a torrent for peers, as soon as they allow it.
+    pub fn reannounce(&self, torrent: &Torrent) {
+        self.announcers.reannounce(torrent.info_hash);
+        if let Some(hash) = torrent.info_hash.v2() {
+            self.heartbeat.reannounce(hash);
+        }
     }
 
     /// Whether the limits of [`Node::set_limits`] hold for a torrent, too. At first they do.

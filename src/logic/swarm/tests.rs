@@ -215,6 +215,23 @@ fn a_request_while_choked_is_refused_and_one_out_of_range_is_a_fault() {
 }
 
 #[test]
+fn more_upload_slots_are_given_at_once_and_fewer_with_the_next_round() {
+    let mut s = Stage::with(Bitfield::full(2), |params| params.upload_slots = 0);
+    for peer in [ANN, BEN] {
+        s.join(peer);
+        s.hear_all(peer, &[Message::HaveNone, Message::Interested]);
+    }
+    s.told("");
+    s.act(|swarm, now, out| swarm.set_upload_slots(now, 2, out));
+    s.told("peer 1 < Unchoke\npeer 2 < Unchoke");
+    s.act(|swarm, now, out| swarm.set_upload_slots(now, 0, out));
+    s.told("");
+    s.act(Swarm::on_round);
+    let chokes = "peer 1 < Choke\n! UnqueueAll(PeerKey(1))\npeer 2 < Choke\n! UnqueueAll(PeerKey(2))";
+    s.told(chokes);
+}
+
+#[test]
 fn a_slot_is_free_again_when_its_peer_leaves_or_wants_nothing() {
     let mut s = Stage::seeder();
     for peer in [ANN, BEN, EVE] {

@@ -74,13 +74,13 @@ fn report(url: &str) -> AnnounceReport {
     }
 }
 
-type Reports = Arc<parking_lot::Mutex<Vec<AnnounceReport>>>;
+type Reports = Arc<Mutex<Vec<AnnounceReport>>>;
 
 fn start(
     config: AnnounceConfig,
     reports: Vec<AnnounceReport>,
 ) -> (Announcers, Reports, Receiver<AnnounceEvent>) {
-    let reports = Arc::new(parking_lot::Mutex::new(reports));
+    let reports = Arc::new(Mutex::new(reports));
     let (events, told) = bounded(99);
     let source = reports.clone();
     let source = Box::new(move || source.lock().clone());
