@@ -378,7 +378,10 @@ fn trackers_hear_of_pauses_and_of_other_trackers_and_show_how_they_stand() {
     until("its answer is known", || status(0).last.is_some());
     let told = status(0).last.unwrap().outcome.unwrap();
     assert_eq!((told.peers, told.seeders, told.leechers), (0, Some(7), None));
-    assert_eq!((status(0).url, status(0).backup, status(0).under_way), (first.clone(), false, false));
+    assert_eq!(
+        (status(0).url, status(0).backup, status(0).under_way),
+        (first.clone(), false, false)
+    );
     ann.pause(&torrent);
     hears(&at_first, Announced::Stopped);
     ann.resume(&torrent);

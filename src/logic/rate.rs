@@ -28,7 +28,14 @@ impl Rate {
     pub fn over(window: Duration) -> Self {
         let slot_length = (window / SLOTS as u32).max(Duration::from_millis(1));
         let slot_length = slot_length.as_nanos() as u64;
-        Self { slot_length, slots: [0; SLOTS as usize], current: 0, since: None, last: None, total: 0 }
+        Self {
+            slot_length,
+            slots: [0; SLOTS as usize],
+            current: 0,
+            since: None,
+            last: None,
+            total: 0,
+        }
     }
 
     /// Counts `bytes` at `now`.

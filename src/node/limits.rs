@@ -226,12 +226,7 @@ impl Shared {
     /// Waits until bytes of a torrent may be received, and says how many of `most`; none when the
     /// node stops, or once it `is_over` for whoever waits. The torrent's limit comes first, so that
     /// it holds nothing of the common one.
-    pub fn may_receive(
-        &self,
-        torrent: &Torrent,
-        most: usize,
-        is_over: &dyn Fn() -> bool,
-    ) -> usize {
+    pub fn may_receive(&self, torrent: &Torrent, most: usize, is_over: &dyn Fn() -> bool) -> usize {
         let own = torrent.down_limit.take(self, most as u64, is_over);
         let bytes = match self.common_of(torrent) {
             Some(common) if own > 0 => {

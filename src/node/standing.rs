@@ -133,19 +133,20 @@ mod tests {
     use super::*;
     use crate::node::trackers::status::{LastAnnounce, Told};
 
-    fn told(peers: usize) -> Option<LastAnnounce> {
+    fn told(peers: usize) -> LastAnnounce {
         let told = Told { peers, ..Told::default() };
-        Some(LastAnnounce { at: Moment::START, outcome: Ok(told) })
+        LastAnnounce { at: Moment::START, outcome: Ok(told) }
     }
 
     fn announced(url: &str, peers: usize) -> (Url, TrackerStatus) {
-        let status = TrackerStatus { last: told(peers), ..TrackerStatus::unknown(url.into(), 9) };
+        let status =
+            TrackerStatus { last: Some(told(peers)), ..TrackerStatus::unknown(url.into(), 9) };
         (Url::parse(url).unwrap(), status)
     }
 
     fn native(at: &str, peers: usize) -> TrackerStatus {
         let unknown = TrackerStatus::unknown(at.into(), 0);
-        TrackerStatus { native: true, last: told(peers), ..unknown }
+        TrackerStatus { native: true, last: Some(told(peers)), ..unknown }
     }
 
     fn lines(all: &[TrackerStatus]) -> Vec<String> {

@@ -11,6 +11,7 @@
 
 use crate::bitfield::Bitfield;
 use crate::logic::admission::surplus;
+use crate::logic::swarm::Swarm;
 use crate::node::resolving::Call;
 use crate::node::shared::Connection;
 use crate::node::{MOST_PEERS, Node, Torrent, has_fetched, web_seed};
@@ -57,7 +58,7 @@ impl Node {
         }
         removed.retain(|other| !Arc::ptr_eq(other, torrent));
         if !torrent.failed.load(Ordering::Acquire) {
-            self.shared.decide(torrent, |swarm, now, out| swarm.resume_requesting(now, out));
+            self.shared.decide(torrent, Swarm::resume_requesting);
         }
         self.shared.limit_requests(torrent);
         let _ = self.resolving.try_send(Call::Added); // it looks at all of them
@@ -75,11 +76,7 @@ impl Node {
     }
 
     /// Takes a torrent off the list; `None` if it is not there.
-    fn take_out(
-        &self,
-        torrent: &Torrent,
-        removed: &mut Vec<Arc<Torrent>>,
-    ) -> Option<Arc<Torrent>> {
+    fn take_out(&self, torrent: &Torrent, removed: &mut Vec<Arc<Torrent>>) -> Option<Arc<Torrent>> {
         let out = {
             let mut torrents = self.shared.torrents.lock();
             torrent.stay.leave().then(|| torrents.remove(&torrent.info_hash))??

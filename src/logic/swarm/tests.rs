@@ -227,7 +227,8 @@ fn more_upload_slots_are_given_at_once_and_fewer_with_the_next_round() {
     s.act(|swarm, now, out| swarm.set_upload_slots(now, 0, out));
     s.told("");
     s.act(Swarm::on_round);
-    let chokes = "peer 1 < Choke\n! UnqueueAll(PeerKey(1))\npeer 2 < Choke\n! UnqueueAll(PeerKey(2))";
+    let chokes =
+        "peer 1 < Choke\n! UnqueueAll(PeerKey(1))\npeer 2 < Choke\n! UnqueueAll(PeerKey(2))";
     s.told(chokes);
 }
 

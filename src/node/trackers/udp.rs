@@ -62,12 +62,12 @@ pub enum UdpError {
 /// What a tracker says to an announce.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announced {
+    /// Seconds until the next announce.
+    pub interval: u32,
     /// Peers that lack something.
     pub leechers: u32,
     /// Peers that have everything.
     pub seeders: u32,
-    /// Seconds until the next announce.
-    pub interval: u32,
     /// Peers to dial.
     pub peers: Vec<SocketAddr>,
 }

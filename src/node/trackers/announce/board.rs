@@ -148,7 +148,8 @@ impl Board {
         match result {
             Ok(announced) => {
                 let Announced { seeders, leechers, completed, .. } = announced;
-                let Announced { interval, min_interval, tracker_id, peers, warning, .. } = announced;
+                let Announced { interval, min_interval, tracker_id, peers, warning, .. } =
+                    announced;
                 let told = Told { peers: peers.len(), seeders, leechers, completed };
                 entry.on_outcome(now, job, Ok(told));
                 let answer = Answer { interval, min_interval, tracker_id };
@@ -187,7 +188,8 @@ impl Board {
             }
         }
         let is_free = |job: &Job| {
-            let parts = self.parting.iter().any(|(url, hash)| (url, *hash) == (&job.ask.url, job.hash));
+            let parts =
+                self.parting.iter().any(|(url, hash)| (url, *hash) == (&job.ask.url, job.hash));
             job.is_farewell() || !parts && !self.busy.contains(&job.ask.url.origin())
         };
         let at = self.waiting.iter().position(is_free)?;
@@ -217,12 +219,11 @@ impl Board {
             // The user's stand in tiers of their own behind those of the torrent.
             let base = if entry.group == Group::Own { 0 } else { tiers };
             for (url, status) in entry.standing(base) {
-                match all.iter_mut().find(|(known, _)| *known == url) {
-                    Some((_, known)) => known.merge(status),
-                    None => {
-                        tiers = tiers.max(status.tier + 1);
-                        all.push((url, status));
-                    }
+                if let Some((_, known)) = all.iter_mut().find(|(known, _)| *known == url) {
+                    known.merge(status);
+                } else {
+                    tiers = tiers.max(status.tier + 1);
+                    all.push((url, status));
                 }
             }
         }
@@ -289,9 +290,8 @@ impl Board {
         });
         let entry = &mut self.entries[at];
         if entry.tiers != tiers {
-            let stays = |url: &Url| {
-                tiers.iter().flatten().any(|text| Url::parse(text).as_ref() == Ok(url))
-            };
+            let stays =
+                |url: &Url| tiers.iter().flatten().any(|text| Url::parse(text).as_ref() == Ok(url));
             // What was not sent yet needs no farewell.
             self.waiting.retain(|job| {
                 let goes = job.entry == entry.id && !job.is_farewell() && !stays(&job.ask.url);
@@ -590,8 +590,11 @@ mod tests {
         board.on_reports(NOW, &[hybrid]);
         let first = jobs(&mut board);
         assert_eq!(lines(&first), ["1 http://a/ Started", "1 udp://u:1 Started"]);
-        let expected =
-            ["0 http://a/ None None asked", "1 http://b/ None None backup", "2 udp://u:1 None None asked"];
+        let expected = [
+            "0 http://a/ None None asked",
+            "1 http://b/ None None backup",
+            "2 udp://u:1 None None asked",
+        ];
         assert_eq!(standing(&board), expected);
         let told = Announced {
             peers: vec!["10.0.0.1:1".parse().unwrap()],
