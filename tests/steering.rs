@@ -208,7 +208,7 @@ fn who_waits_for_a_download_limit_is_let_go_all_the_same() {
     let torrent = leech(&ben, &meta, &scratch.0.join("out"));
     ben.set_torrent_limits(&torrent, None, Some(1));
     ben.add_peer(&torrent, address(&ann), Dialect::Native);
-    until("something comes", || ben.status(&torrent).peers.iter().any(|peer| peer.requests > 0));
+    until("they are connected", || ben.status(&torrent).peers.len() == 1);
     ben.pause(&torrent);
     until("nobody is connected", || torrent.connections().is_empty());
     ben.resume(&torrent);
@@ -310,7 +310,9 @@ fn a_peer_is_shown_with_what_the_swarm_and_its_connection_know() {
     let scratch = Scratch::new("peers");
     let path = scratch.file(300_000);
     let meta = metainfo(Version::Hybrid, &path);
-    let (ann, ben) = (node(), node());
+    // She says at once what she has.
+    let options = NodeOptions { super_seeding: false, ..NodeOptions::on_loopback() };
+    let (ann, ben) = (Node::start(options).unwrap(), node());
     ann.set_limits(Some(1), None);
     let served = seed(&ann, &meta, &path);
     let torrent = leech(&ben, &meta, &scratch.0.join("out"));
