@@ -55,6 +55,9 @@ pub mod node;
 /// The tracker: one thread, one loop.
 pub mod tracker;
 
+/// A door into a running peer: orders, views, and how they travel.
+pub mod control;
+
 /// Experiments: swarms in virtual time, and theory.
 pub mod lab;
 
