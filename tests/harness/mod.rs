@@ -13,6 +13,7 @@
 //! | `scratch` | folders and files |
 //! | `hostile` | a scripted peer that keeps no rule |
 //! | `bittorrent` | the same in BitTorrent |
+//! | `desk` | a program behind a remote control, played by a table |
 //! | `relay` | a slow wire |
 //! | `registry` | what a tracker says, asked through the library |
 //!
@@ -20,6 +21,7 @@
 #![allow(dead_code, reason = "each test file uses its own part of the harness")]
 
 pub mod bittorrent;
+pub mod desk;
 pub mod hostile;
 pub mod process;
 pub mod programs;
