@@ -97,8 +97,11 @@ pub struct Subcommand {
     /// Its flags and what they do.
     pub info: fn() -> CommandInfoWithArgs,
     /// Reads what stands behind it; `names` is how it was called.
-    parse: fn(names: &[&str], words: &[String]) -> Result<Parsed<PeerCommand>, CliError>,
+    parse: Reading,
 }
+
+/// From how a command was called and the words behind it to what it is to do.
+type Reading = fn(&[&str], &[String]) -> Result<Parsed<PeerCommand>, CliError>;
 
 /// Each row: the word, its arguments, what they become.
 macro_rules! commands {
