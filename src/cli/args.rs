@@ -97,11 +97,11 @@ pub struct Subcommand {
     /// Its flags and what they do.
     pub info: fn() -> CommandInfoWithArgs,
     /// Reads what stands behind it; `names` is how it was called.
-    parse: Parse,
+    parse: Reading,
 }
 
-/// How a command's words are read.
-type Parse = fn(names: &[&str], words: &[String]) -> Result<Parsed<PeerCommand>, CliError>;
+/// From how a command was called and the words behind it to what it is to do.
+type Reading = fn(&[&str], &[String]) -> Result<Parsed<PeerCommand>, CliError>;
 
 /// Each row: the word, its arguments, what they become.
 macro_rules! commands {
