@@ -29,6 +29,9 @@ pub mod dig;
 /// `peer list --pieces`.
 pub mod pieces;
 
+/// `peer remote`.
+mod remote;
+
 /// `peer scrape`.
 pub mod scrape;
 
@@ -168,6 +171,7 @@ fn run_peer(command: &PeerCommand, env: &Env) -> Result<(), CliError> {
         PeerCommand::List(args) => commands::list(args, env),
         PeerCommand::Scrape(args) => scrape::scrape(args, env),
         PeerCommand::Verify(args) => commands::verify(args, env),
+        PeerCommand::Remote(args) => remote::remote(args, env),
     }
 }
 
@@ -227,6 +231,7 @@ mod tests {
             terminal: None,
             no_color: false,
             rust_log: None,
+            peer_auth: None,
             clock: Clock::start(1.0),
         };
         (env, out, err)

@@ -16,6 +16,9 @@
 /// Bytes as letters.
 pub mod base64;
 
+/// The door.
+pub mod http;
+
 /// Kinds of content by name.
 pub mod mime;
 
@@ -24,6 +27,8 @@ pub mod order;
 
 /// Transmission's RPC over a desk.
 pub mod rpc;
+
+mod secret;
 
 /// Torrents, peers and trackers as they are shown.
 pub mod view;

@@ -12,12 +12,16 @@ pub mod commands;
 /// The words of `tracker dig`, and the flags of a hierarchy.
 pub mod hierarchy;
 
+/// `peer remote`.
+pub mod remote;
+
 /// The flags of the tracker.
 pub mod tracker;
 
 pub use commands::{CreateArgs, ListArgs, MagnetArgs, ScrapeArgs, ShowArgs, VerifyArgs};
 pub use hierarchy::DigArgs;
 pub use node::{NodeArgs, is_torrent};
+pub use remote::RemoteArgs;
 pub use tracker::TrackerArgs;
 
 use super::argv::{self, Asked, Flag};
@@ -50,8 +54,7 @@ const PLANNED: [&str; 14] = [
 ];
 
 /// Commands of the design that later versions bring.
-const PLANNED_COMMANDS: [&str; 7] =
-    ["edit", "trace", "completions", "man", "daemon", "console", "remote"];
+const PLANNED_COMMANDS: [&str; 6] = ["edit", "trace", "completions", "man", "daemon", "console"];
 
 /// What a command line comes to.
 #[derive(Debug, PartialEq)]
@@ -88,6 +91,8 @@ pub enum PeerCommand {
     Scrape(ScrapeArgs),
     /// Check data against its hashes.
     Verify(VerifyArgs),
+    /// Look at and steer a running peer.
+    Remote(Box<RemoteArgs>),
 }
 
 /// A command of `peer`: a word, and the flags behind it.
@@ -115,13 +120,14 @@ macro_rules! commands {
 }
 
 /// The commands of `peer`, in the order in which help lists them.
-pub static PEER_COMMANDS: [Subcommand; 6] = commands! {
+pub static PEER_COMMANDS: [Subcommand; 7] = commands! {
     "create" => CreateArgs, PeerCommand::Create;
     "show" => ShowArgs, PeerCommand::Show;
     "magnet" => MagnetArgs, PeerCommand::Magnet;
     "list" => ListArgs, PeerCommand::List;
     "scrape" => ScrapeArgs, PeerCommand::Scrape;
     "verify" => VerifyArgs, PeerCommand::Verify;
+    "remote" => RemoteArgs, |args| PeerCommand::Remote(Box::new(args));
 };
 
 fn peer_command(word: &str) -> Option<&'static Subcommand> {

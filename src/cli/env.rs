@@ -53,6 +53,8 @@ pub struct Env {
     pub no_color: bool,
     /// `RUST_LOG`.
     pub rust_log: Option<String>,
+    /// `PEER_AUTH`: a user and a password for `peer remote`, which a command line would show.
+    pub peer_auth: Option<String>,
     /// Runs since the program's start, for the `time` of events.
     pub clock: Clock,
 }
@@ -68,6 +70,7 @@ impl Env {
             terminal: terminal(set("TERM").as_deref()),
             no_color: set("NO_COLOR").is_some(),
             rust_log: set("RUST_LOG"),
+            peer_auth: set("PEER_AUTH"),
             clock: Clock::start(1.0),
         }
     }

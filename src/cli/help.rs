@@ -26,7 +26,8 @@ Share and fetch files together with other peers.
   --json                     events as JSON lines on stdout
   -q, -v, -vv                no progress; more of the log; all of it
 
-Commands: create PATH, show FILE, magnet FILE, scrape FILE, list, verify FILE
+Commands: create PATH, show FILE, magnet FILE, scrape FILE, list, verify FILE,
+  remote COMMAND
   peer help all              every flag
   peer help COMMAND          one command
 ";

@@ -60,7 +60,7 @@ pub type Answer = Option<Vec<u8>>;
 impl Rpc {
     /// The RPC of whoever reads this desk's letters; the session id is shown by `session-get`.
     pub fn new(desk: Desk, session_id: impl Into<String>) -> Self {
-        Self { desk, kept: Mutex::new(Kept::new()), session_id: session_id.into() }
+        Self { desk, kept: Mutex::new(Kept::default()), session_id: session_id.into() }
     }
 
     /// Answers a request, whatever its bytes are; none for notifications of JSON-RPC.

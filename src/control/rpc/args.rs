@@ -121,7 +121,7 @@ impl<'a> Args<'a> {
     /// Places in a list, such as files of a torrent.
     pub fn indices(&self, name: &str) -> Result<Option<Vec<usize>>, Fault> {
         let index = |value: &Value| {
-            value.as_u64().filter(|index| *index <= u64::from(u32::MAX)).map(|index| index as usize)
+            value.as_u64().and_then(|index| u32::try_from(index).ok()).map(|index| index as usize)
         };
         self.read(name, "a list of indices", |value| value.as_array()?.iter().map(index).collect())
     }
@@ -145,7 +145,7 @@ impl<'a> Args<'a> {
             id => name_of(id).map(|name| vec![name]),
         };
         let names = names.ok_or_else(|| Fault::argument("ids", EXPECTED))?;
-        Ok(Which::These(names.into_iter().flatten().collect()))
+        Ok(Which::These(names.concat()))
     }
 
     fn read<T>(
@@ -169,16 +169,16 @@ impl<'a> Args<'a> {
     }
 }
 
-/// A torrent's name; `Some(None)` is a number that no torrent has.
-fn name_of(id: &Value) -> Option<Option<Name>> {
+/// A torrent's name; empty if it is a number that no torrent has, none if it is no name.
+fn name_of(id: &Value) -> Option<Vec<Name>> {
     if let Some(text) = id.as_str() {
         let is_hash =
             [40, 64].contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_hexdigit());
-        return is_hash.then(|| Some(Name::Hash(text.to_ascii_lowercase())));
+        return is_hash.then(|| vec![Name::Hash(text.to_ascii_lowercase())]);
     }
     let is_whole = id.is_i64() || id.is_u64();
     let number = || id.as_u64().and_then(|id| u32::try_from(id).ok()).filter(|id| *id > 0);
-    is_whole.then(|| number().map(Name::Id))
+    is_whole.then(|| number().map(Name::Id).into_iter().collect())
 }
 
 #[cfg(test)]
@@ -191,14 +191,14 @@ mod tests {
     }
 
     fn which(ids: Value) -> Result<Which, Fault> {
-        with(&json!({ "ids": ids }), Args::which)
+        with(&json!({ "ids": ids }), |args| args.which())
     }
 
     #[test]
     fn torrents_are_named_by_number_hash_list_or_word() {
         let hash = "AB".repeat(20);
         let named = Name::Hash(hash.to_ascii_lowercase());
-        assert_eq!(with(&json!({}), Args::which), Ok(Which::All));
+        assert_eq!(with(&json!({}), |args| args.which()), Ok(Which::All));
         assert_eq!(which(json!("recently-active")), Ok(Which::Recent));
         assert_eq!(which(json!("recently_active")), Ok(Which::Recent));
         assert_eq!(which(json!(7)), Ok(Which::These(vec![Name::Id(7)])));

@@ -127,9 +127,10 @@ fn completed<L: Copy>(
     usual: L,
 ) -> Option<Until<L>> {
     match (parts, own) {
-        ((Some(_), _), Until::At(limit)) => Some(Until::At(limit)),
+        ((Some(_), _), Until::At(limit)) | ((None, Some(limit)), Until::At(_)) => {
+            Some(Until::At(limit))
+        }
         ((Some(_), _), _) => Some(Until::At(usual)),
-        ((None, Some(limit)), Until::At(_)) => Some(Until::At(limit)),
         _ => None,
     }
 }

@@ -69,12 +69,14 @@ pub struct Kept {
 /// Values that were checked and are not kept yet.
 pub type Checked = Vec<(&'static str, Value)>;
 
-impl Kept {
-    /// As nobody set anything.
-    pub fn new() -> Self {
+/// As nobody set anything.
+impl Default for Kept {
+    fn default() -> Self {
         Self { values: BTreeMap::new(), groups: BTreeMap::new(), ratio: 2.0, idle_minutes: 30 }
     }
+}
 
+impl Kept {
     /// All settings by name.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, Value)> + '_ {
         SETTINGS.iter().map(|(name, kind)| {
@@ -176,7 +178,7 @@ mod tests {
 
     #[test]
     fn what_is_set_is_found_again_and_facts_stay() {
-        let mut kept = Kept::new();
+        let mut kept = Kept::default();
         let arguments = json!({
             "cache-size-mb": 16, "alt_speed_time_enabled": true, "blocklist-url": "http://x",
             "dht-enabled": true, "encryption": "required", "utp-enabled": true,
@@ -195,17 +197,17 @@ mod tests {
         for (name, kind) in SETTINGS {
             let wrong =
                 if matches!(kind, Kind::Text | Kind::Word(_)) { json!(1) } else { json!("x") };
-            let error = set(&mut Kept::new(), &json!({ name: wrong })).unwrap_err().to_string();
+            let error = set(&mut Kept::default(), &json!({ name: wrong })).unwrap_err().to_string();
             assert!(error.starts_with(&format!("{name}: expected ")), "{error}");
         }
-        let error = set(&mut Kept::new(), &json!({ "encryption": "rot13" })).unwrap_err();
+        let error = set(&mut Kept::default(), &json!({ "encryption": "rot13" })).unwrap_err();
         assert_eq!(error.to_string(), "encryption: expected tolerated, preferred, required");
-        assert!(set(&mut Kept::new(), &json!({ "alt-speed-time-end": 1440 })).is_err());
+        assert!(set(&mut Kept::default(), &json!({ "alt-speed-time-end": 1440 })).is_err());
     }
 
     #[test]
     fn groups_are_kept_by_name_and_bounded() {
-        let mut kept = Kept::new();
+        let mut kept = Kept::default();
         let mut add = |group: Value| kept.set_group(&Args::new(group.as_object()));
         for n in 0..MAX_GROUPS {
             add(json!({ "name": format!("g{n}"), "speed-limit-up": n })).unwrap();

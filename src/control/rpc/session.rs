@@ -1,6 +1,6 @@
 //! `session-get`, `session-set` and `session-stats`: the program and what holds for all torrents.
 
-use super::super::order::{LimitChange, Order, Reply, Settings};
+use super::super::order::{LimitChange, Order, Reply, Settings, Until};
 use super::super::view::{Session, Statistics, Sum};
 use super::Rpc;
 use super::args::{Args, Fault};
@@ -56,9 +56,15 @@ pub fn set(rpc: &Rpc, args: &Args<'_>) -> Result<(), Fault> {
         check_port(port, &session)?;
         let kept = rpc.kept.lock();
         let own_idle = session.seed_idle.map(|idle| idle.as_secs() / 60);
-        settings.seed_ratio = until(ratio, session.seed_ratio, kept.ratio);
-        let idle = until(idle, own_idle, kept.idle_minutes);
-        settings.seed_idle = idle.map(|idle| idle.map(|min| Duration::from_secs(min * 60)));
+        settings.seed_ratio =
+            until(ratio, session.seed_ratio, kept.ratio).map(|until| match until {
+                Until::At(ratio) => Some(ratio),
+                _ => None,
+            });
+        settings.seed_idle = until(idle, own_idle, kept.idle_minutes).map(|until| match until {
+            Until::At(minutes) => Some(Duration::from_secs(minutes * 60)),
+            _ => None,
+        });
         // What held is remembered when it holds no longer.
         kept_ratio = kept_ratio.or(session.seed_ratio);
         kept_idle = kept_idle.or(own_idle);
@@ -148,12 +154,12 @@ fn limit(args: &Args<'_>, rate: &str, on: &str) -> Result<LimitChange, Fault> {
 }
 
 /// What becomes of a limit that is there or not, by whether it is to hold and by its value.
-fn until<T: Copy>(given: (Option<bool>, Option<T>), own: Option<T>, kept: T) -> Option<Option<T>> {
+fn until<T: Copy>(given: (Option<bool>, Option<T>), own: Option<T>, kept: T) -> Option<Until<T>> {
     match given {
         (None, None) => None,
-        (Some(false), _) => Some(None),
-        (Some(true), value) => Some(Some(value.or(own).unwrap_or(kept))),
-        (None, Some(value)) => own.is_some().then_some(Some(value)),
+        (Some(false), _) => Some(Until::Never),
+        (Some(true), value) => Some(Until::At(value.or(own).unwrap_or(kept))),
+        (None, Some(value)) => own.is_some().then_some(Until::At(value)),
     }
 }
 
@@ -227,11 +233,11 @@ mod tests {
     fn a_limit_is_switched_by_its_flag_and_keeps_its_value() {
         let check = |given, own, expected| assert_eq!(until(given, own, 7), expected);
         check((None, None), Some(1), None);
-        check((Some(false), Some(2)), Some(1), Some(None));
-        check((Some(true), Some(2)), None, Some(Some(2)));
-        check((Some(true), None), Some(1), Some(Some(1)));
-        check((Some(true), None), None, Some(Some(7)));
-        check((None, Some(2)), Some(1), Some(Some(2)));
+        check((Some(false), Some(2)), Some(1), Some(Until::Never));
+        check((Some(true), Some(2)), None, Some(Until::At(2)));
+        check((Some(true), None), Some(1), Some(Until::At(1)));
+        check((Some(true), None), None, Some(Until::At(7)));
+        check((None, Some(2)), Some(1), Some(Until::At(2)));
         check((None, Some(2)), None, None);
     }
 }
