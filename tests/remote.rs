@@ -257,7 +257,7 @@ fn transmission_remote_shows_all_that_it_can() {
             "Creator: swarmlet",
             "Piece Count: 4",
             "Piece Size: 512.0 KiB",
-            "Corrupt DL: 16.4 kB",
+            "Corrupt DL: 16.38 kB",
             "Peers: connected to 2, uploading to 1, downloading from 1",
             "Ratio Limit: Default",
             "Peer limit: 50",
