@@ -86,6 +86,15 @@ pub mod logging;
 /// Ctrl-C and SIGTERM.
 pub mod signals;
 
+/// All that a program can be told, as a tree.
+pub mod vocabulary;
+
+/// `peer completions`: scripts for shells.
+pub mod completions;
+
+/// `peer man`: manual pages.
+pub mod man;
+
 use crate::metainfo::build::announce_tier;
 use args::{Parsed, PeerCommand, TrackerCommand};
 use env::Env;
@@ -156,6 +165,8 @@ fn run_tracker(command: &TrackerCommand, env: &Env) -> Result<(), CliError> {
     match command {
         TrackerCommand::Run(args) => commands::tracker(args, env),
         TrackerCommand::Dig(args) => dig::dig(args, env),
+        TrackerCommand::Completions(args) => completions::print("tracker", args, env),
+        TrackerCommand::Man(args) => man::man("tracker", args, env),
     }
 }
 
@@ -168,6 +179,8 @@ fn run_peer(command: &PeerCommand, env: &Env) -> Result<(), CliError> {
         PeerCommand::List(args) => commands::list(args, env),
         PeerCommand::Scrape(args) => scrape::scrape(args, env),
         PeerCommand::Verify(args) => commands::verify(args, env),
+        PeerCommand::Completions(args) => completions::print("peer", args, env),
+        PeerCommand::Man(args) => man::man("peer", args, env),
     }
 }
 

@@ -224,6 +224,10 @@ fn the_exit_codes_of_the_readme_are_those_of_the_code() {
     let codes: Vec<u8> = rows.iter().filter_map(|cell| cell.parse().ok()).collect();
     assert_eq!(codes, Exit::ALL.map(Exit::code));
     assert_eq!(rows.len(), codes.len() + 1, "a heading and numbers: {rows:?}");
+    let meanings = section(&page, "## Exit codes").lines().filter(|line| line.starts_with("| "));
+    let meanings = meanings.skip(1).filter_map(|row| row.split('|').nth(2));
+    let meanings: Vec<String> = meanings.map(|cell| cell.trim().replace('`', "")).collect();
+    assert_eq!(meanings, Exit::ALL.map(Exit::meaning));
     // `Exit::ALL` itself has all that the enum has.
     let source = shipped_code("src/cli/exit.rs");
     let variants =

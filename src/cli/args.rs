@@ -12,12 +12,16 @@ pub mod commands;
 /// The words of `tracker dig`, and the flags of a hierarchy.
 pub mod hierarchy;
 
+/// What helps a shell: completions and manual pages.
+pub mod shell;
+
 /// The flags of the tracker.
 pub mod tracker;
 
 pub use commands::{CreateArgs, ListArgs, MagnetArgs, ScrapeArgs, ShowArgs, VerifyArgs};
 pub use hierarchy::DigArgs;
 pub use node::{NodeArgs, is_torrent};
+pub use shell::{CompletionsArgs, ManArgs};
 pub use tracker::TrackerArgs;
 
 use super::argv::{self, Asked, Flag};
@@ -29,6 +33,7 @@ use crate::config::{TRACKER_PORT, TrackerAddr};
 use crate::protocol::url::Url;
 use argh::{ArgsInfo, CommandInfoWithArgs, FromArgs};
 use std::convert::Infallible;
+use std::iter;
 use std::net::{IpAddr, SocketAddr};
 
 /// Flags of the design that later versions bring; until then they are refused by name.
@@ -50,8 +55,7 @@ const PLANNED: [&str; 14] = [
 ];
 
 /// Commands of the design that later versions bring.
-const PLANNED_COMMANDS: [&str; 7] =
-    ["edit", "trace", "completions", "man", "daemon", "console", "remote"];
+const PLANNED_COMMANDS: [&str; 5] = ["edit", "trace", "daemon", "console", "remote"];
 
 /// What a command line comes to.
 #[derive(Debug, PartialEq)]
@@ -88,20 +92,24 @@ pub enum PeerCommand {
     Scrape(ScrapeArgs),
     /// Check data against its hashes.
     Verify(VerifyArgs),
+    /// Print a completion script.
+    Completions(CompletionsArgs),
+    /// Print a manual page.
+    Man(ManArgs),
 }
 
-/// A command of `peer`: a word, and the flags behind it.
-pub struct Subcommand {
+/// A command of a program: a word, and the flags behind it.
+pub struct Subcommand<C = PeerCommand> {
     /// The word.
     pub name: &'static str,
     /// Its flags and what they do.
     pub info: fn() -> CommandInfoWithArgs,
     /// Reads what stands behind it; `names` is how it was called.
-    parse: Reading,
+    parse: Reading<C>,
 }
 
 /// From how a command was called and the words behind it to what it is to do.
-type Reading = fn(&[&str], &[String]) -> Result<Parsed<PeerCommand>, CliError>;
+type Reading<C> = fn(&[&str], &[String]) -> Result<Parsed<C>, CliError>;
 
 /// Each row: the word, its arguments, what they become.
 macro_rules! commands {
@@ -115,13 +123,15 @@ macro_rules! commands {
 }
 
 /// The commands of `peer`, in the order in which help lists them.
-pub static PEER_COMMANDS: [Subcommand; 6] = commands! {
+pub static PEER_COMMANDS: [Subcommand; 8] = commands! {
     "create" => CreateArgs, PeerCommand::Create;
     "show" => ShowArgs, PeerCommand::Show;
     "magnet" => MagnetArgs, PeerCommand::Magnet;
     "list" => ListArgs, PeerCommand::List;
     "scrape" => ScrapeArgs, PeerCommand::Scrape;
     "verify" => VerifyArgs, PeerCommand::Verify;
+    "completions" => CompletionsArgs, PeerCommand::Completions;
+    "man" => ManArgs, PeerCommand::Man;
 };
 
 fn peer_command(word: &str) -> Option<&'static Subcommand> {
@@ -160,15 +170,31 @@ pub enum TrackerCommand {
     Run(Box<TrackerArgs>),
     /// Ask other trackers.
     Dig(DigArgs),
+    /// Print a completion script.
+    Completions(CompletionsArgs),
+    /// Print a manual page.
+    Man(ManArgs),
 }
+
+/// The commands of `tracker`, in the order in which help lists them.
+pub static TRACKER_COMMANDS: [Subcommand<TrackerCommand>; 3] = commands! {
+    "dig" => DigArgs, TrackerCommand::Dig;
+    "completions" => CompletionsArgs, TrackerCommand::Completions;
+    "man" => ManArgs, TrackerCommand::Man;
+};
 
 /// Reads the command line of `tracker`, without the program's name.
 pub fn tracker(words: &[String]) -> Result<Parsed<TrackerCommand>, CliError> {
     match words.first().map(String::as_str) {
         Some("help") => Ok(Parsed::Text(help::tracker_all())),
-        Some("dig") => Ok(parse(&["tracker", "dig"], &words[1..])?.map(TrackerCommand::Dig)),
         Some(word) if !word.starts_with('-') => {
-            Err(unknown_command("tracker", word, &["help", "dig"]))
+            let command = TRACKER_COMMANDS.iter().find(|command| command.name == word);
+            let command = command.ok_or_else(|| {
+                let known = TRACKER_COMMANDS.iter().map(|command| command.name);
+                let known: Vec<_> = iter::once("help").chain(known).collect();
+                unknown_command("tracker", word, &known)
+            })?;
+            (command.parse)(&["tracker", word], &words[1..])
         }
         _ => {
             let run: Parsed<TrackerArgs> = parse(&["tracker"], words)?;
@@ -248,12 +274,14 @@ fn parse<T: FromArgs + ArgsInfo>(names: &[&str], words: &[String]) -> Result<Par
 /// argh's message as one of our sentences.
 fn sentence(command: &str, message: &str) -> String {
     let message = message.trim_end();
-    if let Some((flag, rest)) =
-        message.strip_prefix("Error parsing option '").and_then(|text| text.split_once("' with "))
+    let of_flag = message.strip_prefix("Error parsing option '");
+    let of_word = message.strip_prefix("Error parsing positional argument '");
+    if let Some((name, rest)) = of_flag.or(of_word).and_then(|text| text.split_once("' with "))
         && let Some((value, why)) =
             rest.strip_prefix("value '").and_then(|text| text.rsplit_once("': "))
     {
-        return format!("{flag} {value:?} makes no sense: {why}");
+        let name = if of_word.is_some() { name.to_uppercase() } else { name.to_owned() };
+        return format!("{name} {value:?} makes no sense: {why}");
     }
     if let Some(word) = message.strip_prefix("Unrecognized argument: ") {
         return format!("unexpected word {word:?}: {command} --help shows what may stand there");

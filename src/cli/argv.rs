@@ -47,7 +47,8 @@ impl Flag {
         command.flags.iter().map(Self::declared).collect()
     }
 
-    fn declared(info: &FlagInfo<'static>) -> Self {
+    /// One flag, from what its struct declares.
+    pub(super) fn declared(info: &FlagInfo<'static>) -> Self {
         let takes = match (info.long, &info.kind, &info.optionality) {
             ("--seed" | "--leech", ..) => Takes::Words,
             ("--web", ..) => Takes::Endpoint,

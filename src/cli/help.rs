@@ -3,7 +3,7 @@
 //! The first screen holds two examples and fits 24 lines of 80 columns; a test keeps it so, and
 //! checks that it names no flag that does not exist.
 
-use super::args::{DigArgs, NodeArgs, PEER_COMMANDS, TrackerArgs};
+use super::args::{NodeArgs, PEER_COMMANDS, TRACKER_COMMANDS, TrackerArgs};
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, Optionality, PositionalInfo};
 use std::fmt::Write;
 
@@ -26,7 +26,8 @@ Share and fetch files together with other peers.
   --json                     events as JSON lines on stdout
   -q, -v, -vv                no progress; more of the log; all of it
 
-Commands: create PATH, show FILE, magnet FILE, scrape FILE, list, verify FILE
+Commands: create PATH, show FILE, magnet FILE, scrape FILE, list, verify FILE,
+          completions SHELL, man
   peer help all              every flag
   peer help COMMAND          one command
 ";
@@ -51,7 +52,7 @@ BitTorrent clients are answered too, at http://HOST:PORT/announce and udp://.
   -q, -v, -vv                errors only; more of the log; all of it
 
   tracker dig KEY [+trace]   ask a hierarchy of trackers, like dig
-  tracker help               every flag
+  tracker completions SHELL, tracker man, tracker help
 ";
 
 /// The first screen of `lab --help`.
@@ -91,8 +92,12 @@ pub fn peer_all() -> String {
 
 /// `tracker help`: every flag.
 pub fn tracker_all() -> String {
-    let dig = of_command::<DigArgs>("tracker dig");
-    table_of("tracker", &TrackerArgs::get_args_info()) + "\n" + &dig + "\n" + EXIT_CODES
+    let mut text = table_of("tracker", &TrackerArgs::get_args_info());
+    for command in &TRACKER_COMMANDS {
+        text.push('\n');
+        text.push_str(&table_of(&format!("tracker {}", command.name), &(command.info)()));
+    }
+    text + "\n" + EXIT_CODES
 }
 
 /// Usage, flags and examples of one command.
@@ -113,7 +118,7 @@ pub fn table_of(command: &str, info: &CommandInfoWithArgs) -> String {
     row(&mut text, "-h, --help", "this text");
     row(&mut text, "-V, --version", "the version");
     for example in info.examples {
-        let _ = write!(text, "\nExample: {example}\n");
+        let _ = write!(text, "\nExample: {}\n", example.replace("{command_name}", command));
     }
     text
 }

@@ -98,8 +98,8 @@ pub struct NodeArgs {
     #[argh(option, arg_name = "how", from_str_fn(super_seeding))]
     pub super_seeding: Option<bool>,
 
-    /// the trackers are a hierarchy: walk it (iterative), or have a resolver (recursive) or the
-    /// trackers (chain) walk
+    /// who walks a hierarchy of trackers, this peer, a resolver or they themselves: iterative,
+    /// recursive or chain
     #[argh(option, arg_name = "how", from_str_fn(resolve_mode))]
     pub resolve: Option<ResolveMode>,
 
