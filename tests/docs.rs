@@ -13,8 +13,8 @@ const PAGES: [&str; 5] =
     ["README.md", "ARCHITECTURE.md", "PROTOCOL.md", "CONTRIBUTING.md", "CHANGELOG.md"];
 
 /// What a path begins with that is kept in the tree.
-const FOLDERS: [&str; 7] =
-    ["src/", "tests/", "benches/", "scripts/", "docs/", "fuzz/", "experiments/"];
+const FOLDERS: [&str; 8] =
+    ["src/", "tests/", "benches/", "scripts/", "docs/", "packaging/", "fuzz/", "experiments/"];
 
 /// Threads that no `Builder` names: the system starts it.
 const STARTED_BY_THE_SYSTEM: [&str; 1] = ["main"];
