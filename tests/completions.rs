@@ -78,7 +78,7 @@ fn bash_offers_what_may_stand_at_the_cursor() {
     check("peer|--picker|r", &["random", "rarest"]);
     check("peer|--picker|=|r", &["random", "rarest"]);
     check("peer|--picker|=", &["random", "rarest", "sequential"]);
-    check("peer|--picker=s", &["sequential"]);
+    check("peer|--picker=s", &["--picker=sequential"]);
     check("peer|--seed|x|--io|", &["mmap", "pread"]);
     // Files, folders, .torrents.
     check("peer|-w|", &["music"]);

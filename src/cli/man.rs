@@ -65,12 +65,12 @@ pub fn page(command: &Command, pages: &[Command]) -> String {
     let mut page = Page::new(&command.page(), version);
     let extra = words::extra(&command.page());
     page.section("NAME");
-    page.raw(&format!("{} \\- {}", escaped(&command.page()), escaped(&clause(command.about))));
+    page.text(&format!("{} - {}", command.page(), clause(command.about)));
     page.section("SYNOPSIS");
-    match extra.map(|extra| extra.synopsis).filter(|lines| !lines.is_empty()) {
-        Some(lines) => lines.iter().for_each(|line| synopsis(&mut page, line)),
-        None => synopsis(&mut page, &usage(command)),
-    }
+    page.raw(&match extra.map(|extra| extra.synopsis).filter(|lines| !lines.is_empty()) {
+        Some(lines) => lines.iter().map(|line| synopsis(line)).collect::<Vec<_>>().join("\n.br\n"),
+        None => synopsis(&usage(command)),
+    });
     page.section("DESCRIPTION");
     page.text(command.about);
     extra.iter().flat_map(|extra| extra.description).for_each(|text| page.paragraph(text));
@@ -116,7 +116,7 @@ fn usage(command: &Command) -> String {
 }
 
 /// A line of usage: capitals stand for something else, all other words are typed.
-fn synopsis(page: &mut Page, line: &str) {
+fn synopsis(line: &str) -> String {
     let word = |word: &str| {
         let name = word.trim_matches(['[', ']']);
         let is_name = name.chars().all(|c| c.is_ascii_uppercase());
@@ -130,8 +130,7 @@ fn synopsis(page: &mut Page, line: &str) {
         }
     };
     let words: Vec<_> = line.split_whitespace().map(word).collect();
-    page.raw(&words.join(" "));
-    page.raw(".br");
+    words.join(" ")
 }
 
 fn options(page: &mut Page, command: &Command) {
@@ -200,10 +199,10 @@ mod tests {
         let expected = format!(
             r#".TH PEER\-COMPLETIONS 1 "" "swarmlet {version}" "User Commands"
 .SH NAME
-peer\-completions \- print a script that completes commands, flags and their values in a shell
+peer\-completions \- print a script that completes commands, flags and their
+values in a shell
 .SH SYNOPSIS
 \fBpeer\fR \fBcompletions\fR \fISHELL\fR [\fIoptions\fR]
-.br
 .SH DESCRIPTION
 Print a script that completes commands, flags and their values in a shell.
 .TP

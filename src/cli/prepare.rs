@@ -261,8 +261,11 @@ pub(super) fn open_first(
 ) -> Result<(Storage, PathBuf), CliError> {
     let mut missing = StorageError::Missing { path: file.to_owned() };
     for folder in folders {
+        // `x.torrent` lies beside what is in the current folder, whose path has no letters.
+        let here = folder.as_os_str().is_empty();
+        let folder = if here { PathBuf::from(".") } else { folder.clone() };
         match Storage::open_existing(StoragePlan::of(meta, folder.clone())?) {
-            Ok(storage) => return Ok((storage, folder.clone())),
+            Ok(storage) => return Ok((storage, folder)),
             Err(error @ StorageError::Missing { .. }) => missing = error,
             Err(error) => return Err(error.into()),
         }

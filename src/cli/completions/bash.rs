@@ -101,7 +101,7 @@ fn kind(value: &Value) -> String {
 /// Reads the line up to the cursor and offers what may stand there.
 const READER: &str = r#"# Offers what may stand at the cursor.
 _NAME() {
-    local cur=${COMP_WORDS[COMP_CWORD]} flag= before= at=1 i name
+    local cur=${COMP_WORDS[COMP_CWORD]} flag= before= prefix= at=1 i name
     local command=NAME kind= list= many= only_words=
     COMPREPLY=()
     # The command: the first words, as far as they are some.
@@ -121,7 +121,7 @@ _NAME() {
     if [[ -n $flag && ${COMP_WORDS[COMP_CWORD - before + 1]} == "=" ]]; then
         [[ $cur == "=" ]] && cur= || ((before--))
     elif [[ $cur == --*=* ]]; then
-        flag=${cur%%=*} cur=${cur#*=} before=1
+        flag=${cur%%=*} prefix=${cur%%=*}= cur=${cur#*=} before=1
     elif [[ $cur == : || ${COMP_WORDS[COMP_CWORD - 1]} == : ]]; then
         return
     fi
@@ -139,14 +139,14 @@ _NAME() {
     case $kind in
         words)
             while IFS= read -r name; do
-                COMPREPLY+=("$name")
+                COMPREPLY+=("$prefix$name")
             done < <(compgen -W "$list" -- "$cur")
             ;;
         file | folder | torrent)
             # An error outside of a completion, as in a test.
             compopt -o filenames 2>/dev/null
             while IFS= read -r name; do
-                COMPREPLY+=("$name")
+                COMPREPLY+=("$prefix$name")
             done < <(
                 case $kind in
                     file) compgen -f -- "$cur" ;;

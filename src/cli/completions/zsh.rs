@@ -38,6 +38,9 @@ fn function(text: &mut String, command: &Command) {
             );
         }
         text.push_str("        esac\n    fi\n");
+        // Behind a flag no command may stand.
+        let first = quoted(&format!("1: :{}", words(command)));
+        let _ = writeln!(text, "    local -a first\n    (( CURRENT == 2 )) && first=({first})");
     }
     text.push_str("    _arguments -s -S :");
     for flag in &command.flags {
@@ -48,7 +51,7 @@ fn function(text: &mut String, command: &Command) {
             let _ = write!(text, " \\\n        {}", quoted(&of_word(word)));
         }
     } else {
-        let _ = write!(text, " \\\n        {}", quoted(&format!("1: :{}", words(command))));
+        text.push_str(" \\\n        $first");
     }
     text.push_str("\n}\n\n");
 }
@@ -85,15 +88,15 @@ fn specification(flag: &Flag) -> String {
     }
 }
 
-/// `1:file:_files`, or `*:file:_files` for any number.
+/// `:file:_files`, `::file:_files` if it may be left out, `*:file:_files` for any number.
 fn of_word(word: &Positional) -> String {
     let place = match (word.repeats, word.optional) {
         (true, _) => "*:",
-        (false, true) => ":: ",
-        (false, false) => ": ",
+        (false, true) => "::",
+        (false, false) => ":",
     };
     let name = word.name.to_lowercase();
-    format!("{}{}:{}", place.trim_end(), escaped(&name), action(&word.value))
+    format!("{place}{}:{}", escaped(&name), action(&word.value))
 }
 
 /// The commands below one, with what they do.
@@ -147,12 +150,14 @@ _toy() {
             show) shift words; (( CURRENT-- )); _toy_show; return ;;
         esac
     fi
+    local -a first
+    (( CURRENT == 2 )) && first=('1: :((show\:"Say what'\''s in it."))')
     _arguments -s -S : \
         '*--seed[what to share\: a path]:*-*:path:_files' \
         '(-w --dir)'{-w+,--dir=}'[where]:dir:_files -/' \
         '--how=[quick or slow]:how:(quick slow)' \
         '(-p --port)'{-p+,--port=}'[a port]:n:' \
-        '1: :((show\:"Say what'\''s in it."))'
+        $first
 }
 
 _toy_show() {
