@@ -41,7 +41,8 @@ trap 'rm -rf -- "$work"' EXIT
 bin=${BIN_DIR:-}
 if [ -z "$bin" ] && [ -z "$list" ]; then
     read -ra flags <<<"${CARGO_FLAGS:-}"
-    cargo install --path . --locked --root "$work/cargo" --no-track --bin peer --bin tracker \
+    # Its warning that the folder is not on the PATH is about a folder that goes.
+    PATH=$work/cargo/bin:$PATH cargo install --path . --locked --root "$work/cargo" --no-track --bin peer --bin tracker \
         "${flags[@]}"
     bin=$work/cargo/bin
 fi

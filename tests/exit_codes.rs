@@ -113,15 +113,15 @@ fn every_exit_code_is_shown_by_a_test() {
     for (exit, shown) in &TABLE {
         let By(file, test) = shown else { continue };
         let path = format!("{}/tests/{file}.rs", env!("CARGO_MANIFEST_DIR"));
-        let text = fs::read_to_string(&path).expect(&path);
-        let (_, body) = text.split_once(&format!("fn {test}() {{")).expect(test);
+        let source = fs::read_to_string(&path).expect(&path);
+        let (_, body) = source.split_once(&format!("fn {test}() {{")).expect(test);
         let body = body.split("\n}\n").next().expect("it ends");
         let code = exit.code().to_string();
         let is_code = |text: &str| text.split(|c: char| !c.is_ascii_digit()).any(|n| n == code);
         let ends = ["exit", "stop(", "code"];
         let checked = body.lines().any(|l| ends.iter().any(|end| l.contains(end)) && is_code(l));
         assert!(checked, "{test} checks no exit code {code}");
-        assert!(text.contains(&format!("#[test]\nfn {test}() {{")), "{test} is no test");
+        assert!(source.contains(&format!("#[test]\nfn {test}() {{")), "{test} is no test");
     }
 }
 

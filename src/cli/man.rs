@@ -166,9 +166,9 @@ fn examples(page: &mut Page, command: &Command, extra: Option<&words::Extra>) {
     page.section("EXAMPLES");
     for (index, (line, about)) in own.iter().enumerate() {
         if index == 0 {
-            page.text(about)
+            page.text(about);
         } else {
-            page.paragraph(about)
+            page.paragraph(about);
         }
         page.example(line);
     }

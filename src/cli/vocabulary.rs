@@ -163,8 +163,10 @@ impl Command {
     }
 
     /// Itself with the command `help`, which every program has besides those of its table.
+    #[must_use]
     pub fn with_help(mut self) -> Self {
         let words: Vec<&'static str> = self.commands.iter().map(Self::word).collect();
+        // `tracker help` explains everything at once.
         let takes_word = self.word() == "peer";
         let topic = Positional {
             name: "COMMAND".into(),
@@ -256,10 +258,10 @@ fn value(name: &str, about: &'static str) -> Value {
 
 /// The words that a description ends with: `a, b or c`, the default in brackets not counted.
 fn listed(about: &'static str) -> Option<Vec<&'static str>> {
-    let list = about.rsplit_once(": ").map_or(about, |(_, list)| list);
-    let list = list.rsplit_once(" (").map_or(list, |(list, _)| list);
-    let (all_but_last, last) = list.rsplit_once(" or ")?;
-    let words: Vec<_> = all_but_last.split(", ").chain([last]).collect();
+    let choices = about.rsplit_once(": ").map_or(about, |(_, choices)| choices);
+    let choices = choices.rsplit_once(" (").map_or(choices, |(choices, _)| choices);
+    let (others, last) = choices.rsplit_once(" or ")?;
+    let words: Vec<_> = others.split(", ").chain([last]).collect();
     words.iter().all(|word| is_word(word)).then_some(words)
 }
 

@@ -60,12 +60,11 @@ fn signature(command: &Command, lists: &mut Lists) -> String {
 
 fn parameter(command: &Command, flag: &Flag, lists: &mut Lists) -> String {
     let short = flag.short.map_or(String::new(), |letter| format!("(-{letter})"));
-    let of = match flag.takes {
-        Takes::Nothing => String::new(),
-        _ => {
-            let list = format!("nu-complete {} {}", command.line(), &flag.long[2..]);
-            format!(": {}", typed(&flag.value, &list, lists))
-        }
+    let of = if flag.takes == Takes::Nothing {
+        String::new()
+    } else {
+        let list = format!("nu-complete {} {}", command.line(), &flag.long[2..]);
+        format!(": {}", typed(&flag.value, &list, lists))
     };
     format!("{}{short}{of}  # {}", flag.long, flag.about)
 }

@@ -98,12 +98,12 @@ pub const ENVIRONMENT: [(&str, &str); 3] = [
 #[cfg(test)]
 mod tests {
     use super::super::super::args;
-    use super::super::super::vocabulary::pages;
+    use super::super::super::vocabulary::{Command, pages};
     use super::*;
 
     #[test]
     fn every_page_with_words_of_its_own_is_there() {
-        let pages: Vec<_> = pages().iter().map(|command| command.page()).collect();
+        let pages: Vec<_> = pages().iter().map(Command::page).collect();
         for extra in &EXTRAS {
             assert!(pages.iter().any(|page| page == extra.page), "{}", extra.page);
         }
