@@ -65,7 +65,7 @@ pub fn page(command: &Command, pages: &[Command]) -> String {
     let mut page = Page::new(&command.page(), version);
     let extra = words::extra(&command.page());
     page.section("NAME");
-    page.text(&format!("{} - {}", command.page(), clause(command.about)));
+    page.text(&format!("{} - {}", command.page(), clause(command.summary())));
     page.section("SYNOPSIS");
     page.raw(&match extra.map(|extra| extra.synopsis).filter(|lines| !lines.is_empty()) {
         Some(lines) => lines.iter().map(|line| synopsis(line)).collect::<Vec<_>>().join("\n.br\n"),
@@ -153,8 +153,8 @@ fn commands(page: &mut Page, command: &Command) {
     }
     page.section("COMMANDS");
     for below in &command.commands {
-        let (name, about) = (bold(&below.line()), below.about);
-        page.item(&name, &format!("{about} See {}(1).", below.page()));
+        let about = below.summary().trim_end_matches('.');
+        page.item(&bold(&below.line()), &format!("{about}. See {}(1).", below.page()));
     }
 }
 

@@ -20,7 +20,7 @@ use argh::{
 pub struct Command {
     /// How it is called: `["peer", "create"]`.
     pub words: Vec<&'static str>,
-    /// What it does, a sentence.
+    /// What it does, in one sentence or a few.
     pub about: &'static str,
     /// Its flags, `--help` and `--version` last.
     pub flags: Vec<Flag>,
@@ -135,7 +135,7 @@ impl Command {
             about: info.description,
             flags: own.map(Flag::declared).chain(Flag::of_every_command()).collect(),
             positionals: shown.map(Positional::declared).collect(),
-            examples: info.examples.iter().map(|e| e.replace("{command_name}", &line)).collect(),
+            examples: info.examples.iter().flat_map(|example| lines(example, &line)).collect(),
             commands: info.commands.iter().map(below).collect(),
             words,
         }
@@ -154,6 +154,11 @@ impl Command {
     /// Its own word: `create`.
     pub fn word(&self) -> &'static str {
         self.words.last().copied().unwrap_or_default()
+    }
+
+    /// The first sentence of what it does.
+    pub fn summary(&self) -> &'static str {
+        self.about.split_once(". ").map_or(self.about, |(first, _)| first)
     }
 
     /// Itself and all commands below it, each before those below it.
@@ -240,8 +245,14 @@ impl Positional {
     }
 }
 
+/// The command lines of an example: one struct has one text, in which help's own heading parts them.
+fn lines(example: &str, command: &str) -> Vec<String> {
+    let lines = example.split("\nExample: ");
+    lines.map(|line| line.trim().replace("{command_name}", command)).collect()
+}
+
 /// Names of values that are one of the words which the description lists.
-const CHOSEN: [&str; 5] = ["name", "how", "level", "when", "shell"];
+const CHOSEN: [&str; 6] = ["name", "how", "level", "when", "shell", "command"];
 
 /// What a value is, by what it is called and how it is described.
 fn value(name: &str, about: &'static str) -> Value {
@@ -320,6 +331,12 @@ mod tests {
         assert_eq!(word("create"), Value::Path);
         assert_eq!(word("completions"), Value::OneOf(vec!["bash", "zsh", "fish", "nushell"]));
         assert_eq!(word("man"), Value::Page);
+    }
+
+    #[test]
+    fn an_example_may_be_several_lines() {
+        let text = "{command_name} list\nExample: {command_name} stop all";
+        assert_eq!(lines(text, "peer remote"), ["peer remote list", "peer remote stop all"]);
     }
 
     #[test]

@@ -66,7 +66,7 @@ fn lines(text: &mut String, name: &str, command: &Command) {
             text,
             "complete -c {name} -n \"__fish_{name}_first '{line}'\" -a {} -d {}",
             below.word(),
-            described(below.about)
+            described(below.summary())
         );
     }
     for flag in &command.flags {

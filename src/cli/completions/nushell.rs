@@ -23,7 +23,7 @@ pub fn script(program: &Command) -> String {
         let _ = write!(
             text,
             "\n# {}\nexport extern \"{}\" [\n{signature}]\n",
-            command.about,
+            command.summary(),
             command.line()
         );
     }

@@ -102,7 +102,7 @@ fn of_word(word: &Positional) -> String {
 /// The commands below one, with what they do.
 fn words(command: &Command) -> String {
     let row = |below: &Command| {
-        let about = escaped(below.about).replace('"', "\\\"");
+        let about = escaped(below.summary()).replace('"', "\\\"");
         format!("{}\\:\"{about}\"", below.word())
     };
     let rows: Vec<_> = command.commands.iter().map(row).collect();

@@ -89,10 +89,10 @@ impl Page {
     }
 
     /// Lines that are shown as they are typed, indented, behind a sentence about them.
-    pub fn example(&mut self, line: &str) {
+    pub fn example(&mut self, text: &str) {
         self.raw(".RS 4");
         self.raw(".EX");
-        self.raw(&escaped(line));
+        text.lines().for_each(|line| self.raw(&escaped(line)));
         self.raw(".EE");
         self.raw(".RE");
     }
@@ -124,6 +124,13 @@ mod tests {
         check("~/x `y` \"z\" ^", r"\(ti/x \(gay\(ga \(dqz\(dq \(ha");
         check("é", r"\[u00E9]");
         check("a.b", "a.b");
+    }
+
+    #[test]
+    fn each_line_of_an_example_is_shown_as_it_is_typed() {
+        let mut page = Page(String::new());
+        page.example("a\n.b");
+        assert_eq!(page.finish(), ".RS 4\n.EX\na\n\\&.b\n.EE\n.RE\n");
     }
 
     #[test]
