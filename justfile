@@ -30,6 +30,14 @@ bench-curves *flags:
 interop *flags:
     scripts/interop.sh {{flags}}
 
+# The programs with manual pages, completions, desktop files and services, into PREFIX (~/.local).
+install *flags:
+    scripts/install.sh {{flags}}
+
+# Completions in the shells that are there, and manual pages through groff and mandoc.
+check-shell:
+    scripts/check-shell.sh
+
 # Everything that must be green before a change is taken.
 ci:
     .ci/run

@@ -81,6 +81,7 @@ fn plan(draft: &Draft, root: &Path) -> StoragePlan {
         order,
         geometry: Geometry::v1(draft.piece_length, file.length).expect("as it was hashed"),
         hashes,
+        wanted: Vec::new(),
     }
 }
 

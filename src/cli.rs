@@ -11,23 +11,44 @@
 /// The words of a command line, put into one form.
 pub mod argv;
 
-/// The small commands.
-pub mod commands;
+/// `tracker`.
+pub mod tracker;
 
 /// `peer create`: from a file or folder to a .torrent.
 pub mod create;
 
+/// `peer show`: what a .torrent says.
+pub mod show;
+
+/// Which pieces each file spans.
+mod piece_map;
+
+/// `peer edit`: changes to a .torrent.
+pub mod edit;
+
+/// `peer verify`: data against its hashes.
+pub mod verify;
+
 /// `peer magnet`: from a .torrent to its link.
 pub mod magnet;
 
-/// `peer show`: what a .torrent says.
-pub mod show;
+/// `peer list`: what trackers know.
+pub mod list;
+
+/// A .torrent as a file.
+pub mod torrent_file;
+
+/// A command over several files.
+mod several;
 
 /// `tracker dig`.
 pub mod dig;
 
 /// `peer list --pieces`.
 pub mod pieces;
+
+/// `peer remote`.
+mod remote;
 
 /// `peer scrape`.
 pub mod scrape;
@@ -44,6 +65,33 @@ mod locate;
 /// `peer --seed` and `--leech`: the running node, for people and programs.
 pub mod run;
 
+/// The torrents of a running program.
+pub mod session;
+
+/// `peer daemon`.
+pub mod daemon;
+
+/// `peer console`.
+pub mod console;
+
+/// Something to serve or to fetch.
+pub mod item;
+
+/// Which files of a torrent are wanted.
+mod choice;
+
+/// The remote control of a running program.
+mod door;
+
+/// `--list`: the files of what could be fetched.
+mod list_files;
+
+/// Where settings, torrents and downloads lie.
+pub mod places;
+
+/// Flags, written down in a file.
+pub mod settings_file;
+
 /// "Did you mean".
 pub mod nearest;
 
@@ -53,11 +101,17 @@ pub mod args;
 /// What the tracker keeps on disk and tells of itself.
 pub mod serve;
 
+/// Which files of a torrent are chosen.
+pub mod select;
+
 /// What `--leech` can name.
 pub mod what;
 
 /// Rates, sizes and durations.
 pub mod units;
+
+/// Dates.
+pub mod date;
 
 /// What `--help` prints.
 pub mod help;
@@ -77,6 +131,9 @@ pub mod screen;
 /// Progress for people.
 pub mod progress;
 
+/// Progress of hashing and checking.
+pub mod job;
+
 /// Events for programs.
 pub mod json;
 
@@ -85,6 +142,15 @@ pub mod logging;
 
 /// Ctrl-C and SIGTERM.
 pub mod signals;
+
+/// All that a program can be told, as a tree.
+pub mod vocabulary;
+
+/// `peer completions`: scripts for shells.
+pub mod completions;
+
+/// `peer man`: manual pages.
+pub mod man;
 
 use crate::metainfo::build::announce_tier;
 use args::{Parsed, PeerCommand, TrackerCommand};
@@ -96,7 +162,7 @@ use std::net::SocketAddr;
 
 /// The `peer` program.
 pub fn peer(env: &Env) -> Exit {
-    end("peer", env, env.words().and_then(|words| args::peer(&words)), run_peer)
+    end("peer", env, env.words().and_then(|words| args::peer_at(&words, &env.places)), run_peer)
 }
 
 /// The `tracker` program.
@@ -154,20 +220,28 @@ fn print(env: &Env, text: &str) -> Result<(), CliError> {
 
 fn run_tracker(command: &TrackerCommand, env: &Env) -> Result<(), CliError> {
     match command {
-        TrackerCommand::Run(args) => commands::tracker(args, env),
+        TrackerCommand::Run(args) => tracker::tracker(args, env),
         TrackerCommand::Dig(args) => dig::dig(args, env),
+        TrackerCommand::Completions(args) => completions::print("tracker", args, env),
+        TrackerCommand::Man(args) => man::man("tracker", args, env),
     }
 }
 
 fn run_peer(command: &PeerCommand, env: &Env) -> Result<(), CliError> {
     match command {
         PeerCommand::Node(args) => run::run(args, env),
-        PeerCommand::Create(args) => commands::create(args, env),
-        PeerCommand::Show(args) => commands::show(args, env),
-        PeerCommand::Magnet(args) => commands::magnet(args, env),
-        PeerCommand::List(args) => commands::list(args, env),
+        PeerCommand::Create(args) => create::create(args, env),
+        PeerCommand::Show(args) => show::show(args, env),
+        PeerCommand::Edit(args) => edit::edit(args, env),
+        PeerCommand::Magnet(args) => magnet::magnet(args, env),
+        PeerCommand::List(args) => list::list(args, env),
         PeerCommand::Scrape(args) => scrape::scrape(args, env),
-        PeerCommand::Verify(args) => commands::verify(args, env),
+        PeerCommand::Verify(args) => verify::verify(args, env),
+        PeerCommand::Daemon(args) => daemon::daemon(args, env),
+        PeerCommand::Console(args) => console::console(args, env),
+        PeerCommand::Remote(args) => remote::remote(args, env),
+        PeerCommand::Completions(args) => completions::print("peer", args, env),
+        PeerCommand::Man(args) => man::man("peer", args, env),
     }
 }
 
@@ -227,6 +301,8 @@ mod tests {
             terminal: None,
             no_color: false,
             rust_log: None,
+            places: places::Places::default(),
+            peer_auth: None,
             clock: Clock::start(1.0),
         };
         (env, out, err)

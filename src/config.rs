@@ -115,6 +115,9 @@ pub struct PeerConfig {
     /// held is lost. Default: none.
     pub trace: Option<PathBuf>,
 
+    /// What the shell runs when a download is whole (`--on-done`). Default: nothing.
+    pub on_done: Option<String>,
+
     /// Peers to dial without being told of them by a tracker (`--peer`). Default: none.
     pub peers: Vec<SocketAddr>,
 }
@@ -145,6 +148,7 @@ impl Default for PeerConfig {
             dns_prefs: false,
             max_per_ip: 8,
             trace: None,
+            on_done: None,
             peers: Vec::new(),
         }
     }

@@ -13,8 +13,22 @@
 //!
 //! Never here: a lock of the node, a file named by a URL, a decision about torrents.
 
+/// Bytes as letters.
+pub mod base64;
+
+/// The door.
+pub mod http;
+
+/// Kinds of content by name.
+pub mod mime;
+
 /// What can be ordered, and what comes back.
 pub mod order;
+
+/// Transmission's RPC over a desk.
+pub mod rpc;
+
+mod secret;
 
 /// Torrents, peers and trackers as they are shown.
 pub mod view;

@@ -11,6 +11,9 @@ pub mod build;
 /// A torrent in the making.
 pub mod draft;
 
+/// Changes to what stands around `info`.
+pub mod edit;
+
 /// The two ways in which `info` lists files, read into one.
 mod entries;
 
@@ -173,6 +176,13 @@ impl Metainfo {
     /// Whether the torrent is one file that is called as the torrent is.
     pub fn is_single_file(&self) -> bool {
         matches!(&self.files[..], [only] if only.path.len() == 1)
+    }
+
+    /// What `source` in `info` says: where it belongs, for private trackers.
+    pub fn source(&self) -> Option<String> {
+        let document = bencode::parse(&self.info, bencode::TORRENT).ok()?;
+        let source = document.root().get(b"source")?.as_bytes()?;
+        Some(String::from_utf8_lossy(source).into_owned())
     }
 
     /// Bytes of content: what is stored, pads not counted.

@@ -38,16 +38,28 @@ pub mod listener;
 pub mod metadata;
 /// The first words on a stream.
 pub mod opening;
+/// What a node is started with.
+pub mod options;
 /// What is to be sent to one peer.
 pub mod outbox;
 /// Asks for more peers, and lets the least useful one go.
 pub mod renewal;
 /// Finds who has authority for a torrent.
 pub mod resolving;
+/// Which files are wanted.
+pub mod selection;
 /// What the threads share.
 pub mod shared;
 /// What std's sockets do not offer.
 pub mod socket;
+/// Peers and trackers, for people to look at.
+pub mod standing;
+/// Whether a torrent is in its node.
+pub mod stay;
+/// Changes what a running node does.
+mod steering;
+/// One torrent.
+pub mod torrent;
 /// Where the trace goes.
 pub mod trace;
 /// Trackers, from a peer's side.
@@ -64,23 +76,20 @@ pub mod web_seed;
 pub mod worker;
 
 pub use event::Event;
-pub use shared::Torrent;
+pub use options::{NodeError, NodeOptions};
+pub use selection::{NewTorrent, wanted_entries};
+pub use standing::PeerView;
+pub use torrent::Torrent;
+pub use trackers::status::{LastAnnounce, Told, TrackerStatus};
 
-use crate::bitfield::Bitfield;
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::ids::{InfoHash, PeerId};
-use crate::logic::choker::ChokerPolicy;
 use crate::logic::dialer::Tongues;
 use crate::logic::neighbours;
-use crate::logic::picker::{Policy, Priority};
 use crate::logic::rate::Rate;
-use crate::logic::resolver::Manner;
 use crate::logic::swarm::{Params, PeerStatus, Swarm};
 use crate::logic::timers::Timers;
-use crate::metainfo::Metainfo;
 use crate::protocol::Dialect;
-use crate::protocol::message::Message;
-use crate::storage::Storage;
 use crate::threadpool::ThreadPool;
 use coordinator::Wires;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -88,9 +97,9 @@ use limits::{DownLimit, UpLimits};
 use parking_lot::Mutex;
 use resolving::Call;
 use shared::{Connection, Peers, Picking, Shared, Written};
+use stay::Stay;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::Builder;
@@ -120,99 +129,6 @@ const GOOD_BYE: Duration = Duration::from_secs(1);
 /// Peers that a BitTorrent tracker is asked for.
 const NUMWANT: u32 = 80;
 
-/// What a node is started with.
-#[derive(Debug, Clone)]
-pub struct NodeOptions {
-    /// Where to listen and where outgoing connections start; `None` is everywhere.
-    pub bind: Option<IpAddr>,
-    /// The ports to try in turn; 0 is any.
-    pub ports: Vec<u16>,
-    /// Trackers that speak the native dialect.
-    pub trackers: Vec<SocketAddr>,
-    /// Whether these are only asked who has authority for a torrent, and how they are asked.
-    pub resolve: Option<Manner>,
-    /// URLs of BitTorrent trackers that every torrent is announced to.
-    pub announce_urls: Vec<String>,
-    /// The most connections.
-    pub max_peers: usize,
-    /// The most connections with one address that is not loopback or private; 0 is no limit.
-    pub max_per_ip: usize,
-    /// How many peers of a torrent are served at once.
-    pub upload_slots: usize,
-    /// Bytes per second sent at most.
-    pub up_limit: Option<u64>,
-    /// Bytes per second received at most.
-    pub down_limit: Option<u64>,
-    /// How pieces are chosen.
-    pub picker: Policy,
-    /// How peers to be served are chosen.
-    pub choker: ChokerPolicy,
-    /// Whether the only seeder shows its pieces one by one.
-    pub super_seeding: bool,
-    /// Whether trackers' hosts are called where their name servers say (BEP 34).
-    pub dns_prefs: bool,
-    /// Strategy timers run so many times faster.
-    pub time_scale: f64,
-    /// The file that every message and every decision is written to.
-    pub trace: Option<PathBuf>,
-}
-
-impl NodeOptions {
-    /// A node of its own on 127.0.0.1, on any free port, without trackers and without limits.
-    pub fn on_loopback() -> Self {
-        Self {
-            bind: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            ports: vec![0],
-            trackers: Vec::new(),
-            resolve: None,
-            announce_urls: Vec::new(),
-            max_peers: 50,
-            max_per_ip: 0,
-            upload_slots: 4,
-            up_limit: None,
-            down_limit: None,
-            picker: Policy::Rarest,
-            choker: ChokerPolicy::default(),
-            super_seeding: true,
-            dns_prefs: false,
-            time_scale: 1.0,
-            trace: None,
-        }
-    }
-}
-
-/// Why a node did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum NodeError {
-    /// All ports that were to be tried are taken.
-    #[error("port {ports} on {address} is in use: choose another with --port, or 0 for any")]
-    PortInUse {
-        /// The ports that were tried.
-        ports: String,
-        /// The address.
-        address: IpAddr,
-    },
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The trace cannot be written.
-    #[error("cannot write the trace to {}: {source}", path.display())]
-    Trace {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The system has no thread, poller or socket for us.
-    #[error("cannot start: {0}")]
-    Io(#[from] io::Error),
-}
-
 /// How a torrent stands.
 #[derive(Debug, Clone)]
 pub struct TorrentStatus {
@@ -222,7 +138,12 @@ pub struct TorrentStatus {
     pub info_hash: InfoHash,
     /// Bytes of content.
     pub total: u64,
-    /// Bytes not verified yet.
+    /// Bytes verified, wanted or not.
+    pub have: u64,
+    /// Bytes of the pieces that wanted files have bytes of, verified or not: what will have been
+    /// fetched in the end. In a v1 torrent pieces at the ends of a file bring bytes of others.
+    pub wanted: u64,
+    /// Bytes of those pieces that are not verified yet; 0 when all that is wanted is here.
     pub left: u64,
     /// Payload bytes received in this run.
     pub fetched: u64,
@@ -238,6 +159,14 @@ pub struct TorrentStatus {
     pub peers: Vec<PeerStatus>,
     /// Whether the disk failed.
     pub failed: bool,
+    /// Whether it is paused, or was removed.
+    pub paused: bool,
+    /// Bytes of pieces that did not match their hashes, in this run.
+    pub corrupt: u64,
+    /// When content was sent or received last.
+    pub active: Option<Moment>,
+    /// Web seeds that are asked.
+    pub web_seeds: usize,
 }
 
 /// A running peer.
@@ -254,7 +183,8 @@ pub struct Node {
     /// Dropped to stop: see [`Shared::stopped`].
     stop: Sender<()>,
     uploads: ThreadPool<Arc<Connection>>,
-    /// Torrents that were taken out after they fetched something: `stop` makes that durable.
+    /// Torrents that are paused or were taken out after they fetched something: `stop` makes that
+    /// durable. Locked as long as a torrent comes or goes, so that one does after the other.
     removed: Mutex<Vec<Arc<Torrent>>>,
     running: Running,
     /// Closed when the last of them has ended.
@@ -286,7 +216,7 @@ impl Node {
             port,
             bind: options.bind,
             clock,
-            max_peers: options.max_peers.min(MOST_PEERS),
+            max_peers: AtomicUsize::new(options.max_peers.min(MOST_PEERS)),
             max_per_ip: options.max_per_ip,
             torrents: Mutex::default(),
             uploads: Mutex::new(uploads.sender()),
@@ -299,6 +229,7 @@ impl Node {
             stopped,
             stopping: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
+            leaving: Mutex::default(),
             next_key: AtomicU64::new(1),
             trace,
         });
@@ -379,20 +310,32 @@ impl Node {
         &self.events
     }
 
-    /// Gives the node a torrent of which `have` is verified. It is served at once, and fetched
-    /// if something is missing. `trackers` are native ones that it names itself.
-    pub fn add(
-        &self,
-        name: String,
-        meta: Metainfo,
-        trackers: Vec<SocketAddr>,
-        storage: Storage,
-        have: Bitfield,
-    ) -> Arc<Torrent> {
+    /// Gives the node a torrent. It is served at once, and fetched if something that is wanted is
+    /// missing.
+    pub fn add(&self, new: NewTorrent) -> Arc<Torrent> {
+        let torrent = self.made(new);
+        self.shared.torrents.lock().insert(&torrent);
+        self.shared.limit_requests(&torrent);
+        let _ = self.resolving.try_send(Call::Added); // it looks at all of them
+        self.announce();
+        web_seed::start(&self.shared, &torrent);
+        torrent
+    }
+
+    /// Makes a torrent that is paused from the start: nobody hears of it until it is resumed.
+    pub fn add_paused(&self, new: NewTorrent) -> Arc<Torrent> {
+        let torrent = self.made(new);
+        torrent.stay.leave();
+        torrent.picker.lock().pause(self.shared.clock.now());
+        torrent
+    }
+
+    fn made(&self, new: NewTorrent) -> Arc<Torrent> {
+        let NewTorrent { name, meta, trackers, storage, have, priorities, picker } = new;
         let geometry = meta.geometry();
         let clock = &self.shared.clock;
         let params = Params {
-            policy: self.options.picker,
+            policy: picker.unwrap_or(self.options.picker),
             upload_slots: self.options.upload_slots,
             choker: self.options.choker,
             timers: Timers::default().scaled(clock.time_scale()),
@@ -403,46 +346,39 @@ impl Node {
             down_limit: None, // what holds now is set below
             seed: fastrand::u64(..),
         };
-        let completed = have.is_full();
         let mut swarm = Swarm::new(geometry.clone(), have, params);
-        if self.options.picker == Policy::Sequential {
-            // In order, but the ends of each file first.
-            let ranges = (0..meta.files.len()).map(|file| meta.pieces_of(file));
-            let files: Vec<_> =
-                ranges.filter(|r| !r.is_empty()).map(|r| (r, Priority::Normal)).collect();
-            swarm.set_priorities(clock.now(), &files, &mut Vec::new());
-        }
+        let priorities = selection::begin(&mut swarm, clock.now(), &meta, priorities);
+        let completed = swarm.is_satisfied();
         let tongues = match meta.info_hash() {
             InfoHash::V1(_) => Tongues::BitTorrentOnly,
             InfoHash::V2(_) => Tongues::Both,
         };
-        let torrent = Arc::new(Torrent {
+        Arc::new(Torrent {
             name,
             info_hash: meta.info_hash(),
             trackers,
+            tiers: Mutex::new(meta.trackers.clone()),
             authorities: Mutex::default(),
-            picker: Mutex::new(Picking::new(swarm)),
+            picker: Mutex::new(Picking::new(swarm, priorities)),
+            selecting: Mutex::new(()),
             meta,
             geometry,
             storage,
             peers: Mutex::new(Peers::new(tongues, clock.scaled(neighbours::PATIENCE))),
             completed: AtomicBool::new(completed),
             failed: AtomicBool::new(false),
-            removed: AtomicBool::new(false),
+            stay: Stay::default(),
+            max_peers: AtomicUsize::new(usize::MAX),
+            calls: AtomicUsize::new(0),
+            obeys_limits: AtomicBool::new(true),
+            spoilt: Mutex::default(),
             uploaded: AtomicU64::new(0),
             up: Mutex::new(Rate::over(Duration::from_secs(2))),
             down_limit: DownLimit::new(None),
             added: clock.now(),
             leaves: Mutex::default(),
             exchange: OnceLock::new(),
-        });
-        self.shared.torrents.lock().insert(&torrent);
-        self.shared.limit_requests(&torrent);
-        let _ = self.resolving.try_send(Call::Added); // it looks at all of them
-        self.heartbeat.nudge();
-        self.announcers.nudge();
-        web_seed::start(&self.shared, &torrent);
-        torrent
+        })
     }
 
     /// Adds an address that the user named, to call about a torrent, and what is said to be spoken there.
@@ -473,35 +409,34 @@ impl Node {
         self.announcers.nudge();
     }
 
-    /// Takes a torrent out: it is served and fetched no more, and the trackers are told.
-    pub fn remove(&self, torrent: &Torrent) {
-        torrent.removed.store(true, Ordering::Release);
-        let removed = self.shared.torrents.lock().remove(&torrent.info_hash);
-        torrent.picker.lock().stop_requesting();
-        self.removed.lock().extend(removed.filter(|torrent| has_fetched(torrent)));
-        self.shared.set_limits_of(torrent, None, None); // nobody waits for it any more
-        torrent.connections().iter().for_each(|c| self.shared.end(c, &Message::Bye));
-        self.heartbeat.nudge();
-        self.announcers.nudge();
-    }
-
     /// How a torrent stands.
     pub fn status(&self, torrent: &Torrent) -> TorrentStatus {
         let now = self.shared.clock.now();
-        let up = torrent.up.lock().per_second(now);
+        let (up, sent) = {
+            let up = torrent.up.lock();
+            (up.per_second(now), up.last())
+        };
+        let paused = !torrent.stay.is_in();
+        let rate = |rate| if paused { 0 } else { rate }; // not what still flows out of the window
         let picker = torrent.picker.lock();
         TorrentStatus {
             name: torrent.name.clone(),
             info_hash: torrent.info_hash,
             total: torrent.geometry.total(),
-            left: picker.left(),
+            have: torrent.geometry.total() - picker.left(),
+            wanted: picker.wanted_total(),
+            left: picker.left_of_wanted(),
             fetched: picker.fetched(),
             uploaded: torrent.uploaded.load(Ordering::Relaxed),
-            down: picker.down_rate(now),
-            up,
+            down: rate(picker.down_rate(now)),
+            up: rate(up),
             sources: picker.sources(),
             peers: picker.peers(now),
             failed: torrent.failed.load(Ordering::Acquire),
+            paused,
+            corrupt: picker.corrupt(),
+            active: picker.last_received().max(sent),
+            web_seeds: picker.web_seeds(),
         }
     }
 
@@ -619,9 +554,11 @@ fn listen(options: &NodeOptions) -> Result<TcpListener, NodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bitfield::Bitfield;
+    use crate::metainfo::Metainfo;
     use crate::metainfo::build::{BuildOptions, build};
     use crate::storage::create::{HashOptions, hash_path};
-    use crate::storage::{Io, StoragePlan};
+    use crate::storage::{Io, Storage, StoragePlan};
     use std::path::{Path, PathBuf};
 
     const DEADLINE: Duration = Duration::from_mins(1);
@@ -653,7 +590,7 @@ mod tests {
     }
 
     fn add(node: &Node, meta: &Metainfo, storage: Storage, have: Bitfield) -> Arc<Torrent> {
-        node.add(meta.name.clone(), meta.clone(), Vec::new(), storage, have)
+        node.add(NewTorrent::of(meta, storage, have))
     }
 
     fn seed(node: &Node, meta: &Metainfo, folder: &Path) -> Arc<Torrent> {
@@ -710,6 +647,31 @@ mod tests {
         ann.stop();
         assert!(matches!(&of_ben[..], [only] if Arc::ptr_eq(only, &fetched)));
         assert!(of_ann.is_empty(), "nothing of it was written");
+    }
+
+    #[test]
+    fn what_a_paused_torrent_fetched_is_made_durable_once() {
+        let scratch = Scratch::new("durable-paused");
+        let path = scratch.0.join("a.bin");
+        std::fs::write(&path, vec![7; 100_000]).unwrap();
+        let meta = metainfo(&path);
+        let (ann, ben) = (node(), node());
+        seed(&ann, &meta, &scratch.0);
+        let fetched = fetch(&ben, &meta, scratch.0.join("out"), &ann);
+        wait_complete(&ben);
+        let is_once = || matches!(&ben.all_torrents()[..], [it] if Arc::ptr_eq(it, &fetched));
+        for _ in 0..2 {
+            assert!(ben.pause(&fetched) && is_once());
+            assert!(ben.resume(&fetched) && is_once());
+        }
+        ben.pause(&fetched);
+        ben.remove(&fetched);
+        assert!(is_once());
+        let again = fetch(&ben, &meta, scratch.0.join("out2"), &ann);
+        assert!(!ben.resume(&fetched), "another one is there");
+        ben.remove(&again);
+        ben.stop();
+        ann.stop();
     }
 
     /// Under a limit of one byte per second the next part comes after a hundred seconds.

@@ -4,6 +4,7 @@
 //! space before the first byte comes, are written by position and verified through a memory map
 //! ([`Io::Mmap`]) or by reading again ([`Io::Pread`]), and get their names when their last piece
 //! is right.
+//! A file that is not wanted is not made; [`Storage::set_wanted`] changes that at any time.
 //! [`Storage::open_existing`] is a seeder's: it never writes.
 //!
 //! ```text
@@ -19,10 +20,16 @@
 //! are the caller's fault: blocks are claimed first. With more than 512 files those behind the
 //! 512th are opened for each use and not locked.
 
+/// What is on disk of a torrent, right, wrong or missing.
+pub mod audit;
+/// What a new torrent is made of.
+pub mod content;
 /// Hashing a file or folder into a new torrent.
 pub mod create;
 mod disk;
 mod error;
+/// Patterns of file names.
+pub mod glob;
 /// Hashing many buffers at once.
 pub mod hash;
 /// Which bytes of which file a run of a piece is.
@@ -30,9 +37,11 @@ pub mod layout;
 mod mapped;
 mod open;
 mod path;
+mod place;
 mod plan;
 #[cfg(test)]
 mod scratch;
+mod selection;
 mod space;
 mod stored;
 #[cfg(test)]
@@ -47,8 +56,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use disk::Io;
 pub use error::StorageError;
+pub use place::PART_SUFFIX;
 pub use plan::{PlannedFile, StoragePlan};
-pub use stored::PART_SUFFIX;
+
+use parking_lot::Mutex;
 
 use crate::bitfield::Bitfield;
 use crate::geometry::{BLOCK_LEN, Geometry};
@@ -71,7 +82,9 @@ pub struct Storage {
     hashes: Vec<PieceHash>,
     /// One per entry of the plan; none for empty files, pads and links.
     files: Files,
-    paths: Vec<Vec<String>>,
+    entries: Vec<PlannedFile>,
+    /// One choice of files at a time.
+    choosing: Mutex<()>,
     /// `None` when opened to be read only.
     io: Option<Io>,
     /// One bit per piece known to be right.
@@ -80,7 +93,7 @@ pub struct Storage {
 
 impl Storage {
     /// Opens a torrent to be downloaded, or to be gone on with: makes the folders and files that
-    /// are missing and reserves their space. Nothing counts as right yet: see
+    /// are wanted and missing, and reserves their space. Nothing counts as right yet: see
     /// [`Storage::verify_all`], which costs nothing where all files are new.
     ///
     /// # Errors
@@ -109,7 +122,8 @@ impl Storage {
             layout,
             files,
             io,
-            paths: plan.files.into_iter().map(|file| file.path).collect(),
+            entries: plan.files,
+            choosing: Mutex::new(()),
             geometry: plan.geometry,
             hashes: plan.hashes,
             verified: (0..words).map(|_| AtomicU64::new(0)).collect(),
@@ -147,7 +161,7 @@ impl Storage {
     /// Reads some bytes of a piece, by position. Pads are zeros.
     ///
     /// # Errors
-    /// `Changed` when a file is shorter than it was.
+    /// `Changed` when a file is shorter than it was; `Missing` when it was never made.
     pub fn read(
         &self,
         piece: PieceIndex,
@@ -237,11 +251,12 @@ impl Storage {
         Ok(true)
     }
 
-    /// Where an entry of the plan is on disk now, with `.part` while it is not whole.
+    /// Where an entry of the plan is on disk now, with `.part` while it is not whole and in the
+    /// hidden folder while it is not wanted; its final name when there is nothing of it.
     pub fn path_of(&self, entry: usize) -> Option<PathBuf> {
-        let path = self.paths.get(entry)?;
+        let path = &self.entries.get(entry)?.path;
         let stored = self.files[entry].as_ref();
-        Some(stored.map_or_else(|| self.folder.shown(path), |file| file.shown_now(&self.folder)))
+        Some(stored.map_or_else(|| self.folder.shown(path), |file| file.path(&self.folder)))
     }
 
     /// Bytes of content in all.

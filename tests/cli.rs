@@ -66,8 +66,8 @@ fn a_mistake_on_the_command_line_exits_with_2_and_says_what_was_meant() {
         ),
         (
             PEER,
-            "--leech x --web 9091",
-            "peer: --web is not available in this version: --help lists what is\n",
+            "--leech x --dashboard",
+            "peer: --dashboard is not available in this version: --help lists what is\n",
         ),
         (TRACKER, "--lisen 1", "tracker: unknown flag --lisen: did you mean --listen?\n"),
         (TRACKER, "-qv", "tracker: -q and -v exclude each other: give one, or --logfile\n"),

@@ -9,12 +9,18 @@ use std::path::{Path, PathBuf};
 use swarmlet::cli::exit::Exit;
 
 /// The pages that name files of the tree.
-const PAGES: [&str; 5] =
-    ["README.md", "ARCHITECTURE.md", "PROTOCOL.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+const PAGES: [&str; 6] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "PROTOCOL.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/cli.md",
+];
 
 /// What a path begins with that is kept in the tree.
-const FOLDERS: [&str; 7] =
-    ["src/", "tests/", "benches/", "scripts/", "docs/", "fuzz/", "experiments/"];
+const FOLDERS: [&str; 8] =
+    ["src/", "tests/", "benches/", "scripts/", "docs/", "packaging/", "fuzz/", "experiments/"];
 
 /// Threads that no `Builder` names: the system starts it.
 const STARTED_BY_THE_SYSTEM: [&str; 1] = ["main"];
@@ -224,6 +230,10 @@ fn the_exit_codes_of_the_readme_are_those_of_the_code() {
     let codes: Vec<u8> = rows.iter().filter_map(|cell| cell.parse().ok()).collect();
     assert_eq!(codes, Exit::ALL.map(Exit::code));
     assert_eq!(rows.len(), codes.len() + 1, "a heading and numbers: {rows:?}");
+    let meanings = section(&page, "## Exit codes").lines().filter(|line| line.starts_with("| "));
+    let meanings = meanings.skip(1).filter_map(|row| row.split('|').nth(2));
+    let meanings: Vec<String> = meanings.map(|cell| cell.trim().replace('`', "")).collect();
+    assert_eq!(meanings, Exit::ALL.map(Exit::meaning));
     // `Exit::ALL` itself has all that the enum has.
     let source = shipped_code("src/cli/exit.rs");
     let variants =

@@ -11,7 +11,7 @@ use swarmlet::bitfield::Bitfield;
 use swarmlet::metainfo::Metainfo;
 use swarmlet::metainfo::build::{BuildOptions, build};
 use swarmlet::metainfo::draft::Version;
-use swarmlet::node::{Event, Node, NodeOptions, Torrent};
+use swarmlet::node::{Event, NewTorrent, Node, NodeOptions, Torrent};
 use swarmlet::protocol::Dialect;
 use swarmlet::storage::create::{HashOptions, hash_path};
 use swarmlet::storage::{Io, Storage, StoragePlan};
@@ -70,14 +70,14 @@ fn seed(node: &Node, meta: &Metainfo, path: &Path) -> Arc<Torrent> {
     let plan = StoragePlan::of(meta, path.parent().unwrap().to_owned()).unwrap();
     let storage = Storage::open_existing(plan).unwrap();
     let have = Bitfield::full(meta.geometry().pieces());
-    node.add(meta.name.clone(), meta.clone(), Vec::new(), storage, have)
+    node.add(NewTorrent::of(meta, storage, have))
 }
 
 fn leech(node: &Node, meta: &Metainfo, folder: &Path, io: Io) -> Arc<Torrent> {
     let plan = StoragePlan::of(meta, folder.to_owned()).unwrap();
     let storage = Storage::create_or_resume(plan, io).unwrap();
     let have = storage.verify_all(2, &|_| {}, &AtomicBool::new(false)).unwrap();
-    node.add(meta.name.clone(), meta.clone(), Vec::new(), storage, have)
+    node.add(NewTorrent::of(meta, storage, have))
 }
 
 fn address(node: &Node) -> SocketAddr {

@@ -11,7 +11,7 @@ use swarmlet::bitfield::Bitfield;
 use swarmlet::metainfo::Metainfo;
 use swarmlet::metainfo::build::{BuildOptions, build};
 use swarmlet::metainfo::draft::Version;
-use swarmlet::node::{Event, Node, NodeOptions, Torrent};
+use swarmlet::node::{Event, NewTorrent, Node, NodeOptions, Torrent};
 use swarmlet::protocol::Dialect;
 use swarmlet::storage::create::{HashOptions, hash_path};
 use swarmlet::storage::{Io, Storage, StoragePlan};
@@ -41,7 +41,7 @@ fn traced(path: PathBuf) -> Node {
 }
 
 fn add(node: &Node, meta: &Metainfo, storage: Storage, have: Bitfield) -> Arc<Torrent> {
-    node.add(meta.name.clone(), meta.clone(), Vec::new(), storage, have)
+    node.add(NewTorrent::of(meta, storage, have))
 }
 
 fn wait_for(node: &Node, wanted: impl Fn(&Event) -> bool) {

@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 use swarmlet::bitfield::Bitfield;
+use swarmlet::logic::picker::Priority;
 use swarmlet::metainfo::Metainfo;
 use swarmlet::metainfo::build::{BuildOptions, build};
 use swarmlet::metainfo::draft::Version;
-use swarmlet::node::{Event, Node, NodeOptions, Torrent};
+use swarmlet::node::{Event, NewTorrent, Node, NodeOptions, Torrent, wanted_entries};
 use swarmlet::protocol::Dialect;
 use swarmlet::storage::create::{HashOptions, hash_path};
 use swarmlet::storage::{Io, Storage, StoragePlan};
@@ -168,7 +169,7 @@ fn metainfo(version: Version, path: &Path, web_seeds: &[String]) -> Metainfo {
 }
 
 fn add(node: &Node, meta: &Metainfo, storage: Storage, have: Bitfield) -> Arc<Torrent> {
-    node.add(meta.name.clone(), meta.clone(), Vec::new(), storage, have)
+    node.add(NewTorrent::of(meta, storage, have))
 }
 
 fn leech(node: &Node, meta: &Metainfo, folder: &Path) -> Arc<Torrent> {
@@ -300,4 +301,60 @@ fn peers_and_web_seeds_fetch_one_torrent_together() {
     assert!(!server.asked().is_empty());
     ben.stop();
     ann.stop();
+}
+
+#[test]
+fn a_web_seed_rests_when_all_that_is_wanted_is_here_and_goes_on_when_more_is() {
+    let scratch = Scratch::new("selection");
+    scratch.file("src/t/a", 200_000, 21);
+    scratch.file("src/t/b", 100_000, 22);
+    let server = Server::start(&scratch.0.join("src"), Manner::Ranges);
+    let meta = metainfo(Version::Hybrid, &scratch.0.join("src/t"), &[server.url("")]);
+    let (node, out) = (node(), scratch.0.join("out"));
+    let wanted = [Priority::Normal, Priority::Skip];
+    let plan = StoragePlan::of(&meta, out.clone()).unwrap();
+    let plan = plan.with_wanted(wanted_entries(&meta, &wanted));
+    let storage = Storage::create_or_resume(plan, Io::Mmap).unwrap();
+    let new = NewTorrent::of(&meta, storage, Bitfield::new(meta.geometry().pieces()));
+    let torrent = node.add(NewTorrent { priorities: wanted.to_vec(), ..new });
+    wait_complete(&node);
+    assert!(server.asked().iter().all(|line| line.starts_with("t/a ")), "{:?}", server.asked());
+    node.set_priorities(&torrent, &[Priority::Normal; 2]).unwrap();
+    wait_complete(&node);
+    assert_eq!(node.status(&torrent).fetched, 300_000);
+    for file in ["t/a", "t/b"] {
+        let (was, is) = (scratch.0.join("src").join(file), out.join(file));
+        assert_eq!(fs::read(was).unwrap(), fs::read(is).unwrap(), "{file}");
+    }
+    node.stop();
+}
+
+#[test]
+fn the_web_seeds_of_a_paused_torrent_end_and_begin_again() {
+    let scratch = Scratch::new("paused");
+    let path = scratch.file("src/big.bin", 2 * 1024 * 1024, 8);
+    let src = scratch.0.join("src");
+    let (server, liar) = (Server::start(&src, Manner::Ranges), Server::start(&src, Manner::Lies));
+    let urls = [liar.url("big.bin"), server.url("big.bin")];
+    let meta = metainfo(Version::Hybrid, &path, &urls);
+    let ben = node();
+    let torrent = leech(&ben, &meta, &scratch.0.join("out"));
+    let until = |what: &str, is_so: &dyn Fn() -> bool| {
+        let end = Instant::now() + DEADLINE;
+        while !is_so() {
+            assert!(Instant::now() < end, "{what}");
+            let _ = ben.events().recv_timeout(Duration::from_millis(10));
+        }
+    };
+    until("the liar is given up", &|| torrent.spoilt.lock().len() == 1);
+    ben.pause(&torrent);
+    let paused = ben.status(&torrent);
+    assert_eq!(paused.web_seeds, 0);
+    let lies = liar.asked().len();
+    assert!(ben.resume(&torrent));
+    until("all is there", &|| ben.status(&torrent).left == 0);
+    assert_eq!(liar.asked().len(), lies, "who lied is not asked again");
+    assert!(ben.status(&torrent).corrupt > 0);
+    check_same(&path, &scratch.0.join("out/big.bin"));
+    ben.stop();
 }

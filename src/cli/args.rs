@@ -6,52 +6,68 @@
 /// `peer --seed`, `peer --leech`: the flags of a running node.
 pub mod node;
 
-/// `peer create`, `peer show`, ...: commands that do one thing and end.
+/// `peer console`.
+pub mod console;
+
+/// `peer daemon`.
+pub mod daemon;
+
+/// `peer magnet`, `list`, ...: commands that do one thing and end.
 pub mod commands;
+
+/// The flags of `peer create`.
+pub mod create;
+
+/// The flags of `peer edit`.
+pub mod edit;
 
 /// The words of `tracker dig`, and the flags of a hierarchy.
 pub mod hierarchy;
 
+/// `peer remote`.
+pub mod remote;
+
+/// What helps a shell: completions and manual pages.
+pub mod shell;
+
+/// The flags of `peer show`.
+pub mod show;
+
 /// The flags of the tracker.
 pub mod tracker;
 
-pub use commands::{CreateArgs, ListArgs, MagnetArgs, ScrapeArgs, ShowArgs, VerifyArgs};
+pub use commands::{ListArgs, MagnetArgs, ScrapeArgs, VerifyArgs};
+pub use console::ConsoleArgs;
+pub use create::CreateArgs;
+pub use daemon::DaemonArgs;
+pub use edit::EditArgs;
 pub use hierarchy::DigArgs;
 pub use node::{NodeArgs, is_torrent};
+pub use remote::RemoteArgs;
+pub use shell::{CompletionsArgs, ManArgs};
+pub use show::ShowArgs;
 pub use tracker::TrackerArgs;
 
 use super::argv::{self, Asked, Flag};
 use super::exit::CliError;
 use super::help;
 use super::nearest::nearest;
+use super::places::{Places, SETTINGS};
+use super::settings_file;
 use super::units::Expected;
 use crate::config::{TRACKER_PORT, TrackerAddr};
 use crate::protocol::url::Url;
 use argh::{ArgsInfo, CommandInfoWithArgs, FromArgs};
 use std::convert::Infallible;
+use std::iter;
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 /// Flags of the design that later versions bring; until then they are refused by name.
-const PLANNED: [&str; 14] = [
-    "--select",
-    "--list",
-    "--sequential",
-    "--on-done",
-    "--web",
-    "--config",
-    "--config-dir",
-    "--dashboard",
-    "--share",
-    "--watch-dir",
-    "--web-home",
-    "--pid-file",
-    "--paused",
-    "--dump-settings",
-];
+const PLANNED: [&str; 1] = ["--dashboard"];
 
 /// Commands of the design that later versions bring.
-const PLANNED_COMMANDS: [&str; 7] =
-    ["edit", "trace", "completions", "man", "daemon", "console", "remote"];
+const PLANNED_COMMANDS: [&str; 1] = ["trace"];
 
 /// What a command line comes to.
 #[derive(Debug, PartialEq)]
@@ -80,6 +96,8 @@ pub enum PeerCommand {
     Create(CreateArgs),
     /// Say what a .torrent holds.
     Show(ShowArgs),
+    /// Change what stands around the content of a .torrent.
+    Edit(EditArgs),
     /// Print the magnet link of a .torrent.
     Magnet(MagnetArgs),
     /// Say what a tracker knows.
@@ -88,20 +106,51 @@ pub enum PeerCommand {
     Scrape(ScrapeArgs),
     /// Check data against its hashes.
     Verify(VerifyArgs),
+    /// Seed and leech many torrents, as ordered from outside.
+    Daemon(Box<DaemonArgs>),
+    /// The same, typed by hand.
+    Console(Box<ConsoleArgs>),
+    /// Look at and steer a running peer.
+    Remote(Box<RemoteArgs>),
+    /// Print a completion script.
+    Completions(CompletionsArgs),
+    /// Print a manual page.
+    Man(ManArgs),
 }
 
-/// A command of `peer`: a word, and the flags behind it.
-pub struct Subcommand {
+impl PeerCommand {
+    /// Whether flags agree that are right one by one; the commands over files need one at least.
+    fn check(&self, word: &str) -> Result<(), CliError> {
+        let files = match self {
+            Self::Show(args) => &args.file,
+            Self::Edit(args) => &args.file,
+            Self::Magnet(args) => &args.file,
+            Self::Scrape(args) => &args.file,
+            Self::Verify(args) => &args.file,
+            Self::Daemon(args) => return args.check_flags(),
+            Self::Console(args) => return args.check_flags(),
+            _ => return Ok(()),
+        };
+        if files.is_empty() {
+            Err(CliError::usage(needs(&format!("peer {word}"), "FILE")))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// A command of a program: a word, and the flags behind it.
+pub struct Subcommand<C = PeerCommand> {
     /// The word.
     pub name: &'static str,
     /// Its flags and what they do.
     pub info: fn() -> CommandInfoWithArgs,
     /// Reads what stands behind it; `names` is how it was called.
-    parse: Reading,
+    parse: Reading<C>,
 }
 
 /// From how a command was called and the words behind it to what it is to do.
-type Reading = fn(&[&str], &[String]) -> Result<Parsed<PeerCommand>, CliError>;
+type Reading<C> = fn(&[&str], &[String], &Places) -> Result<Parsed<C>, CliError>;
 
 /// Each row: the word, its arguments, what they become.
 macro_rules! commands {
@@ -109,19 +158,28 @@ macro_rules! commands {
         [$(Subcommand {
             name: $name,
             info: <$args as ArgsInfo>::get_args_info,
-            parse: |names, words| Ok(parse::<$args>(names, words)?.map($wrap)),
+            parse: |names, words, places| {
+                let read = parse_at::<$args>(names, words, places)?;
+                Ok(read.map($wrap))
+            },
         },)*]
     };
 }
 
 /// The commands of `peer`, in the order in which help lists them.
-pub static PEER_COMMANDS: [Subcommand; 6] = commands! {
+pub static PEER_COMMANDS: [Subcommand; 12] = commands! {
     "create" => CreateArgs, PeerCommand::Create;
     "show" => ShowArgs, PeerCommand::Show;
+    "edit" => EditArgs, PeerCommand::Edit;
     "magnet" => MagnetArgs, PeerCommand::Magnet;
     "list" => ListArgs, PeerCommand::List;
     "scrape" => ScrapeArgs, PeerCommand::Scrape;
     "verify" => VerifyArgs, PeerCommand::Verify;
+    "daemon" => DaemonArgs, |args| PeerCommand::Daemon(Box::new(args));
+    "console" => ConsoleArgs, |args| PeerCommand::Console(Box::new(args));
+    "remote" => RemoteArgs, |args| PeerCommand::Remote(Box::new(args));
+    "completions" => CompletionsArgs, PeerCommand::Completions;
+    "man" => ManArgs, PeerCommand::Man;
 };
 
 fn peer_command(word: &str) -> Option<&'static Subcommand> {
@@ -135,6 +193,11 @@ fn unknown_peer_command(word: &str) -> CliError {
 
 /// Reads the command line of `peer`, without the program's name.
 pub fn peer(words: &[String]) -> Result<Parsed<PeerCommand>, CliError> {
+    peer_at(words, &Places::default())
+}
+
+/// The same, where settings files may lie at these places.
+pub fn peer_at(words: &[String], places: &Places) -> Result<Parsed<PeerCommand>, CliError> {
     let Some((first, rest)) = words.split_first() else {
         return Err(CliError::usage(
             "nothing to do: give --seed PATH or --leech NAME (peer --help shows both)",
@@ -143,12 +206,12 @@ pub fn peer(words: &[String]) -> Result<Parsed<PeerCommand>, CliError> {
     match first.as_str() {
         "help" => peer_help(rest.first().map(String::as_str)).map(Parsed::Text),
         flag if flag.starts_with('-') => {
-            let node: Parsed<NodeArgs> = parse(&["peer"], words)?;
+            let node: Parsed<NodeArgs> = parse_at(&["peer"], words, places)?;
             node.checked(NodeArgs::check).map(|node| node.map(|n| PeerCommand::Node(Box::new(n))))
         }
         word => {
             let command = peer_command(word).ok_or_else(|| unknown_peer_command(word))?;
-            (command.parse)(&["peer", word], rest)
+            (command.parse)(&["peer", word], rest, places)?.checked(|command| command.check(word))
         }
     }
 }
@@ -160,15 +223,31 @@ pub enum TrackerCommand {
     Run(Box<TrackerArgs>),
     /// Ask other trackers.
     Dig(DigArgs),
+    /// Print a completion script.
+    Completions(CompletionsArgs),
+    /// Print a manual page.
+    Man(ManArgs),
 }
+
+/// The commands of `tracker`, in the order in which help lists them.
+pub static TRACKER_COMMANDS: [Subcommand<TrackerCommand>; 3] = commands! {
+    "dig" => DigArgs, TrackerCommand::Dig;
+    "completions" => CompletionsArgs, TrackerCommand::Completions;
+    "man" => ManArgs, TrackerCommand::Man;
+};
 
 /// Reads the command line of `tracker`, without the program's name.
 pub fn tracker(words: &[String]) -> Result<Parsed<TrackerCommand>, CliError> {
     match words.first().map(String::as_str) {
         Some("help") => Ok(Parsed::Text(help::tracker_all())),
-        Some("dig") => Ok(parse(&["tracker", "dig"], &words[1..])?.map(TrackerCommand::Dig)),
         Some(word) if !word.starts_with('-') => {
-            Err(unknown_command("tracker", word, &["help", "dig"]))
+            let command = TRACKER_COMMANDS.iter().find(|command| command.name == word);
+            let command = command.ok_or_else(|| {
+                let known = TRACKER_COMMANDS.iter().map(|command| command.name);
+                let known: Vec<_> = iter::once("help").chain(known).collect();
+                unknown_command("tracker", word, &known)
+            })?;
+            (command.parse)(&["tracker", word], &words[1..], &Places::default())
         }
         _ => {
             let run: Parsed<TrackerArgs> = parse(&["tracker"], words)?;
@@ -228,6 +307,16 @@ fn unknown_command(program: &str, word: &str, known: &[&str]) -> CliError {
 
 /// Normalises and parses the words of one command; `names` is how it is called.
 fn parse<T: FromArgs + ArgsInfo>(names: &[&str], words: &[String]) -> Result<Parsed<T>, CliError> {
+    parse_at(names, words, &Places::default())
+}
+
+/// The same; a command that has `--config` reads flags from a file, too: the one that is named, or
+/// the one in the folder that is named, or for a daemon the one that is at its place.
+fn parse_at<T: FromArgs + ArgsInfo>(
+    names: &[&str],
+    words: &[String],
+    places: &Places,
+) -> Result<Parsed<T>, CliError> {
     let flags = Flag::all_of(&T::get_args_info());
     match argv::normalise(words, &flags, &PLANNED)? {
         Asked::Version => Ok(Parsed::Text(help::version(names[0]))),
@@ -236,33 +325,64 @@ fn parse<T: FromArgs + ArgsInfo>(names: &[&str], words: &[String]) -> Result<Par
             ["tracker"] => help::TRACKER.to_string(),
             _ => help::of_command::<T>(&names.join(" ")),
         })),
-        Asked::Run(words) => {
+        Asked::Run(mut words) => {
+            let (mut file, mut found) = (PathBuf::new(), settings_file::Words::default());
+            if flags.iter().any(|flag| flag.long == "--config") {
+                let usual = places.config.as_deref().filter(|_| names.contains(&"daemon"));
+                if let Some(path) = settings_path(&words, usual) {
+                    found = settings_file::words(&path, &flags, &words)?;
+                    words.splice(0..0, found.words.iter().cloned());
+                    file = path;
+                }
+            }
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            T::from_args(names, &words)
-                .map(Parsed::Command)
-                .map_err(|early| CliError::usage(sentence(&names.join(" "), &early.output)))
+            T::from_args(names, &words).map(Parsed::Command).map_err(|early| {
+                let why = sentence(&names.join(" "), &early.output);
+                CliError::usage(match found.line_of(&why) {
+                    Some(line) => format!("{}: line {line}: {why}", file.display()),
+                    None => why,
+                })
+            })
         }
     }
+}
+
+/// The settings file that a command line names; one in a folder is read if it is there.
+fn settings_path(words: &[String], usual: Option<&Path>) -> Option<PathBuf> {
+    let value = |flag: &str| {
+        let at = words.iter().position(|word| word == flag)?;
+        words.get(at + 1).map(PathBuf::from)
+    };
+    value("--config").or_else(|| {
+        let folder = value("--config-dir").or_else(|| usual.map(Path::to_owned))?;
+        Some(folder.join(SETTINGS)).filter(|file| file.exists())
+    })
 }
 
 /// argh's message as one of our sentences.
 fn sentence(command: &str, message: &str) -> String {
     let message = message.trim_end();
-    if let Some((flag, rest)) =
-        message.strip_prefix("Error parsing option '").and_then(|text| text.split_once("' with "))
+    let of_flag = message.strip_prefix("Error parsing option '");
+    let of_word = message.strip_prefix("Error parsing positional argument '");
+    if let Some((name, rest)) = of_flag.or(of_word).and_then(|text| text.split_once("' with "))
         && let Some((value, why)) =
             rest.strip_prefix("value '").and_then(|text| text.rsplit_once("': "))
     {
-        return format!("{flag} {value:?} makes no sense: {why}");
+        let name = if of_word.is_some() { name.to_uppercase() } else { name.to_owned() };
+        return format!("{name} {value:?} makes no sense: {why}");
     }
     if let Some(word) = message.strip_prefix("Unrecognized argument: ") {
         return format!("unexpected word {word:?}: {command} --help shows what may stand there");
     }
     if let Some(names) = message.strip_prefix("Required positional arguments not provided:") {
         let names = names.split_whitespace().map(str::to_uppercase).collect::<Vec<_>>().join(" ");
-        return format!("{command} needs {names}: {command} --help shows an example");
+        return needs(command, &names);
     }
     message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn needs(command: &str, names: &str) -> String {
+    format!("{command} needs {names}: {command} --help shows an example")
 }
 
 /// What `--tracker` names.
@@ -287,6 +407,22 @@ fn tracker_choice(text: &str) -> Result<TrackerChoice, String> {
 fn announce_url(text: &str) -> Result<String, String> {
     const EXPECTED: &str = "expected udp://HOST:PORT, or http:// or https://HOST[:PORT]/announce";
     Url::parse(text).map(|_| text.to_owned()).map_err(|why| format!("{why}: {EXPECTED}"))
+}
+
+/// Reads the address of something on the web.
+fn web_url(text: &str) -> Result<String, String> {
+    const EXPECTED: &str = "expected http:// or https://HOST/PATH";
+    let is_web = text.starts_with("http://") || text.starts_with("https://");
+    if is_web && Url::parse(text).is_ok() { Ok(text.to_owned()) } else { Err(EXPECTED.into()) }
+}
+
+/// Reads where a peer is: `HOST:PORT`, `[V6]:PORT`.
+fn peer_address(text: &str) -> Result<String, String> {
+    const EXPECTED: &str = "expected HOST:PORT of a peer, such as 127.0.0.1:6881";
+    let has_port = text.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let is_bare_v6 = text.parse::<std::net::Ipv6Addr>().is_ok();
+    let peer = tracker_addr(text).ok().filter(|_| has_port && !is_bare_v6);
+    peer.map(|peer| peer.to_string()).ok_or_else(|| EXPECTED.into())
 }
 
 /// Reads where a tracker is: `HOST`, `HOST:PORT`, `[V6]:PORT`.
@@ -366,7 +502,7 @@ mod tests {
         );
         check_refused(
             "--seed a --piece-length 500k",
-            r#"--piece-length "500k" makes no sense: expected a power of two from 16KiB to 256MiB: 512KiB, 1MiB or plain bytes"#,
+            r#"--piece-length "500k" makes no sense: expected a power of two from 16KiB to 256MiB: 512KiB, 1MiB, 512 (KiB) or plain bytes"#,
         );
         check_refused(
             "--seed a --tracker udp://h/announce",
@@ -382,10 +518,6 @@ mod tests {
         );
         check_refused("--leach a", "unknown flag --leach: did you mean --leech?");
         check_refused(
-            "--leech a --web 9091",
-            "--web is not available in this version: --help lists what is",
-        );
-        check_refused(
             "--port 1 big.zip",
             r#"unexpected word "big.zip": peer --help shows what may stand there"#,
         );
@@ -396,8 +528,8 @@ mod tests {
     fn a_word_that_is_no_command_gets_advice() {
         check_refused("shwo x", "unknown command shwo: did you mean peer show?");
         check_refused(
-            "daemon",
-            "peer daemon is not available in this version: peer --help lists what is",
+            "trace",
+            "peer trace is not available in this version: peer --help lists what is",
         );
         check_refused(
             "big.zip",

@@ -47,7 +47,8 @@ impl Flag {
         command.flags.iter().map(Self::declared).collect()
     }
 
-    fn declared(info: &FlagInfo<'static>) -> Self {
+    /// One flag, from what its struct declares.
+    pub(super) fn declared(info: &FlagInfo<'static>) -> Self {
         let takes = match (info.long, &info.kind, &info.optionality) {
             ("--seed" | "--leech", ..) => Takes::Words,
             ("--web", ..) => Takes::Endpoint,
@@ -70,11 +71,16 @@ pub enum Asked {
     Run(Vec<String>),
 }
 
+/// Other names of some flags, known to those who come from Transmission.
+const ALIASES: [(&str, &str); 3] =
+    [("--outfile", "--output"), ("--piecesize", "--piece-length"), ("--tier", "--tracker")];
+
 /// Brings `words` (without the program's name) into the form `--flag value`.
 ///
 /// `planned` are flags of a later version: they are refused like unknown ones, in other words.
 pub fn normalise(words: &[String], flags: &[Flag], planned: &[&str]) -> Result<Asked, CliError> {
-    Normaliser { flags, planned, rest: words, seen: HashSet::new(), out: Vec::new() }.run()
+    let (seen, out, bare) = (HashSet::new(), Vec::new(), Vec::new());
+    Normaliser { flags, planned, rest: words, seen, out, bare }.run()
 }
 
 /// A flag as it was typed.
@@ -92,6 +98,8 @@ struct Normaliser<'a> {
     rest: &'a [String],
     seen: HashSet<&'static str>,
     out: Vec<String>,
+    /// Words that belong to no flag.
+    bare: Vec<String>,
 }
 
 impl Normaliser<'_> {
@@ -99,11 +107,7 @@ impl Normaliser<'_> {
         while let Some((word, rest)) = self.rest.split_first() {
             self.rest = rest;
             match word.as_str() {
-                "--" => {
-                    self.out.push(word.clone());
-                    self.out.extend_from_slice(rest);
-                    break;
-                }
+                "--" => return Ok(self.finish(rest)),
                 "-h" | "--help" => return Ok(Asked::Help),
                 "-V" | "--version" => return Ok(Asked::Version),
                 long if long.starts_with("--") => self.long(long)?,
@@ -112,10 +116,25 @@ impl Normaliser<'_> {
                         return Ok(asked);
                     }
                 }
-                bare => self.out.push(bare.to_string()),
+                bare => self.bare.push(bare.to_string()),
             }
         }
-        Ok(Asked::Run(self.out))
+        Ok(self.finish(&[]))
+    }
+
+    /// Flags first, then the bare words. The parser takes a lone dash, which is a file's name for
+    /// us, for a flag unless it stands behind `--`.
+    fn finish(mut self, literal: &[String]) -> Asked {
+        let has_dash = self.bare.iter().any(|word| word == "-");
+        let (before, behind) =
+            if has_dash { (Vec::new(), self.bare) } else { (self.bare, Vec::new()) };
+        self.out.extend(before);
+        if has_dash || !literal.is_empty() {
+            self.out.push("--".into());
+        }
+        self.out.extend(behind);
+        self.out.extend_from_slice(literal);
+        Asked::Run(self.out)
     }
 
     fn long(&mut self, word: &str) -> Result<(), CliError> {
@@ -123,7 +142,9 @@ impl Normaliser<'_> {
             Some((name, value)) => (name, Some(value.to_string())),
             None => (word, None),
         };
-        let flag = self.flags.iter().find(|flag| flag.long == name);
+        let known = |name: &str| self.flags.iter().find(|flag| flag.long == name);
+        let meant = ALIASES.iter().find(|(alias, _)| *alias == name).map(|(_, flag)| *flag);
+        let flag = known(name).or_else(|| known(meant?));
         let flag = *flag.ok_or_else(|| self.unknown(name))?;
         self.emit(Typed { flag, name: name.to_string(), value })
     }
@@ -300,6 +321,20 @@ mod tests {
         check("--port=", "--port \"\"");
         check("-o -", "--output -");
         check("-o-", "--output -");
+    }
+
+    #[test]
+    fn a_lone_dash_is_a_word_wherever_it_stands() {
+        check("- -p 1 b", "--port 1 -- - b");
+        check("a - -- -b", "-- a - -b");
+        check("a -p 1", "--port 1 a");
+    }
+
+    #[test]
+    fn a_flag_may_have_another_name_where_it_exists() {
+        check("--outfile=x --tier a --tracker b", "--output x --tracker a --tracker b");
+        check_refused("--piecesize 1", "unknown flag --piecesize: --help lists the flags");
+        check_refused("-o x --outfile y", "--output is given twice: once is enough");
     }
 
     #[test]

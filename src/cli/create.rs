@@ -1,11 +1,28 @@
 //! `peer create PATH`: hashes a file or folder and writes its .torrent.
 //!
-//! The hashing itself is handed in, so that this file only decides what is written where.
+//! ```text
+//! flags -> Content::find -> hash -> build -> NAME.torrent, whole or not at all
+//!              |                      |
+//!          --dry-run stops here    --show, --link, --json: what was made, on stdout
+//! ```
+//! Only here a new torrent gets the date, and none under `--anonymize`: then the same content gives
+//! the same bytes on any machine, whenever it is hashed.
 
-use super::show::{binary_size, decimal_size, printable};
+use super::args::CreateArgs;
+use super::date;
+use super::env::Env;
+use super::exit::{CliError, Exit, cause};
+use super::job::Job;
+use super::style::printable;
+use super::torrent_file::{self, Existing};
+use super::{print, show, units};
 use crate::metainfo::build::{BuildOptions, announce_tier, build};
-use crate::metainfo::draft::{Draft, Version};
-use crate::metainfo::{Metainfo, MetainfoError};
+use crate::metainfo::draft::Version;
+use crate::metainfo::{Metainfo, path};
+use crate::storage::content::{Content, Source};
+use crate::storage::create::{HashOptions, hash_content, pieces_of};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -13,191 +30,231 @@ use std::path::{Path, PathBuf};
 pub(super) const CREATED_BY: &str = concat!("peer/", env!("CARGO_PKG_VERSION"));
 
 /// Where the torrent goes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Output {
-    /// NAME.torrent in the current folder.
-    #[default]
-    Beside,
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Output {
     /// Standard output (`-o -`).
     Stdout,
-    /// A file; one that exists is replaced.
+    /// A file.
     File(PathBuf),
 }
 
-impl Output {
-    /// Reads the word behind `-o`.
-    pub fn from_word(word: &str) -> Self {
-        if word == "-" { Self::Stdout } else { Self::File(word.into()) }
+/// `peer create`.
+pub fn create(args: &CreateArgs, env: &Env) -> Result<(), CliError> {
+    let version = args.version()?;
+    check(args)?;
+    let content = find(args)?;
+    let options = HashOptions { piece_length: args.piece_length.map(|p| p.0), version };
+    if args.dry_run {
+        return dry_run(&content, &options, args, env);
     }
-}
-
-/// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct CreateRequest {
-    /// The file or folder.
-    pub path: PathBuf,
-    /// Where the torrent goes.
-    pub output: Output,
-    /// URLs, or `host:port` of trackers that speak the native dialect; each is a tier of its own.
-    pub trackers: Vec<String>,
-    /// A power of two, at least 16 KiB; chosen by size when absent.
-    pub piece_length: Option<u32>,
-    /// Which hashes.
-    pub version: Version,
-    /// Free text.
-    pub comment: Option<String>,
-    /// No peers but the tracker's (BEP 27).
-    pub private: bool,
-    /// Web seeds (BEP 19).
-    pub web_seeds: Vec<String>,
-    /// Where it belongs, for private trackers.
-    pub source: Option<String>,
-    /// In seconds of the Unix epoch; absent, the torrent does not say.
-    pub creation_date: Option<i64>,
-}
-
-/// Why no torrent was made.
-#[derive(Debug, thiserror::Error)]
-pub enum CreateError {
-    /// The content could not be read.
-    #[error("cannot hash {}: {reason}", path.display())]
-    Unreadable {
-        /// What was hashed.
-        path: PathBuf,
-        /// What went wrong, with the file's name when it is another.
-        reason: String,
-    },
-    /// The content cannot be a torrent as asked.
-    #[error("no torrent can be made of {}: {source}", path.display())]
-    Impossible {
-        /// What was hashed.
-        path: PathBuf,
-        /// The rule.
-        source: MetainfoError,
-    },
-    /// The torrent could not be written.
-    #[error("cannot write {}: {source}", path.display())]
-    Unwritable {
-        /// The torrent's file, `-` for standard output.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-/// Makes a torrent; `hash` reads the content. One line on `err` says what was made.
-pub fn create(
-    request: &CreateRequest,
-    hash: impl FnOnce(&CreateRequest) -> Result<Draft, String>,
-    out: &mut dyn Write,
-    err: &mut dyn Write,
-) -> Result<(), CreateError> {
-    let path = || request.path.clone();
-    let draft = hash(request).map_err(|reason| CreateError::Unreadable { path: path(), reason })?;
-    let metainfo = build(&draft, &options(request))
-        .map_err(|source| CreateError::Impossible { path: path(), source })?;
-    let target = match &request.output {
-        Output::Beside => PathBuf::from(format!("{}.torrent", metainfo.name)),
-        Output::Stdout => PathBuf::from("-"),
-        Output::File(file) => file.clone(),
-    };
-    write(&request.output, &target, &metainfo.to_torrent(), out)
-        .map_err(|source| CreateError::Unwritable { path: target.clone(), source })?;
-    // The torrent is written: a closed stderr does not undo it.
-    let _ = writeln!(err, "{}", summary(&metainfo, &target));
-    Ok(())
-}
-
-fn write(output: &Output, file: &Path, bytes: &[u8], out: &mut dyn Write) -> io::Result<()> {
-    if *output == Output::Stdout {
-        out.write_all(bytes)?;
-        return out.flush();
+    let output = output(args, &content);
+    refuse_to_replace(&output, args.force)?;
+    tell_left_out(&content, args, env);
+    let metainfo = make(&content, &options, args, env)?;
+    write(&output, &metainfo.to_torrent(), args.force, env)?;
+    if !args.quiet {
+        // The torrent is written: a closed stderr does not undo it.
+        let _ = env.screen.line(&summary(&metainfo, &output));
     }
-    std::fs::write(file, bytes)
+    print(env, &wanted(&metainfo, &output, args))
 }
 
-fn options(request: &CreateRequest) -> BuildOptions {
-    let is_url = |word: &String| word.contains("://");
-    let tiers = request
-        .trackers
-        .iter()
-        .map(|word| if is_url(word) { vec![word.clone()] } else { announce_tier(word) });
+/// stdout has room for one thing.
+fn check(args: &CreateArgs) -> Result<(), CliError> {
+    let to_stdout = args.output.as_deref().is_some_and(torrent_file::is_dash) && !args.dry_run;
+    let flags = [("--link", args.link), ("--show", args.show), ("--json", args.json)];
+    let flag = flags.iter().find(|(_, given)| *given && to_stdout);
+    flag.map_or(Ok(()), |(flag, _)| {
+        Err(CliError::usage(format!(
+            "{flag} and the .torrent cannot both go to stdout: give --output a file"
+        )))
+    })
+}
+
+/// What is at the path, under the name that it is to have.
+fn find(args: &CreateArgs) -> Result<Content, CliError> {
+    let mut content = Content::find(&args.path, &args.choice())?;
+    if let Some(name) = &args.name {
+        content.rename(name.clone());
+    }
+    if content.files.is_empty() {
+        let left_out = content.left_out_in_words();
+        let but = left_out.map_or(String::new(), |words| format!(" but {words}"));
+        return Err(impossible(&args.path, &format!("there is no file in it{but}")));
+    }
+    Ok(content)
+}
+
+fn impossible(path: &Path, why: &str) -> CliError {
+    let path = path.display();
+    CliError::new(Exit::BadTorrent, format!("no torrent can be made of {path}: {why}"))
+}
+
+fn make(
+    content: &Content,
+    options: &HashOptions,
+    args: &CreateArgs,
+    env: &Env,
+) -> Result<Metainfo, CliError> {
+    let mode = env.mode(args.quiet);
+    let job = Job::new(mode, env.screen.clone(), "hashing", &content.name, content.total());
+    let draft = hash_content(content, options, &mut |done, total| job.at(done, total))?;
+    drop(job);
+    build(&draft, &build_options(args)).map_err(|why| impossible(&args.path, &why.to_string()))
+}
+
+fn build_options(args: &CreateArgs) -> BuildOptions {
+    let is_url = |word: &str| word.contains("://");
+    let urls = |word: &String| if is_url(word) { vec![word.clone()] } else { announce_tier(word) };
+    let tiers = args.tracker.iter().map(|tier| tier.iter().flat_map(urls).collect());
+    let native = args.tracker.iter().flatten().filter(|word| !is_url(word));
     BuildOptions {
         trackers: tiers.collect(),
-        native_trackers: request.trackers.iter().filter(|word| !is_url(word)).cloned().collect(),
-        comment: request.comment.clone(),
-        created_by: Some(CREATED_BY.to_owned()),
-        creation_date: request.creation_date,
-        private: request.private,
-        web_seeds: request.web_seeds.clone(),
-        source: request.source.clone(),
+        native_trackers: native.cloned().collect(),
+        comment: args.comment.clone(),
+        created_by: (!args.anonymize).then(|| CREATED_BY.to_owned()),
+        creation_date: (!args.anonymize).then(date::now),
+        private: args.private,
+        web_seeds: args.webseed.clone(),
+        source: args.source.clone(),
     }
 }
 
-fn summary(metainfo: &Metainfo, target: &Path) -> String {
-    let files = match metainfo.data_files().count() {
-        1 => "1 file".to_owned(),
-        count => format!("{count} files"),
+fn output(args: &CreateArgs, content: &Content) -> Output {
+    match &args.output {
+        Some(path) if torrent_file::is_dash(path) => Output::Stdout,
+        Some(path) => Output::File(path.clone()),
+        // The name as a reader of the .torrent will see it, which is safe as a file's name.
+        None => {
+            let name = path::component(content.name.as_bytes());
+            Output::File(format!("{}.torrent", name.as_deref().unwrap_or("new")).into())
+        }
+    }
+}
+
+/// Before anything is hashed, which may take minutes.
+fn refuse_to_replace(output: &Output, force: bool) -> Result<(), CliError> {
+    match output {
+        Output::File(path) if !force && path.is_file() => Err(already_there(path)),
+        _ => Ok(()),
+    }
+}
+
+fn already_there(path: &Path) -> CliError {
+    let path = path.display();
+    CliError::new(
+        Exit::Disk,
+        format!("{path} is there already: --force replaces it, -o FILE writes another"),
+    )
+}
+
+fn write(output: &Output, bytes: &[u8], force: bool, env: &Env) -> Result<(), CliError> {
+    let (path, written) = match output {
+        Output::Stdout => {
+            let mut out = env.out.clone();
+            (Path::new("stdout"), out.write_all(bytes).and_then(|()| out.flush()))
+        }
+        Output::File(path) => {
+            let existing = if force { Existing::Replace } else { Existing::Keep };
+            (path.as_path(), torrent_file::write(path, bytes, existing))
+        }
     };
-    let (size, pieces) = (decimal_size(metainfo.total_size()), metainfo.geometry().pieces());
-    let each = binary_size(metainfo.piece_length);
-    let target = printable(&target.display().to_string());
-    format!("{target}: {files}, {size}, {pieces} pieces of {each}")
+    written.map_err(|why| match why.kind() {
+        io::ErrorKind::AlreadyExists => already_there(path),
+        _ => unwritable(path, &why),
+    })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::metainfo::draft::DraftFile;
+/// A .torrent that could not be written.
+pub(super) fn unwritable(path: &Path, why: &io::Error) -> CliError {
+    let (path, why) = (path.display(), cause(why));
+    CliError::new(
+        Exit::Disk,
+        format!("cannot write {path} ({why}): check its folder and the room on its disk"),
+    )
+}
 
-    fn draft(length: u64) -> Draft {
-        let file = DraftFile { path: vec!["x".into()], length, root: None, layer: Vec::new() };
-        let v1_pieces = vec![[7; 20]; length.div_ceil(16384) as usize];
-        Draft {
-            name: "x".into(),
-            version: Version::V1,
-            piece_length: 16384,
-            single_file: true,
-            files: vec![file],
-            v1_pieces,
-        }
-    }
+fn tell_left_out(content: &Content, args: &CreateArgs, env: &Env) {
+    let Some(words) = content.left_out_in_words().filter(|_| !args.quiet) else { return };
+    let path = printable(&args.path.display().to_string());
+    let _ = env.screen.line(&format!("{path}: {words}; --dry-run names them"));
+}
 
-    fn request() -> CreateRequest {
-        CreateRequest {
-            path: "x".into(),
-            output: Output::from_word("-"),
-            trackers: vec!["udp://a:1".into(), "10.0.0.1:6969".into(), "http://b/".into()],
-            version: Version::V1,
-            ..CreateRequest::default()
-        }
-    }
+fn summary(metainfo: &Metainfo, output: &Output) -> String {
+    let target = match output {
+        Output::Stdout => torrent_file::DASH.to_owned(),
+        Output::File(path) => printable(&path.display().to_string()),
+    };
+    let files = metainfo.data_files().count() as u64;
+    let pieces = u64::from(metainfo.geometry().pieces());
+    let size = units::bytes(metainfo.total_size());
+    let each = units::piece_length(metainfo.piece_length);
+    format!("{target}: {}, {size}, {} of {each}", count(files, "file"), count(pieces, "piece"))
+}
 
-    #[test]
-    fn a_torrent_on_stdout_is_nothing_but_the_torrent() {
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        create(&request(), |_| Ok(draft(20000)), &mut out, &mut err).unwrap();
-        let metainfo = Metainfo::parse(&out).unwrap();
-        let both = ["http://10.0.0.1:6969/announce", "udp://10.0.0.1:6969/announce"];
-        assert_eq!(metainfo.trackers, [&["udp://a:1"][..], &both, &["http://b/"]]);
-        assert_eq!(metainfo.native_trackers, ["10.0.0.1:6969"]);
-        assert_eq!(metainfo.created_by.as_deref(), Some(CREATED_BY));
-        let said = String::from_utf8(err).unwrap();
-        assert_eq!(said, "-: 1 file, 20.0 kB, 2 pieces of 16 KiB\n");
-    }
+/// `1 file`, `2 files`.
+fn count(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
 
-    #[test]
-    fn what_went_wrong_is_named_and_nothing_is_written() {
-        let mut out = Vec::new();
-        let unreadable = create(&request(), |_| Err("gone".into()), &mut out, &mut Vec::new());
-        assert_eq!(unreadable.unwrap_err().to_string(), "cannot hash x: gone");
-        let empty = create(&request(), |_| Ok(draft(0)), &mut out, &mut Vec::new());
-        let said = empty.unwrap_err().to_string();
-        assert_eq!(said, "no torrent can be made of x: no bytes of content");
-        let file = Output::File("/no/such/folder/x.torrent".into());
-        let request = CreateRequest { output: file, ..request() };
-        let unwritable = create(&request, |_| Ok(draft(1)), &mut out, &mut Vec::new());
-        assert!(matches!(unwritable, Err(CreateError::Unwritable { .. })));
-        assert!(out.is_empty());
+/// What is asked for on stdout.
+fn wanted(metainfo: &Metainfo, output: &Output, args: &CreateArgs) -> String {
+    if args.json {
+        return show::as_json(metainfo, false, args.link);
     }
+    let mut text = String::new();
+    if let (true, Output::File(path)) = (args.show, output) {
+        text += &show::as_text(metainfo, path, show::Looks::default());
+    }
+    if args.link {
+        let _ = writeln!(text, "{}", metainfo.magnet());
+    }
+    text
+}
+
+/// Says what would be hashed, and what not.
+fn dry_run(
+    content: &Content,
+    options: &HashOptions,
+    args: &CreateArgs,
+    env: &Env,
+) -> Result<(), CliError> {
+    let (piece_length, pieces) = pieces_of(content, options)?;
+    if args.json {
+        return print(env, &format!("{}\n", plan_json(content, options, piece_length, pieces)));
+    }
+    let mut text = String::new();
+    for Source { path, length, .. } in &content.files {
+        let _ = writeln!(text, "{:>10}  {}", units::bytes(*length), printable(&path.join("/")));
+    }
+    for out in &content.left_out {
+        let why = out.why.word();
+        let _ = writeln!(text, "{why:>10}  {} (left out)", printable(&out.path.join("/")));
+    }
+    let (files, size) = (count(content.files.len() as u64, "file"), units::bytes(content.total()));
+    let (pieces, each) = (count(pieces.into(), "piece"), units::piece_length(piece_length));
+    let _ = writeln!(text, "{}: {files}, {size}, {pieces} of {each}", printable(&content.name));
+    print(env, &text)
+}
+
+fn plan_json(content: &Content, options: &HashOptions, piece_length: u32, pieces: u32) -> Value {
+    let file = |file: &Source| json!({ "path": file.path.join("/"), "length": file.length });
+    let left_out = content
+        .left_out
+        .iter()
+        .map(|out| json!({ "path": out.path.join("/"), "why": out.why.word() }));
+    json!({
+        "name": content.name,
+        "version": match options.version {
+            Version::V1 => "v1",
+            Version::Hybrid => "hybrid",
+            Version::V2 => "v2",
+        },
+        "piece_length": piece_length,
+        "pieces": pieces,
+        "total_size": content.total(),
+        "files": content.files.iter().map(file).collect::<Vec<_>>(),
+        "left_out": left_out.collect::<Vec<_>>(),
+    })
 }

@@ -5,6 +5,7 @@
 
 use super::exit::CliError;
 use super::json::Events;
+use super::places::Places;
 use super::progress::{Mode, Progress};
 use super::screen::Screen;
 use super::style::{ColorChoice, Style, Terminal};
@@ -40,6 +41,7 @@ impl Write for Output {
 }
 
 /// Everything a program gets from outside.
+#[derive(Clone)]
 pub struct Env {
     /// The words of the command line, without the program's name.
     pub args: Vec<OsString>,
@@ -53,6 +55,10 @@ pub struct Env {
     pub no_color: bool,
     /// `RUST_LOG`.
     pub rust_log: Option<String>,
+    /// Where settings, torrents and downloads lie when nobody says.
+    pub places: Places,
+    /// `PEER_AUTH`: a user and a password for `peer remote`, which a command line would show.
+    pub peer_auth: Option<String>,
     /// Runs since the program's start, for the `time` of events.
     pub clock: Clock,
 }
@@ -68,8 +74,16 @@ impl Env {
             terminal: terminal(set("TERM").as_deref()),
             no_color: set("NO_COLOR").is_some(),
             rust_log: set("RUST_LOG"),
+            places: Places::of_process(),
+            peer_auth: set("PEER_AUTH"),
             clock: Clock::start(1.0),
         }
+    }
+
+    /// The same, where stderr is drawn by somebody else.
+    #[must_use]
+    pub fn on_screen(&self, screen: Screen) -> Self {
+        Self { screen, ..self.clone() }
     }
 
     /// The words as text.
@@ -100,12 +114,16 @@ impl Env {
 
     /// Progress on stderr in the form that fits it.
     pub fn progress(&self, quiet: bool) -> Progress {
-        let mode = match self.terminal {
+        Progress::new(self.mode(quiet), self.screen.clone())
+    }
+
+    /// The form of progress that fits stderr.
+    pub fn mode(&self, quiet: bool) -> Mode {
+        match self.terminal {
             _ if quiet => Mode::Silent,
             Some(terminal) if terminal.moves => Mode::Terminal(terminal),
             _ => Mode::Plain,
-        };
-        Progress::new(mode, self.screen.clone())
+        }
     }
 
     /// Which words are coloured.

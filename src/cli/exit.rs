@@ -49,6 +49,23 @@ impl Exit {
         Self::Interrupted,
     ];
 
+    /// What it means, as the README's table and the manual pages say it.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "anything not below",
+            Self::Usage => "usage",
+            Self::NoAnswer => "no tracker or peer answered within --timeout",
+            Self::NotFound => "not found on the tracker within --timeout, or the name is ambiguous",
+            Self::BadData => "the data does not match its hashes",
+            Self::BadTorrent => "bad torrent or magnet",
+            Self::Stopped => "stopped before the download was whole",
+            Self::Disk => "disk or permission",
+            Self::PortInUse => "port in use",
+            Self::Interrupted => "second interrupt",
+        }
+    }
+
     /// The number the shell sees.
     pub const fn code(self) -> u8 {
         self as u8

@@ -3,7 +3,7 @@
 //! The first screen holds two examples and fits 24 lines of 80 columns; a test keeps it so, and
 //! checks that it names no flag that does not exist.
 
-use super::args::{DigArgs, NodeArgs, PEER_COMMANDS, TrackerArgs};
+use super::args::{NodeArgs, PEER_COMMANDS, TRACKER_COMMANDS, TrackerArgs};
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, Optionality, PositionalInfo};
 use std::fmt::Write;
 
@@ -26,7 +26,8 @@ Share and fetch files together with other peers.
   --json                     events as JSON lines on stdout
   -q, -v, -vv                no progress; more of the log; all of it
 
-Commands: create PATH, show FILE, magnet FILE, scrape FILE, list, verify FILE
+Commands: create PATH, list, and show, edit, verify, magnet, scrape FILE ..
+          daemon, console, remote COMMAND, completions SHELL, man
   peer help all              every flag
   peer help COMMAND          one command
 ";
@@ -51,7 +52,7 @@ BitTorrent clients are answered too, at http://HOST:PORT/announce and udp://.
   -q, -v, -vv                errors only; more of the log; all of it
 
   tracker dig KEY [+trace]   ask a hierarchy of trackers, like dig
-  tracker help               every flag
+  tracker completions SHELL, tracker man, tracker help
 ";
 
 /// The first screen of `lab --help`.
@@ -91,8 +92,12 @@ pub fn peer_all() -> String {
 
 /// `tracker help`: every flag.
 pub fn tracker_all() -> String {
-    let dig = of_command::<DigArgs>("tracker dig");
-    table_of("tracker", &TrackerArgs::get_args_info()) + "\n" + &dig + "\n" + EXIT_CODES
+    let mut text = table_of("tracker", &TrackerArgs::get_args_info());
+    for command in &TRACKER_COMMANDS {
+        text.push('\n');
+        text.push_str(&table_of(&format!("tracker {}", command.name), &(command.info)()));
+    }
+    text + "\n" + EXIT_CODES
 }
 
 /// Usage, flags and examples of one command.
@@ -103,7 +108,8 @@ pub fn of_command<T: ArgsInfo>(command: &str) -> String {
 /// The same of what a command declares.
 pub fn table_of(command: &str, info: &CommandInfoWithArgs) -> String {
     let words: String = info.positionals.iter().map(positional).collect();
-    let mut text = format!("Usage: {command}{words} [flags]\n\n{}\n\n", info.description);
+    let description = wrapped(info.description);
+    let mut text = format!("Usage: {command}{words} [flags]\n\n{description}\n\n");
     for word in info.positionals {
         row(&mut text, &word.name.to_uppercase(), word.description);
     }
@@ -113,7 +119,7 @@ pub fn table_of(command: &str, info: &CommandInfoWithArgs) -> String {
     row(&mut text, "-h, --help", "this text");
     row(&mut text, "-V, --version", "the version");
     for example in info.examples {
-        let _ = write!(text, "\nExample: {example}\n");
+        let _ = write!(text, "\nExample: {}\n", example.replace("{command_name}", command));
     }
     text
 }
@@ -122,6 +128,7 @@ fn positional(word: &PositionalInfo) -> String {
     let name = word.name.to_uppercase();
     match word.optionality {
         Optionality::Required => format!(" {name}"),
+        Optionality::Repeating => format!(" {name} .."),
         _ => format!(" [{name}]"),
     }
 }
@@ -142,6 +149,22 @@ const INDENT: usize = 29;
 
 /// The width that help is written for.
 const WIDTH: usize = 80;
+
+/// A text in lines of at most [`WIDTH`] columns.
+fn wrapped(text: &str) -> String {
+    let mut lines = String::new();
+    let mut column = 0;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        let fits = column > 0 && column + 1 + length <= WIDTH;
+        if column > 0 {
+            lines.push(if fits { ' ' } else { '\n' });
+        }
+        lines.push_str(word);
+        column = if fits { column + 1 + length } else { length };
+    }
+    lines
+}
 
 /// One flag and what it does, wrapped at [`WIDTH`].
 fn row(text: &mut String, left: &str, right: &str) {
@@ -166,7 +189,7 @@ fn row(text: &mut String, left: &str, right: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::args::ShowArgs;
+    use super::super::args::MagnetArgs;
     use super::*;
 
     #[test]
@@ -207,17 +230,21 @@ mod tests {
     #[test]
     fn a_command_is_explained_by_usage_flags_and_an_example() {
         let expected = "\
-Usage: peer show FILE [flags]
+Usage: peer magnet FILE .. [flags]
 
-Say what a .torrent holds.
+Print the magnet link of a .torrent.
 
-  FILE                       the .torrent
-  --json                     one JSON object
+  FILE                       the .torrent files, - for stdin; or a magnet link,
+                             to be explained by --json
+  --peer HOST:PORT           a peer that the link is to name (x.pe), HOST:PORT;
+                             repeatable
+  --json                     one JSON object per line and .torrent: what the
+                             link says
   -h, --help                 this text
   -V, --version              the version
 
-Example: peer show big.zip.torrent
+Example: peer magnet big.zip.torrent
 ";
-        assert_eq!(of_command::<ShowArgs>("peer show"), expected);
+        assert_eq!(of_command::<MagnetArgs>("peer magnet"), expected);
     }
 }

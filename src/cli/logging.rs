@@ -37,6 +37,8 @@ impl LogArgs {
         match (self.level, self.verbose, self.quiet) {
             (Some(level), ..) => level,
             (None, 0, true) => LevelFilter::Error,
+            // In a file stands what is said on the terminal, too.
+            (None, 0, false) if self.file.is_some() => LevelFilter::Info,
             (None, 0, false) => LevelFilter::Warn,
             (None, 1, _) => LevelFilter::Debug,
             (None, ..) => LevelFilter::Trace,
@@ -85,6 +87,8 @@ mod tests {
             assert_eq!(LogArgs { quiet, verbose, level, file: None }.level(), expected);
         };
         check(false, 0, None, LevelFilter::Warn);
+        let in_file = LogArgs { file: Some("log".into()), ..LogArgs::default() };
+        assert_eq!(in_file.level(), LevelFilter::Info);
         check(true, 0, None, LevelFilter::Error);
         check(false, 1, None, LevelFilter::Debug);
         check(false, 2, None, LevelFilter::Trace);

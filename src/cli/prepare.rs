@@ -11,7 +11,9 @@
 //! the disk: a node has every content once.
 
 use super::args::is_torrent;
+use super::choice::Choice;
 use super::exit::{CliError, Exit};
+use super::item::Item;
 use super::progress::State;
 use super::resolve::{Sought, ask, wanted};
 use super::show::{ShowError, read_torrent};
@@ -19,71 +21,28 @@ use super::what::What;
 use crate::bitfield::Bitfield;
 use crate::config::{IoMode, PeerConfig, TrackerAddr};
 use crate::ids::{InfoHash, PeerId, PieceIndex};
+use crate::logic::picker::Priority;
 use crate::metainfo::build::{BuildOptions, announce_tier, build};
 use crate::metainfo::draft::Version;
 use crate::metainfo::magnet::Magnet;
 use crate::metainfo::{FileKind, Metainfo, MetainfoError};
 use crate::node::metadata::Wanted;
+use crate::node::selection::wanted_entries;
 use crate::node::trackers::announce::AnnounceIdentity;
 use crate::node::trackers::http::{self, Get};
 use crate::protocol::url::Url;
 use crate::storage::create::{HashOptions, hash_path};
 use crate::storage::{Io, Storage, StorageError, StoragePlan};
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-
-/// Something to serve or to fetch.
-#[derive(Debug, Clone)]
-pub enum Item {
-    /// A path to serve.
-    Seed(PathBuf),
-    /// Something to fetch.
-    Leech(What),
-}
-
-impl Item {
-    /// Whether it is to be fetched, not only served.
-    pub fn is_download(&self) -> bool {
-        matches!(self, Self::Leech(_))
-    }
-
-    /// What to call it until its name is known.
-    pub fn label(&self) -> String {
-        match self {
-            Self::Seed(path) => {
-                path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
-            }
-            Self::Leech(What::Name { name, .. }) => name.clone(),
-            Self::Leech(What::Torrent(path)) => path.display().to_string(),
-            Self::Leech(What::Magnet(link)) => {
-                let name = link.parse::<Magnet>().ok().and_then(|magnet| magnet.name);
-                let printable = |name: String| name.chars().filter(|c| !c.is_control()).collect();
-                name.map_or_else(|| link.clone(), printable)
-            }
-            Self::Leech(What::Url(text)) => text.clone(),
-            Self::Leech(What::HashV2(hash)) => hash.to_string(),
-            Self::Leech(What::HashV1(hash)) => hash.to_string(),
-        }
-    }
-
-    /// The item as it stands on the command line.
-    fn in_words(&self) -> String {
-        match self {
-            Self::Seed(path) => format!("--seed {}", path.display()),
-            Self::Leech(What::Name { name, hash_prefix }) if !hash_prefix.is_empty() => {
-                format!("--leech {name}@{hash_prefix}")
-            }
-            Self::Leech(_) => format!("--leech {}", self.label()),
-        }
-    }
-}
 
 /// The longest .torrent that is fetched from the web, in bytes.
 const LONGEST_TORRENT: u64 = 16 * 1024 * 1024;
@@ -112,6 +71,8 @@ pub struct Prepared {
     pub trackers: Vec<SocketAddr>,
     /// Peers that a magnet named.
     pub peers: Vec<SocketAddr>,
+    /// How much each data file is wanted; empty: all as usual.
+    pub priorities: Vec<Priority>,
 }
 
 /// How preparing goes on.
@@ -124,7 +85,8 @@ pub enum News {
     Failed(CliError),
 }
 
-/// What all items are prepared with.
+/// What an item is prepared with. A copy shares the contents and the liars with its original.
+#[derive(Clone)]
 pub struct Context {
     /// The settings.
     pub config: PeerConfig,
@@ -136,17 +98,48 @@ pub struct Context {
     pub peer_id: PeerId,
     /// Who we are for BitTorrent trackers.
     pub identity: AnnounceIdentity,
-    /// Set when the program stops.
-    pub stop: AtomicBool,
-    /// Closed when the program stops: whoever waits on it wakes.
+    /// Which files are wanted.
+    pub choice: Choice,
+    /// Set when nobody waits for the item any more.
+    pub stop: Arc<AtomicBool>,
+    /// Closed at the same time: whoever waits on it wakes.
     pub stopped: Receiver<()>,
     /// The contents that were found so far, and which item each was found for.
-    pub contents: Mutex<HashMap<InfoHash, String>>,
+    pub contents: Arc<Mutex<HashMap<InfoHash, String>>>,
     /// Peers whose metainfo was not what its hash says.
-    pub liars: Mutex<HashSet<SocketAddr>>,
+    pub liars: Arc<Mutex<HashSet<SocketAddr>>>,
+}
+
+/// Ends the preparing of one item when it is dropped.
+#[derive(Debug)]
+pub struct Leash {
+    stop: Arc<AtomicBool>,
+    _stopped: Sender<()>,
+}
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+    }
 }
 
 impl Context {
+    /// A context of its own for one item, whose data goes to `folder`, and what ends its preparing.
+    pub fn for_one(&self, folder: PathBuf) -> (Self, Leash) {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (leash, stopped) = bounded(0); // never sent on
+        let config = PeerConfig { download_dir: folder, ..self.config.clone() };
+        (
+            Self { config, stop: stop.clone(), stopped, ..self.clone() },
+            Leash { stop, _stopped: leash },
+        )
+    }
+
+    /// An item's content may be taken up again.
+    pub fn forget(&self, content: InfoHash) {
+        self.contents.lock().remove(&content);
+    }
+
     /// Whether the program is on its way out.
     pub fn is_stopping(&self) -> bool {
         self.stop.load(Ordering::Acquire)
@@ -184,12 +177,41 @@ pub fn prepare(context: &Context, item: &Item, tell: &dyn Fn(News)) {
     let say = |state: State| tell(News::State(state));
     let prepared = match item {
         Item::Seed(path) => seed(context, item, path, &say),
-        Item::Leech(what) => leech(context, item, what, &say),
+        Item::Leech(_) | Item::Torrent(_) => {
+            find(context, item, &say).and_then(|found| leech(context, item, found, &say))
+        }
     };
     tell(match prepared {
         Ok(prepared) => News::Ready(Box::new(prepared)),
         Err(error) => News::Failed(error),
     });
+}
+
+/// The metainfo of what is to be fetched, and the peers that a magnet named.
+pub struct Found {
+    /// What it is.
+    pub meta: Metainfo,
+    /// Peers to call.
+    pub peers: Vec<SocketAddr>,
+    /// The files that it selected; nothing is all.
+    pub selected: Vec<RangeInclusive<u32>>,
+}
+
+/// Finds the metainfo of something to be fetched; nothing is opened or made on disk.
+pub fn find(context: &Context, item: &Item, say: &dyn Fn(State)) -> Result<Found, CliError> {
+    let found = |meta| Found { meta, peers: Vec::new(), selected: Vec::new() };
+    match item {
+        Item::Torrent(meta) => whole(context, meta.as_ref().clone(), None, say).map(found),
+        Item::Seed(path) => Ok(found(read_torrent(path)?)),
+        Item::Leech(what) => match what {
+            What::Torrent(path) => whole(context, read_torrent(path)?, Some(path), say).map(found),
+            What::Magnet(link) => from_magnet(context, what, link, say),
+            What::Name { .. } => ask(context, &sought(context, what, None), say).map(found),
+            &What::HashV2(hash) => from_hash(context, what, hash.into(), say).map(found),
+            &What::HashV1(hash) => from_hash(context, what, hash.into(), say).map(found),
+            What::Url(url) => from_web(context, url).map(found),
+        },
+    }
 }
 
 fn seed(
@@ -245,7 +267,7 @@ fn seed_torrent(
     let beside = file.parent().unwrap_or(Path::new("")).to_owned();
     let folders = [context.config.download_dir.clone(), beside];
     let (storage, folder) = open_first(&meta, file, &folders)?;
-    let have = verify(context, &storage, say)?;
+    let have = check_disk(context, &storage, say)?;
     let path = folder.join(&meta.name);
     if !have.is_full() {
         return Err(bad_data(&path.display().to_string(), &have, file));
@@ -261,8 +283,11 @@ pub(super) fn open_first(
 ) -> Result<(Storage, PathBuf), CliError> {
     let mut missing = StorageError::Missing { path: file.to_owned() };
     for folder in folders {
+        // `x.torrent` lies beside what is in the current folder, whose path has no letters.
+        let here = folder.as_os_str().is_empty();
+        let folder = if here { PathBuf::from(".") } else { folder.clone() };
         match Storage::open_existing(StoragePlan::of(meta, folder.clone())?) {
-            Ok(storage) => return Ok((storage, folder.clone())),
+            Ok(storage) => return Ok((storage, folder)),
             Err(error @ StorageError::Missing { .. }) => missing = error,
             Err(error) => return Err(error.into()),
         }
@@ -286,17 +311,12 @@ pub(super) fn bad_data(what: &str, have: &Bitfield, file: &Path) -> CliError {
 fn leech(
     context: &Context,
     item: &Item,
-    what: &What,
+    found: Found,
     say: &dyn Fn(State),
 ) -> Result<Prepared, CliError> {
-    let (meta, peers) = match what {
-        What::Torrent(path) => (whole_torrent(context, path, say)?, Vec::new()),
-        What::Magnet(link) => from_magnet(context, what, link, say)?,
-        What::Name { .. } => (ask(context, &sought(context, what, None), say)?, Vec::new()),
-        &What::HashV2(hash) => (from_hash(context, what, hash.into(), say)?, Vec::new()),
-        &What::HashV1(hash) => (from_hash(context, what, hash.into(), say)?, Vec::new()),
-        What::Url(url) => (from_web(context, url)?, Vec::new()),
-    };
+    let Found { meta, peers, selected } = found;
+    let choice = Choice { by_magnet: selected, ..context.choice.clone() };
+    let priorities = choice.of(&meta)?;
     context.claim(meta.info_hash(), item)?;
     let folder = context.config.download_dir.clone();
     let path = folder.join(&meta.name);
@@ -305,8 +325,9 @@ fn leech(
         IoMode::Pread => Io::Pread,
     };
     let there = files_there(&meta, &folder);
-    let storage = Storage::create_or_resume(StoragePlan::of(&meta, folder)?, io)?;
-    let have = verify(context, &storage, say)?;
+    let plan = StoragePlan::of(&meta, folder)?.with_wanted(wanted_entries(&meta, &priorities));
+    let storage = Storage::create_or_resume(plan, io)?;
+    let have = check_disk(context, &storage, say)?;
     if let Some((file, _)) = there.iter().find(|(_, pieces)| !have_any(&have, pieces.clone())) {
         // Not a damaged copy of ours, but somebody's file of that name and size.
         return Err(CliError::new(
@@ -320,6 +341,7 @@ fn leech(
     }
     let mut prepared = finish(meta, storage, have, path, true);
     prepared.peers = peers;
+    prepared.priorities = priorities;
     Ok(prepared)
 }
 
@@ -397,7 +419,7 @@ fn from_magnet(
     what: &What,
     link: &str,
     say: &dyn Fn(State),
-) -> Result<(Metainfo, Vec<SocketAddr>), CliError> {
+) -> Result<Found, CliError> {
     let magnet: Magnet = link
         .parse()
         .map_err(|error| CliError::new(Exit::BadTorrent, format!("bad magnet link: {error}")))?;
@@ -417,27 +439,28 @@ fn from_magnet(
     if meta.web_seeds.is_empty() {
         meta.web_seeds = magnet.web_seeds;
     }
-    Ok((meta, sought.peers))
+    Ok(Found { meta, peers: sought.peers, selected: magnet.select_only })
 }
 
-/// The .torrent of a file. One without its piece layers says what is to be fetched, but not what
-/// each piece must be: those who have the content are asked for the layers.
-fn whole_torrent(
+/// A torrent with its piece layers. One without them says what is to be fetched, but not what each
+/// piece must be: those who have the content are asked for the layers.
+fn whole(
     context: &Context,
-    file: &Path,
+    meta: Metainfo,
+    file: Option<&Path>,
     say: &dyn Fn(State),
 ) -> Result<Metainfo, CliError> {
-    let meta = read_torrent(file)?;
     if meta.layers_complete() {
         return Ok(meta);
     }
-    log::info!("{}: it has no piece layers: asking for them", file.display());
-    let what = What::Torrent(file.to_owned());
+    let name = file.unwrap_or(Path::new(&meta.name)).to_owned();
+    log::info!("{}: it has no piece layers: asking for them", name.display());
+    let what = What::Torrent(name.clone());
     let hashes = Wanted { v1: meta.info_hash_v1, v2: meta.info_hash_v2 };
     let sought = sought_for(context, &what, hashes, &meta);
     let mut found = ask(context, &sought, say).map_err(|error| match error.exit {
         Exit::Stopped => error,
-        _ => no_layers(file, &format!("nobody was found who has them ({})", error.message)),
+        _ => no_layers(&name, &format!("nobody was found who has them ({})", error.message)),
     })?;
     (found.trackers, found.native_trackers) = (meta.trackers, meta.native_trackers);
     found.web_seeds = meta.web_seeds;
@@ -468,13 +491,19 @@ fn finish(
     is_download: bool,
 ) -> Prepared {
     let (name, trackers) = (meta.name.clone(), looked_up(&meta.native_trackers));
-    Prepared { name, meta, storage, have, path, is_download, trackers, peers: Vec::new() }
+    let (peers, priorities) = (Vec::new(), Vec::new());
+    Prepared { name, meta, storage, have, path, is_download, trackers, peers, priorities }
 }
 
-fn verify(context: &Context, storage: &Storage, say: &dyn Fn(State)) -> Result<Bitfield, CliError> {
+/// Checks all that is on disk, and says how it goes.
+fn check_disk(
+    context: &Context,
+    storage: &Storage,
+    say: &dyn Fn(State),
+) -> Result<Bitfield, CliError> {
     let total = storage.total();
     let done = AtomicU64::new(0);
-    let (told_in, told) = crossbeam_channel::bounded::<()>(1); // one wake-up is as good as many
+    let (told_in, told) = bounded::<()>(1); // one wake-up is as good as many
     let progress = |bytes| {
         done.fetch_add(bytes, Ordering::Relaxed);
         let _ = told_in.try_send(());
@@ -525,7 +554,7 @@ impl From<ShowError> for CliError {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::node::{Node, NodeOptions};
+    use crate::node::{NewTorrent, Node, NodeOptions};
     use std::cell::RefCell;
     use std::net::Ipv4Addr;
 
@@ -597,10 +626,11 @@ pub(super) mod tests {
                 numwant: 1,
                 dns_prefs: false,
             },
-            stop: AtomicBool::new(false),
+            choice: Choice::default(),
+            stop: Arc::default(),
             stopped: crossbeam_channel::never(),
-            contents: Mutex::default(),
-            liars: Mutex::default(),
+            contents: Arc::default(),
+            liars: Arc::default(),
         }
     }
 
@@ -696,7 +726,7 @@ pub(super) mod tests {
         let plan = StoragePlan::of(&meta, scratch.0.clone()).unwrap();
         let have = Bitfield::full(meta.geometry().pieces());
         let storage = Storage::open_existing(plan).unwrap();
-        node.add("g.bin".into(), meta.clone(), Vec::new(), storage, have);
+        node.add(NewTorrent::of(&meta, storage, have));
         let context = context(&scratch, vec![(Ipv4Addr::LOCALHOST, node.port()).into()]);
         let got = outcome(&context, &Item::Leech(What::Torrent(torrent)));
         node.stop();

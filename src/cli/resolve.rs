@@ -2,8 +2,9 @@
 //! of them knows it or the time is up.
 
 use super::exit::{CliError, Exit};
+use super::item::Item;
 use super::locate::Hierarchy;
-use super::prepare::{Context, Item};
+use super::prepare::Context;
 use super::progress::State;
 use super::units;
 use super::what::What;
@@ -73,6 +74,7 @@ pub(super) fn ask(
     say: &dyn Fn(State),
 ) -> Result<Metainfo, CliError> {
     let mut announced = Announced::default();
+    let sought = &by_announces(sought);
     let result = search(context, sought, &mut announced, say);
     let farewells = announced.farewells(&sought.tiers);
     if let (Err(_), Some(wanted), false) = (&result, sought.wanted, farewells.is_empty()) {
@@ -80,6 +82,17 @@ pub(super) fn ask(
         ask_once(&context.identity, &hashes, &farewells, Event::Stopped, FAREWELL);
     }
     result
+}
+
+/// Our trackers find nothing by its v1 hash alone; as BitTorrent trackers they name who has it.
+fn by_announces<'a>(sought: &Sought<'a>) -> Sought<'a> {
+    let mut sought = sought.clone();
+    if sought.wanted.is_some_and(|wanted| wanted.v2.is_none()) {
+        let urls = sought.trackers.iter().map(|at| vec![format!("udp://{at}/announce")]);
+        let urls: Vec<_> = urls.filter(|url| !sought.tiers.contains(url)).collect();
+        sought.tiers.extend(urls);
+    }
+    sought
 }
 
 /// What BitTorrent trackers said in one search.
@@ -226,7 +239,7 @@ fn last_word(mut troubles: Vec<CliError>, what: &What) -> CliError {
         None => CliError::new(
             Exit::NotFound,
             format!(
-                "{}: no tracker and no peer to ask: give --tracker URL or --peer",
+                "no tracker and no peer to ask for {} (give --tracker or --peer)",
                 Item::Leech(what.clone()).label()
             ),
         ),

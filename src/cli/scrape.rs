@@ -1,4 +1,4 @@
-//! `peer scrape FILE`: how many peers a torrent's trackers know of.
+//! `peer scrape FILE ..`: how many peers a torrent's trackers know of.
 //!
 //! All trackers are asked at the same time, each for the v1 hash and the truncated v2 hash, so
 //! that a hybrid torrent has two lines per tracker. Who does not answer is named on stderr.
@@ -6,56 +6,107 @@
 use super::args::ScrapeArgs;
 use super::env::Env;
 use super::exit::{CliError, Exit};
-use super::show::{ShowError, read_torrent};
+use super::magnet::as_link;
+use super::print;
+use super::several::each;
 use super::style::printable;
-use crate::ids::InfoHashV1;
+use super::torrent_file::read_torrent;
+use crate::ids::{InfoHashV1, InfoHashV2};
 use crate::metainfo::Metainfo;
+use crate::metainfo::magnet::Magnet;
 use crate::node::trackers::ask::scrape as figures_of;
 use crate::protocol::announce::Figures;
 use serde_json::json;
-use std::io::Write;
+use std::path::Path;
 use std::thread::Builder;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The most trackers that are asked.
 const MOST: usize = 32;
 
 /// `peer scrape`: exit 3 when nobody answers.
 pub fn scrape(args: &ScrapeArgs, env: &Env) -> Result<(), CliError> {
-    let meta = read_torrent(&args.file)?;
-    let named = if args.tracker.is_empty() { meta.trackers.concat() } else { args.tracker.clone() };
+    each(&args.file, env, |file| {
+        let target = match as_link(file) {
+            Some(link) => Target::of_link(&link?),
+            None => Target::of(&read_torrent(file)?, file),
+        };
+        report(&target, &args.tracker, args.timeout(), args.json, args.quiet, env)
+    })
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// What to call it when it names no tracker.
+    label: String,
+    /// The hashes that trackers know it by.
+    hashes: Vec<(&'static str, InfoHashV1)>,
+    trackers: Vec<String>,
+}
+
+impl Target {
+    /// A torrent that was read from a file.
+    pub fn of(meta: &Metainfo, file: &Path) -> Self {
+        Self {
+            label: file.display().to_string(),
+            hashes: hashes(meta.info_hash_v1, meta.info_hash_v2),
+            trackers: meta.trackers.concat(),
+        }
+    }
+
+    fn of_link(magnet: &Magnet) -> Self {
+        Self {
+            label: "the magnet link".into(),
+            hashes: hashes(magnet.info_hash_v1, magnet.info_hash_v2),
+            trackers: magnet.trackers.clone(),
+        }
+    }
+}
+
+/// Asks the target's trackers, or these if there are any, and prints what they say.
+///
+/// # Errors
+/// `NoAnswer` when nobody answers.
+pub fn report(
+    target: &Target,
+    instead: &[String],
+    timeout: Duration,
+    json: bool,
+    quiet: bool,
+    env: &Env,
+) -> Result<(), CliError> {
+    let named = if instead.is_empty() { &target.trackers } else { instead };
     if named.is_empty() {
         return Err(CliError::usage(format!(
-            "{} names no http or udp tracker: give one with --tracker",
-            args.file.display()
+            "{} names no http or udp tracker: give one with peer scrape --tracker",
+            target.label
         )));
     }
-    let hashes = hashes_of(&meta);
-    let short: Vec<InfoHashV1> = hashes.iter().map(|(_, hash)| *hash).collect();
-    let asked = named.into_iter().take(MOST).collect();
-    let answers = ask_all(asked, &short, Instant::now() + args.timeout());
-    let mut out = env.out.clone();
-    let mut failures = Vec::new();
+    let short: Vec<InfoHashV1> = target.hashes.iter().map(|(_, hash)| *hash).collect();
+    let asked = named.iter().take(MOST).cloned().collect();
+    let answers = ask_all(asked, &short, Instant::now() + timeout);
+    let (mut text, mut failures) = (String::new(), Vec::new());
     for (url, answer) in &answers {
         match answer {
             Ok(figures) => {
-                for ((version, hash), figures) in hashes.iter().zip(figures) {
-                    let line = if args.json {
+                for ((version, hash), figures) in target.hashes.iter().zip(figures) {
+                    text += &if json {
                         as_json(url, *hash, figures)
                     } else {
                         as_text(url, version, figures)
                     };
-                    writeln!(out, "{line}").map_err(ShowError::Output)?;
+                    text.push('\n');
                 }
             }
             Err(why) => failures.push(format!("no figures from {url}: {why}")),
         }
     }
-    out.flush().map_err(ShowError::Output)?;
+    print(env, &text)?;
     // When nobody answered the last of them is why the program ends.
     let error = if failures.len() == answers.len() { failures.pop() } else { None };
-    for failure in failures {
-        let _ = env.screen.line(&printable(&failure)); // a closed stderr stops nobody
+    for failure in failures.iter().filter(|_| !quiet) {
+        let _ = env.screen.line(&printable(failure)); // a closed stderr stops nobody
     }
     error.map_or(Ok(()), |message| Err(CliError::new(Exit::NoAnswer, message)))
 }
@@ -84,10 +135,9 @@ fn ask_all(
     })
 }
 
-/// The hashes that trackers know a torrent by.
-fn hashes_of(meta: &Metainfo) -> Vec<(&'static str, InfoHashV1)> {
-    let v1 = meta.info_hash_v1.map(|hash| ("v1", hash));
-    let v2 = meta.info_hash_v2.map(|hash| ("v2", hash.truncated()));
+fn hashes(v1: Option<InfoHashV1>, v2: Option<InfoHashV2>) -> Vec<(&'static str, InfoHashV1)> {
+    let v1 = v1.map(|hash| ("v1", hash));
+    let v2 = v2.map(|hash| ("v2", hash.truncated()));
     v1.into_iter().chain(v2).collect()
 }
 

@@ -77,7 +77,10 @@ impl Style {
 /// A stranger's text made safe for a terminal: control characters and those that turn the
 /// direction of writing are shown as escapes.
 pub fn printable(text: &str) -> String {
-    let is_bidi = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_bidi = |c: char| {
+        matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}')
+    };
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
         if letter.is_control() || is_bidi(letter) || letter == '\u{feff}' {

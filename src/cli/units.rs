@@ -55,8 +55,12 @@ impl FromStr for PieceLength {
 
     fn from_str(text: &str) -> Result<Self, Expected> {
         const EXPECTED: Expected =
-            Expected("a power of two from 16KiB to 256MiB: 512KiB, 1MiB or plain bytes");
-        let bytes = binary_size(text).ok_or(EXPECTED)?;
+            Expected("a power of two from 16KiB to 256MiB: 512KiB, 1MiB, 512 (KiB) or plain bytes");
+        let mut bytes = binary_size(text).ok_or(EXPECTED)?;
+        // No piece is so short: `-s 512` means KiB to Transmission's users.
+        if bytes < MIN_PIECE && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            bytes *= 1024;
+        }
         let right = bytes.is_power_of_two() && (MIN_PIECE..=MAX_PIECE).contains(&bytes);
         right.then_some(Self(bytes as u32)).ok_or(EXPECTED)
     }
@@ -295,6 +299,9 @@ mod tests {
         check("1m", Some(1_048_576));
         check("0.5MiB", Some(524_288));
         check("16384", Some(16_384));
+        check("16", Some(16_384));
+        check("512", Some(524_288));
+        check("8192", Some(8_388_608));
         check("256MiB", Some(268_435_456));
         for wrong in
             ["8KiB", "16383", "500k", "512kB", "1MB", "512MiB", "0", "", "many", "99999999g"]

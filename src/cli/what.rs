@@ -2,6 +2,8 @@
 
 use crate::ids::{InfoHashV1, InfoHashV2};
 use std::convert::Infallible;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -16,7 +18,7 @@ pub enum What {
         /// Digits that the info-hash must start with; empty when none were given.
         hash_prefix: String,
     },
-    /// A .torrent file.
+    /// A .torrent file, by its path or as the `file://` address that desktops give.
     Torrent(PathBuf),
     /// An http or https address of a .torrent file.
     Url(String),
@@ -42,7 +44,14 @@ impl FromStr for What {
         if lower.starts_with("http://") || lower.starts_with("https://") {
             return Ok(Self::Url(text.into()));
         }
-        if lower.ends_with(".torrent") {
+        if lower.ends_with(".torrent")
+            && let Some(path) = text.strip_prefix("file://").and_then(path_of_address)
+        {
+            return Ok(Self::Torrent(path));
+        }
+        // What begins like a path is one: no catalogue has such a name.
+        let is_path = ["/", "./", "../"].iter().any(|start| text.starts_with(start));
+        if is_path || lower.ends_with(".torrent") {
             return Ok(Self::Torrent(text.into()));
         }
         if let Ok(hash) = text.parse() {
@@ -70,6 +79,30 @@ impl What {
     }
 }
 
+/// The path in a `file://` address without these letters (RFC 8089): `/a b` of `/a%20b` and of
+/// `localhost/a%20b`. None if it is on another machine, or a `%` is not followed by two digits.
+fn path_of_address(address: &str) -> Option<PathBuf> {
+    let path = address.strip_prefix("localhost").unwrap_or(address);
+    if !path.starts_with('/') {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    let mut rest = path.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let (byte, after) = match (first, after) {
+            (b'%', [high, low, after @ ..]) => {
+                let digit = |byte: u8| char::from(byte).to_digit(16);
+                ((digit(*high)? * 16 + digit(*low)?) as u8, after)
+            }
+            (b'%', _) => return None,
+            (plain, after) => (plain, after),
+        };
+        bytes.push(byte);
+        rest = after;
+    }
+    Some(OsString::from_vec(bytes).into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,10 +115,22 @@ mod tests {
     fn a_word_is_known_by_its_shape() {
         assert_eq!(what("x.torrent"), What::Torrent("x.torrent".into()));
         assert_eq!(what("X.TORRENT"), What::Torrent("X.TORRENT".into()));
+        assert_eq!(what("/a/film"), What::Torrent("/a/film".into()));
+        assert_eq!(what("./film"), What::Torrent("./film".into()));
         assert_eq!(what("HTTP://h/x.torrent"), What::Url("HTTP://h/x.torrent".into()));
         assert_eq!(what("magnet:?xt=1"), What::Magnet("magnet:?xt=1".into()));
         assert_eq!(what(&"ab".repeat(20)), What::HashV1(InfoHashV1([0xab; 20])));
         assert_eq!(what(&"AB".repeat(32)), What::HashV2(InfoHashV2([0xab; 32])));
+    }
+
+    #[test]
+    fn a_desktop_names_a_file_by_its_address() {
+        assert_eq!(what("file:///a%20b/%C3%A9.torrent"), What::Torrent("/a b/é.torrent".into()));
+        assert_eq!(what("file://localhost/x.torrent"), What::Torrent("/x.torrent".into()));
+        let as_it_is = |text: &str| assert_eq!(what(text), What::Torrent(text.into()), "{text}");
+        as_it_is("file://elsewhere/x.torrent");
+        as_it_is("file:///%zz.torrent");
+        as_it_is("/a%20b.torrent");
     }
 
     #[test]

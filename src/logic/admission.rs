@@ -41,7 +41,7 @@ pub struct Line {
 /// How many may be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
-    /// More, over all torrents.
+    /// More, over all torrents and of this one, whichever is less.
     pub free: usize,
     /// In all with one address that is neither loopback nor private; 0 is no limit.
     pub per_ip: usize,
@@ -76,6 +76,13 @@ pub fn admit(own: PeerId, new: &Line, others: &[Line], room: Room) -> Entry {
     let from_there = others.iter().filter(|other| other.ip == new.ip).count();
     let too_many = room.per_ip > 0 && from_there >= room.per_ip && !is_local(new.ip);
     if room.free == 0 || too_many { Entry::Full } else { Entry::Enters }
+}
+
+/// Who goes when there may be no more than `most` of those who are there, each with the moment since
+/// when it is: the youngest, so that who lasted stays.
+pub fn surplus(mut there: Vec<(Moment, PeerKey)>, most: usize) -> Vec<PeerKey> {
+    there.sort_unstable();
+    there.into_iter().skip(most).map(|(_, peer)| peer).collect()
 }
 
 /// Two peers that dialled each other at once keep the connection that the greater id dialled.

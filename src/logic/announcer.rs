@@ -75,6 +75,21 @@ pub struct Answer {
     pub tracker_id: Option<Vec<u8>>,
 }
 
+/// How one tracker stands, for people to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Which.
+    pub url: Url,
+    /// In which tier, counted from zero.
+    pub tier: usize,
+    /// Whether it is being asked now.
+    pub under_way: bool,
+    /// When it is asked next, if nothing else happens; `None` while it is asked, and for a backup.
+    pub next: Option<Moment>,
+    /// Whether it is asked only when those before it do not answer.
+    pub backup: bool,
+}
+
 #[derive(Debug, Clone)]
 struct Tracker {
     url: Url,
@@ -85,6 +100,8 @@ struct Tracker {
     failures: u32,
     /// Not to be asked before this.
     rests_until: Moment,
+    /// Whether that is what it asked for (BEP 31), and not our own caution.
+    asked_for_rest: bool,
 }
 
 /// Whether and to whom `completed` was said.
@@ -111,6 +128,7 @@ pub struct Announcer {
     /// When it may be asked again, if we need peers.
     earliest: Moment,
     wants_peers: bool,
+    is_partial: bool,
     completed: Completed,
     stopping: bool,
     /// Trackers that are yet to be told `stopped`.
@@ -122,33 +140,106 @@ pub struct Announcer {
 impl Announcer {
     /// Nobody has been told anything; the first announce is due at once.
     pub fn new(params: &Params) -> Self {
-        let mut rng = Rng::with_seed(params.seed);
-        let (mut trackers, mut tiers): (Vec<Tracker>, Vec<Vec<usize>>) = (Vec::new(), Vec::new());
-        for tier in &params.tiers {
-            let mut order = Vec::new();
-            for url in tier.iter().filter_map(|url| Url::parse(url).ok()) {
-                if trackers.iter().all(|known| known.url != url) {
-                    order.push(trackers.len());
-                    trackers.push(Tracker::new(url));
-                }
-            }
-            rng.shuffle(&mut order);
-            tiers.push(order);
-        }
-        Self {
-            trackers,
-            tiers,
+        let mut announcer = Self {
+            trackers: Vec::new(),
+            tiers: Vec::new(),
             time_scale: params.time_scale,
-            rng,
+            rng: Rng::with_seed(params.seed),
             asked: None,
             next: Moment::START,
             earliest: Moment::START,
             wants_peers: false,
+            is_partial: false,
             completed: if params.complete { Completed::Settled } else { Completed::NotYet },
             stopping: false,
             farewells: Vec::new(),
             unconfirmed: 0,
+        };
+        announcer.line_up(&params.tiers);
+        announcer
+    }
+
+    /// Fills the tiers; trackers that are known already keep their places in `trackers`.
+    fn line_up(&mut self, tiers: &[Vec<String>]) {
+        self.tiers.clear();
+        for tier in tiers {
+            let mut order = Vec::new();
+            for url in tier.iter().filter_map(|url| Url::parse(url).ok()) {
+                let known = self.trackers.iter().position(|known| known.url == url);
+                let at = known.unwrap_or(self.trackers.len());
+                if known.is_none() {
+                    self.trackers.push(Tracker::new(url));
+                }
+                if !self.tiers.iter().flatten().chain(&order).any(|&other| other == at) {
+                    order.push(at);
+                }
+            }
+            self.rng.shuffle(&mut order);
+            self.tiers.push(order);
         }
+    }
+
+    /// The torrent has these trackers from now on. Those that are gone hear `stopped` if they may
+    /// know of it; those that stay hear nothing of the change; a new one that comes first is asked at
+    /// once.
+    pub fn on_tiers(&mut self, tiers: &[Vec<String>]) {
+        if self.stopping {
+            return;
+        }
+        self.line_up(tiers);
+        let is_used = |at: &usize| self.tiers.iter().flatten().any(|used| used == at);
+        self.farewells.retain(|at| !is_used(at));
+        let all = 0..self.trackers.len();
+        let gone: Vec<usize> = all.filter(|at| !is_used(at)).collect();
+        for at in gone {
+            let was_asked = self.asked.take_if(|asked| *asked == at).is_some();
+            let may_know = was_asked || self.trackers[at].knows_us;
+            if may_know && !self.farewells.contains(&at) {
+                self.farewells.push(at);
+            }
+        }
+        for tier in &mut self.tiers {
+            // A sort keeps the order of equals.
+            tier.sort_by_key(|&at| !self.trackers[at].knows_us);
+        }
+        let first = self.tiers.iter().flatten().next().map(|&at| &self.trackers[at]);
+        if first.is_some_and(|first| !first.knows_us && first.failures == 0) {
+            // Who knows us is not to be asked again too soon because the new one does not answer.
+            for &at in self.tiers.iter().flatten() {
+                let tracker = &mut self.trackers[at];
+                if tracker.knows_us {
+                    tracker.rests_until = tracker.rests_until.max(self.earliest);
+                    tracker.asked_for_rest = true;
+                }
+            }
+            (self.next, self.earliest) = (Moment::START, Moment::START);
+        }
+    }
+
+    /// Peers are wanted now: the next announce is as soon as the trackers allow it. Those that did
+    /// not answer are tried again, unless they asked to be left alone.
+    pub fn on_reannounce(&mut self) {
+        self.next = self.next.min(self.earliest);
+        for tracker in self.trackers.iter_mut().filter(|tracker| !tracker.asked_for_rest) {
+            tracker.rests_until = Moment::START;
+        }
+    }
+
+    /// How all trackers stand, tier by tier.
+    pub fn standing(&self) -> Vec<Standing> {
+        let next = self.deadline().filter(|_| !self.stopping);
+        let in_use = self.asked.or_else(|| self.first_ready(next?));
+        let mut all = Vec::new();
+        for (tier, order) in self.tiers.iter().enumerate() {
+            all.extend(order.iter().map(|&at| Standing {
+                url: self.trackers[at].url.clone(),
+                tier,
+                under_way: self.asked == Some(at),
+                next: next.filter(|_| in_use == Some(at)),
+                backup: in_use != Some(at),
+            }));
+        }
+        all
     }
 
     /// How the torrent stands: whether we have everything, and whether more peers are needed than
@@ -158,6 +249,12 @@ impl Announcer {
         if complete && self.completed == Completed::NotYet {
             self.completed = Completed::Due;
         }
+    }
+
+    /// Whether all that is wanted is here, and something is not. Such a peer says `paused` in every
+    /// announce but the last (BEP 21); its bytes left are those of everything.
+    pub fn on_partial_seed(&mut self, is_partial: bool) {
+        self.is_partial = is_partial;
     }
 
     /// A tracker answered.
@@ -201,6 +298,7 @@ impl Announcer {
             n => SECOND_REST * 2_u32.saturating_pow((n - 1).min(16)),
         };
         tracker.failures = tracker.failures.saturating_add(1);
+        tracker.asked_for_rest = rest.is_some();
         // A quarter more or less, so that not all come back at the same time.
         let usual = usual.min(LONGEST_REST).mul_f64(0.75 + self.rng.f64() / 2.0);
         tracker.rests_until = now + rest.map_or(usual, |rest| rest.clamp(usual, LONGEST));
@@ -212,25 +310,28 @@ impl Announcer {
             return;
         }
         self.stopping = true;
-        let may_know = |&at: &usize| self.trackers[at].knows_us || self.asked == Some(at);
+        let unsaid = std::mem::take(&mut self.farewells);
+        let may_know = |at: &usize| {
+            self.trackers[*at].knows_us || self.asked == Some(*at) || unsaid.contains(at)
+        };
         self.farewells = (0..self.trackers.len()).filter(may_know).collect();
         self.asked = None;
     }
 
     /// The next announce to be made now, if any. It counts as under way until it is given back.
     pub fn next_announce(&mut self, now: Moment) -> Option<Ask> {
-        if self.stopping {
-            let at = self.farewells.pop()?;
+        if let Some(at) = self.farewells.pop() {
             self.unconfirmed += 1;
+            self.trackers[at].knows_us = false;
             return Some(self.announce(at, Event::Stopped));
         }
-        if self.asked.is_some() || self.due() > now {
+        if self.stopping || self.asked.is_some() || self.due() > now {
             return None;
         }
-        let ready = |&&at: &&usize| self.trackers[at].rests_until <= now;
-        let at = *self.tiers.iter().flatten().find(ready)?;
+        let at = self.first_ready(now)?;
         self.asked = Some(at);
         let event = match (self.trackers[at].knows_us, self.completed) {
+            _ if self.is_partial => Event::Paused,
             (false, _) => Event::Started,
             (true, Completed::Due) => Event::Completed,
             (true, _) => Event::None,
@@ -240,14 +341,21 @@ impl Announcer {
 
     /// When to ask [`Announcer::next_announce`] again, if nothing else happens.
     pub fn deadline(&self) -> Option<Moment> {
-        if self.stopping {
-            return (!self.farewells.is_empty()).then_some(Moment::START);
+        if !self.farewells.is_empty() {
+            return Some(Moment::START);
         }
-        if self.asked.is_some() {
+        if self.stopping || self.asked.is_some() {
             return None;
         }
-        let rested = self.trackers.iter().map(|tracker| tracker.rests_until).min()?;
+        let used = self.tiers.iter().flatten();
+        let rested = used.map(|&at| self.trackers[at].rests_until).min()?;
         Some(self.due().max(rested))
+    }
+
+    /// The first tracker that may be asked then.
+    fn first_ready(&self, then: Moment) -> Option<usize> {
+        let is_ready = |at: &usize| self.trackers[*at].rests_until <= then;
+        self.tiers.iter().flatten().copied().find(is_ready)
     }
 
     /// Whether all farewells were said and answered, or failed.
@@ -291,7 +399,8 @@ impl Tracker {
     fn new(url: Url) -> Self {
         let nearby = is_nearby(&url);
         let rests_until = Moment::START;
-        Self { url, nearby, id: None, knows_us: false, failures: 0, rests_until }
+        let (id, knows_us, asked_for_rest) = (None, false, false);
+        Self { url, nearby, id, knows_us, failures: 0, rests_until, asked_for_rest }
     }
 
     /// An interval in seconds as we obey it; `None` when it cannot be meant.

@@ -246,6 +246,12 @@ impl Choker {
         if self.params.slots == 0 { 0 } else { self.strategy.most(self.params.slots) }
     }
 
+    /// From now on so many peers are served at once; those who are served keep their slots until
+    /// the next round.
+    pub fn set_slots(&mut self, slots: usize) {
+        self.params.slots = slots;
+    }
+
     /// Why a peer is served; of one that is not, this may be what held before.
     pub fn decision(&self, peer: PeerKey) -> Option<Served> {
         self.decisions.get(&peer).copied()

@@ -252,6 +252,17 @@ impl Dialer {
         self.change_busy(address, |candidate| candidate.on_ended(now));
     }
 
+    /// A connection ended, or a call, because we paused the torrent: that says nothing of the peer,
+    /// which may be called again at once.
+    pub fn on_paused(&mut self, now: Moment, address: SocketAddr) {
+        self.change_busy(address, |candidate| candidate.state = State::Idle(now));
+    }
+
+    /// The torrent lacks something that it had: whoever rests because it was of no use may be.
+    pub fn on_lacking(&mut self, now: Moment) {
+        self.candidates.values_mut().for_each(|candidate| candidate.on_lacking(now));
+    }
+
     /// A call failed, or a connection ended before it was of use.
     pub fn on_failed(&mut self, now: Moment, address: SocketAddr) {
         self.change_busy(address, |candidate| candidate.on_failed(now));

@@ -21,7 +21,6 @@ use crate::logic::availability::{Availability, Rank};
 use open::{Block, BlockState, OpenPiece};
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::ops::Range;
 use std::str::FromStr;
 
 /// Copies of what another peer owes.
@@ -30,9 +29,12 @@ mod copies;
 mod open;
 /// Runs of whole pieces, for web seeds.
 mod run;
+/// What is wanted.
+mod wanted;
 /// Why a span was picked.
 mod why;
 
+pub use wanted::Priority;
 pub use why::Why;
 
 /// How a new piece is chosen.
@@ -57,20 +59,6 @@ impl FromStr for Policy {
             _ => Err(format!("no picker is called {name}: try rarest, random or sequential")),
         }
     }
-}
-
-/// How much the user wants a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Priority {
-    /// Not at all.
-    Skip,
-    /// After the others.
-    Low,
-    /// As usual.
-    #[default]
-    Normal,
-    /// Before the others.
-    High,
 }
 
 /// What a peer may be asked for.
@@ -118,6 +106,9 @@ pub struct Picker {
     selected: Bitfield,
     /// How many of them are not verified.
     lacking: u32,
+    /// Bytes of all of them, and of those.
+    selected_bytes: u64,
+    lacking_bytes: u64,
     /// How urgent each piece is once it is listed; empty while all are as usual.
     ranks: Vec<Rank>,
     /// Pieces that are being fetched, in the order in which they were begun.
@@ -137,7 +128,9 @@ impl Picker {
         for piece in have.missing() {
             availability.list(piece, Rank::Normal, &mut rng);
         }
-        Self {
+        let mut picker = Self {
+            selected_bytes: geometry.total(),
+            lacking_bytes: 0,
             geometry,
             policy,
             lacking: pieces - have.count(),
@@ -148,7 +141,9 @@ impl Picker {
             at_work: HashMap::new(),
             availability,
             rng,
-        }
+        };
+        picker.lacking_bytes = picker.left();
+        picker
     }
 
     /// The verified pieces.
@@ -169,50 +164,6 @@ impl Picker {
     /// How many connected peers have everything.
     pub fn full_peers(&self) -> u32 {
         self.availability.full_peers()
-    }
-
-    /// Whether a piece is wanted and not verified.
-    pub fn lacks(&self, piece: PieceIndex) -> bool {
-        self.selected.has(piece) && !self.have.has(piece)
-    }
-
-    /// Whether all that is wanted is verified.
-    pub fn is_satisfied(&self) -> bool {
-        self.lacking == 0
-    }
-
-    /// How much each file is wanted, with the pieces it touches. A piece of several files is wanted
-    /// as much as the one that is wanted most. Under [`Policy::Sequential`] the first and the last
-    /// piece of each file come before everything.
-    pub fn set_priorities(&mut self, files: &[(Range<u32>, Priority)]) {
-        let pieces = self.geometry.pieces();
-        let mut wanted = vec![Priority::Skip; pieces as usize];
-        let mut edges = Bitfield::new(pieces);
-        for (range, priority) in files.iter().filter(|(_, priority)| *priority > Priority::Skip) {
-            for piece in range.start..range.end.min(pieces) {
-                wanted[piece as usize] = wanted[piece as usize].max(*priority);
-            }
-            let ends = [range.start, range.end.saturating_sub(1)];
-            ends.into_iter().for_each(|piece| _ = edges.set(PieceIndex(piece)));
-        }
-        let in_order = self.policy == Policy::Sequential;
-        let rank = |piece: PieceIndex| match wanted[piece.at()] {
-            _ if in_order && edges.has(piece) => Rank::Edge,
-            Priority::High => Rank::High,
-            Priority::Low => Rank::Low,
-            Priority::Normal | Priority::Skip => Rank::Normal,
-        };
-        self.ranks = (0..pieces).map(PieceIndex).map(rank).collect();
-        self.selected = Bitfield::new(pieces);
-        self.lacking = 0;
-        for piece in (0..pieces).map(PieceIndex) {
-            self.availability.unlist(piece);
-            if wanted[piece.at()] > Priority::Skip {
-                self.selected.set(piece);
-                self.lacking += u32::from(!self.have.has(piece));
-                self.list(piece);
-            }
-        }
     }
 
     /// A peer came with these pieces.
@@ -238,13 +189,6 @@ impl Picker {
     /// A peer lost a piece; `have` holds it no more.
     pub fn on_dont_have(&mut self, piece: PieceIndex, have: &Bitfield) {
         self.availability.on_dont_have(piece, have, &mut self.rng);
-    }
-
-    /// How many pieces a peer has that we lack.
-    pub fn lacking_of(&self, theirs: &Bitfield) -> u32 {
-        let ours = self.have.as_bytes().iter().zip(self.selected.as_bytes());
-        let lacking = theirs.as_bytes().iter().zip(ours);
-        lacking.map(|(theirs, (ours, wanted))| (theirs & !ours & wanted).count_ones()).sum()
     }
 
     /// The next bytes to ask of `peer`, at most `most`; they count as asked from now on.
@@ -334,7 +278,7 @@ impl Picker {
                 open.written += 1;
             }
         }
-        (open.written as usize == open.blocks.len()).then_some(span.piece)
+        open.is_whole().then_some(span.piece)
     }
 
     /// What was granted could not be stored: it is wanted again.
@@ -349,6 +293,39 @@ impl Picker {
         }
     }
 
+    /// A piece whose blocks are all stored has no verdict, because it could not be read: it is
+    /// fetched again.
+    pub fn on_not_judged(&mut self, piece: PieceIndex) {
+        if self.place_of(piece).is_some_and(|at| self.open[at].is_whole()) {
+            self.close(piece);
+            if self.selected.has(piece) {
+                self.availability.list(piece, self.rank_of(piece), &mut self.rng);
+            }
+        }
+    }
+
+    /// The files were checked again: this is verified, and nothing else. What is wanted stays so;
+    /// begun pieces are forgotten. Nobody is connected meanwhile.
+    pub fn on_checked(&mut self, have: Bitfield) {
+        self.have = have;
+        self.open.clear();
+        self.at_work.clear();
+        (self.lacking, self.lacking_bytes) = (0, 0);
+        for piece in (0..self.geometry.pieces()).map(PieceIndex) {
+            self.availability.unlist(piece);
+            if self.lacks(piece) {
+                self.lacking += 1;
+                self.lacking_bytes += u64::from(self.geometry.length_of(piece));
+                self.availability.list(piece, self.rank_of(piece), &mut self.rng);
+            }
+        }
+    }
+
+    /// Whether something is being stored, or waits for its verdict.
+    pub fn is_writing(&self) -> bool {
+        self.open.iter().any(|open| open.is_whole() || open.is_claimed())
+    }
+
     /// What `peer` sent of pieces that nobody works on is fetched again.
     pub fn drop_partial(&mut self, peer: PeerKey) {
         self.open.iter_mut().for_each(|open| open.drop_what_came_from(peer));
@@ -356,7 +333,10 @@ impl Picker {
 
     /// The piece matched its hash: it is ours. Gives who wrote its blocks.
     pub fn on_verified(&mut self, piece: PieceIndex) -> Writers {
-        self.lacking -= u32::from(self.lacks(piece));
+        if self.lacks(piece) {
+            self.lacking -= 1;
+            self.lacking_bytes -= u64::from(self.geometry.length_of(piece));
+        }
         self.have.set(piece);
         self.availability.unlist(piece);
         self.close(piece).map(writers_of).unwrap_or_default()
@@ -372,16 +352,6 @@ impl Picker {
         let at = self.begin(piece);
         self.open[at].alone = was_alone || several;
         writers
-    }
-
-    /// Bytes that are not verified yet.
-    pub fn left(&self) -> u64 {
-        if self.have.count() * 2 > self.have.pieces() {
-            self.have.missing().map(|piece| u64::from(self.geometry.length_of(piece))).sum()
-        } else {
-            let had = self.have.iter().map(|p| u64::from(self.geometry.length_of(p)));
-            self.geometry.total() - had.sum::<u64>()
-        }
     }
 
     /// A begun piece that the peer has and that has blocks nobody was asked for, and whether the
@@ -462,13 +432,6 @@ impl Picker {
 
     fn close(&mut self, piece: PieceIndex) -> Option<OpenPiece> {
         self.place_of(piece).map(|at| self.open.remove(at))
-    }
-
-    /// The piece is to be fetched, unless it is here or begun.
-    fn list(&mut self, piece: PieceIndex) {
-        if !self.have.has(piece) && self.place_of(piece).is_none() {
-            self.availability.list(piece, self.rank_of(piece), &mut self.rng);
-        }
     }
 
     fn place_of(&self, piece: PieceIndex) -> Option<usize> {

@@ -18,6 +18,8 @@ pub struct Rate {
     current: u64,
     /// When the first byte was counted.
     since: Option<Moment>,
+    /// When the last one was.
+    last: Option<Moment>,
     total: u64,
 }
 
@@ -26,13 +28,21 @@ impl Rate {
     pub fn over(window: Duration) -> Self {
         let slot_length = (window / SLOTS as u32).max(Duration::from_millis(1));
         let slot_length = slot_length.as_nanos() as u64;
-        Self { slot_length, slots: [0; SLOTS as usize], current: 0, since: None, total: 0 }
+        Self {
+            slot_length,
+            slots: [0; SLOTS as usize],
+            current: 0,
+            since: None,
+            last: None,
+            total: 0,
+        }
     }
 
     /// Counts `bytes` at `now`.
     pub fn add(&mut self, now: Moment, bytes: u64) {
         self.roll_to(now);
         self.since.get_or_insert(now);
+        self.last = self.last.max(Some(now));
         self.slots[(self.current % SLOTS) as usize] += bytes;
         self.total += bytes;
     }
@@ -40,6 +50,11 @@ impl Rate {
     /// All bytes ever counted.
     pub fn total(&self) -> u64 {
         self.total
+    }
+
+    /// When bytes were counted last; `None` if they never were.
+    pub fn last(&self) -> Option<Moment> {
+        self.last
     }
 
     /// Bytes per second over the window, or since the first byte if that is less.

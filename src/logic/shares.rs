@@ -21,7 +21,7 @@ use crate::ids::InfoHash;
 use crate::logic::PeerKey;
 use crate::logic::choker::EQUAL;
 use crate::logic::limiter::Limiter;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Weights beyond these are taken for these.
 const WEIGHTS: (u32, u32) = (100, 10_000);
@@ -54,6 +54,8 @@ pub struct Shares {
     all: Limiter,
     /// The torrents that have a limit of their own.
     of: HashMap<InfoHash, Limiter>,
+    /// The torrents that the limit of all does not hold for.
+    free: HashSet<InfoHash>,
     /// In the order in which they came.
     waiting: Vec<Waiting>,
     /// Where the last frame that was begun starts in virtual time.
@@ -65,8 +67,14 @@ pub struct Shares {
 impl Shares {
     /// At most so many bytes per second over all torrents; `None` is no limit.
     pub fn new(rate: Option<u64>) -> Self {
-        let (of, ends) = (HashMap::new(), HashMap::new());
-        Self { all: Limiter::new(rate), of, waiting: Vec::new(), virtual_now: 0, ends }
+        Self {
+            all: Limiter::new(rate),
+            of: HashMap::new(),
+            free: HashSet::new(),
+            waiting: Vec::new(),
+            virtual_now: 0,
+            ends: HashMap::new(),
+        }
     }
 
     /// Changes the limit of all torrents together.
@@ -84,15 +92,25 @@ impl Shares {
         }
     }
 
+    /// Whether the limit of all torrents holds for this one, too; at first it does.
+    pub fn set_obeys(&mut self, torrent: InfoHash, obeys: bool) {
+        if obeys {
+            self.free.remove(&torrent);
+        } else {
+            self.free.insert(torrent);
+        }
+    }
+
     /// Whether there is any limit.
     pub fn is_limited(&self) -> bool {
         self.all.rate().is_some() || !self.of.is_empty()
     }
 
-    /// The lower of a torrent's limit and that of all.
+    /// The lowest of the limits that hold for a torrent.
     pub fn rate_of(&self, torrent: &InfoHash) -> Option<u64> {
         let own = self.of.get(torrent).and_then(Limiter::rate);
-        self.all.rate().into_iter().chain(own).min()
+        let all = self.all.rate().filter(|_| !self.free.contains(torrent));
+        all.into_iter().chain(own).min()
     }
 
     /// Somebody wants to send a frame. Says how much of it may go now; zero when it must wait,
@@ -114,7 +132,9 @@ impl Shares {
 
     /// Bytes that were granted were not sent.
     pub fn on_unsent(&mut self, torrent: &InfoHash, bytes: u64) {
-        self.all.give_back(bytes);
+        if !self.free.contains(torrent) {
+            self.all.give_back(bytes);
+        }
         if let Some(own) = self.of.get_mut(torrent) {
             own.give_back(bytes);
         }
@@ -134,7 +154,7 @@ impl Shares {
 
     fn due(&self, torrent: &InfoHash) -> Moment {
         let own = self.of.get(torrent).map_or(Moment::START, Limiter::next_due);
-        self.all.next_due().max(own)
+        if self.free.contains(torrent) { own } else { self.all.next_due().max(own) }
     }
 
     /// Of those that are due: what was begun, then the earliest start, then who came first.
@@ -148,8 +168,12 @@ impl Shares {
         let Waiting { want, start } = self.waiting.remove(nth);
         let own = self.of.get_mut(&want.torrent);
         let quantum = own.as_ref().map_or(u64::MAX, |own| own.quantum());
-        let bytes = want.length.min(quantum).min(self.all.quantum());
-        self.all.take(now, bytes);
+        let obeys = !self.free.contains(&want.torrent);
+        let common = if obeys { self.all.quantum() } else { u64::MAX };
+        let bytes = want.length.min(quantum).min(common);
+        if obeys {
+            self.all.take(now, bytes);
+        }
         if let Some(own) = own {
             own.take(now, bytes);
         }
@@ -328,6 +352,23 @@ mod tests {
         shares.set_rate_of(at(10), torrent(1), None);
         assert_eq!(shares.on_want(at(10), want(5, 1)), FRAME);
         assert!(!shares.is_limited());
+    }
+
+    #[test]
+    fn a_torrent_that_the_common_limit_does_not_hold_for_keeps_to_its_own() {
+        let mut stage = Stage::new(Some(1_000_000), &[(1, EQUAL), (2, EQUAL)]);
+        stage.shares.set_obeys(torrent(1), false);
+        assert_eq!(stage.shares.rate_of(&torrent(1)), None);
+        stage.shares.set_rate_of(at(0), torrent(1), Some(3_000_000));
+        stage.start_all();
+        stage.run(at(10_000));
+        check_near("the free one", stage.sent()[0], 30_000_000.0, 0.01);
+        check_near("the other", stage.sent()[1], 10_000_000.0, 0.01);
+        stage.shares.set_obeys(torrent(1), true);
+        let before = stage.sent();
+        stage.run(at(20_000));
+        let both = stage.sent().iter().sum::<u64>() - before.iter().sum::<u64>();
+        check_near("both", both, 10_000_000.0, 0.01);
     }
 
     #[test]

@@ -13,10 +13,11 @@
 use crate::bitfield::Bitfield;
 use crate::clock::Moment;
 use crate::geometry::Geometry;
+use crate::ids::PieceIndex;
 use crate::logic::PeerKey;
 use crate::logic::ban::Court;
 use crate::logic::choker::{self, Choker, ChokerPolicy};
-use crate::logic::picker::{Picker, Policy, Priority};
+use crate::logic::picker::{Picker, Policy};
 use crate::logic::rate::Rate;
 use crate::logic::session::{Fault, Session};
 use crate::logic::super_seed::{Shown, SuperSeed};
@@ -26,7 +27,6 @@ use crate::protocol::message::Message;
 use action::MOST_REFUSALS;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::time::Duration;
 
 /// What a swarm wants done.
@@ -35,6 +35,10 @@ pub mod action;
 mod asking;
 /// What becomes of a piece whose blocks are all here.
 mod judging;
+/// Pausing, and going on.
+mod pause;
+/// What is wanted.
+mod selection;
 /// Who is served.
 mod serving;
 /// What an initial seeder shows.
@@ -106,6 +110,8 @@ pub struct Swarm {
     addresses: HashMap<PeerKey, SocketAddr>,
     sources: HashSet<SocketAddr>,
     down: Rate,
+    /// Bytes of pieces that did not match their hashes.
+    corrupt: u64,
     web: web::WebSeeds,
     /// What the leechers were shown, while we are the only seeder.
     showing: Option<SuperSeed>,
@@ -133,6 +139,7 @@ impl Swarm {
             addresses: HashMap::new(),
             sources: HashSet::new(),
             down: Rate::over(Duration::from_secs(2)),
+            corrupt: 0,
             web: web::WebSeeds::default(),
             showing: showing.filter(|_| params.super_seeding),
             params,
@@ -145,36 +152,6 @@ impl Swarm {
         self.picker.have()
     }
 
-    /// Whether every piece is verified.
-    pub fn is_complete(&self) -> bool {
-        self.have().is_full()
-    }
-
-    /// Whether every piece that is wanted is verified.
-    pub fn is_satisfied(&self) -> bool {
-        self.picker.is_satisfied()
-    }
-
-    /// How much each file is wanted, with the pieces that it touches.
-    pub fn set_priorities(
-        &mut self,
-        now: Moment,
-        files: &[(Range<u32>, Priority)],
-        out: &mut Vec<Action>,
-    ) {
-        self.picker.set_priorities(files);
-        for session in self.sessions.values_mut() {
-            session.wanted = self.picker.lacking_of(session.have());
-        }
-        let peers: Vec<PeerKey> = self.sessions.keys().copied().collect();
-        peers.into_iter().for_each(|peer| self.update_interest(now, peer, out));
-    }
-
-    /// Bytes not verified yet.
-    pub fn left(&self) -> u64 {
-        self.picker.left()
-    }
-
     /// Payload bytes received, wanted or not.
     pub fn fetched(&self) -> u64 {
         self.down.total()
@@ -183,6 +160,27 @@ impl Swarm {
     /// Payload bytes received per second.
     pub fn down_rate(&self, now: Moment) -> u64 {
         self.down.per_second(now)
+    }
+
+    /// When payload was received last.
+    pub fn last_received(&self) -> Option<Moment> {
+        self.down.last()
+    }
+
+    /// Bytes of pieces that did not match their hashes.
+    pub fn corrupt(&self) -> u64 {
+        self.corrupt
+    }
+
+    /// How many connected peers have each piece.
+    pub fn availability(&self) -> Vec<u32> {
+        let pieces = (0..self.have().pieces()).map(PieceIndex);
+        pieces.map(|piece| self.picker.availability(piece)).collect()
+    }
+
+    /// How many web seeds take part.
+    pub fn web_seeds(&self) -> usize {
+        self.web.count()
     }
 
     /// How many different peers and web seeds wrote blocks that were verified.
@@ -200,7 +198,8 @@ impl Swarm {
         self.params.down_limit = limit;
     }
 
-    /// Asks for nothing more (the disk failed, or the node stops); goes on serving.
+    /// Asks for nothing more and takes nothing more (the disk failed, or the node stops); goes on
+    /// serving.
     pub fn stop_requesting(&mut self) {
         self.stopped = true;
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! magnet:?xt=urn:btih:<SHA-1>&xt=urn:btmh:1220<SHA-256>&dn=<name>&tr=<url>&x.nt=<host:port>
-//!        &x.pe=<host:port>&ws=<url>&so=0,2,4-6
+//!        &x.pe=<host:port>&ws=<url>&xl=<bytes>&so=0,2,4-6
 //! ```
 //! `x.nt` names trackers of the native dialect; other clients pass over it, as we pass over what
 //! we do not know. Nothing here does I/O.
@@ -36,6 +36,8 @@ pub struct Magnet {
     pub peers: Vec<String>,
     /// `ws`: web seeds.
     pub web_seeds: Vec<String>,
+    /// `xl`: bytes of content. A stranger's word.
+    pub length: Option<u64>,
     /// `so`: the files that are wanted, from 0; none means all.
     pub select_only: Vec<RangeInclusive<u32>>,
 }
@@ -116,6 +118,7 @@ impl Magnet {
             "ws" => push_new(&mut self.web_seeds, decoded(value)?),
             "x.nt" => push_new(&mut self.native_trackers, address("x.nt", decoded(value)?)?),
             "x.pe" => push_new(&mut self.peers, address("x.pe", decoded(value)?)?),
+            "xl" => self.length = value.parse().ok(),
             "so" => self.select_only = selection(&decoded(value)?)?,
             _ => {}
         }
@@ -261,6 +264,9 @@ impl fmt::Display for Magnet {
                 write!(f, "&{key}={}", Encoded { text, kept })?;
             }
         }
+        if let Some(length) = self.length {
+            write!(f, "&xl={length}")?;
+        }
         for (i, range) in self.select_only.iter().enumerate() {
             f.write_str(if i == 0 { "&so=" } else { "," })?;
             match (range.start(), range.end()) {
@@ -282,6 +288,7 @@ impl Metainfo {
             trackers: self.trackers.concat(),
             native_trackers: self.native_trackers.clone(),
             web_seeds: self.web_seeds.clone(),
+            length: Some(self.total_size()),
             ..Magnet::default()
         }
     }
@@ -308,13 +315,14 @@ mod tests {
             native_trackers: vec!["127.0.0.1:6969".into()],
             peers: vec!["[::1]:6881".into()],
             web_seeds: vec!["http://w/".into()],
+            length: Some(1234),
             select_only: vec![0..=0, 2..=2, 4..=6],
         };
         let link = told.to_string();
         let expected = format!(
             "magnet:?xt=urn:btih:{V1}&xt=urn:btmh:1220{V2}&dn=a%20b%26c%3D%C3%BC.zip\
              &tr=http%3A%2F%2Ft%2Fannounce%3Fk%3Dv%26w&tr=udp%3A%2F%2Fu%3A1\
-             &x.nt=127.0.0.1:6969&x.pe=[::1]:6881&ws=http%3A%2F%2Fw%2F&so=0,2,4-6"
+             &x.nt=127.0.0.1:6969&x.pe=[::1]:6881&ws=http%3A%2F%2Fw%2F&xl=1234&so=0,2,4-6"
         );
         assert_eq!(link, expected);
         assert_eq!(magnet(&link), Ok(told));

@@ -124,7 +124,7 @@ fn text(root: &Value<'_>, key: &[u8]) -> Option<String> {
 }
 
 /// A string that is not empty once its white space is gone.
-fn url(value: &Value<'_>) -> Option<String> {
+pub(super) fn url(value: &Value<'_>) -> Option<String> {
     let text = std::str::from_utf8(value.as_bytes()?).ok()?.trim();
     (!text.is_empty()).then(|| text.to_owned())
 }

@@ -9,6 +9,7 @@
 //! ```
 
 use crate::logic::admission::{Entry, Line, Room, admit as may_enter};
+use crate::logic::dialer::{Dial, Source};
 use crate::logic::swarm::FirstWord;
 use crate::logic::{PeerKey, fast_set};
 use crate::node::extensions;
@@ -39,8 +40,7 @@ const OF_USE: Duration = Duration::from_secs(10);
 pub fn dial(
     shared: &Shared,
     torrent: &Arc<Torrent>,
-    address: SocketAddr,
-    dialect: Dialect,
+    &Dial { address, dialect, why }: &Dial,
 ) -> Result<(Arc<Connection>, FrameBuffer), Refused> {
     let (mut opening, speech) = match dialect {
         Dialect::Native => (call(shared, torrent, address)?, Speech::Native),
@@ -48,7 +48,14 @@ pub fn dial(
     };
     let peer_id = opening.peer_id;
     let (stream, buffer) = (opening.stream.try_clone()?, std::mem::take(&mut opening.buffer));
-    let who = Who { peer_id, address, listens: true, dialled: true, source: address };
+    let who = Who {
+        peer_id,
+        address,
+        listens: true,
+        dialled: true,
+        source: address,
+        named_by: why.source,
+    };
     let connection = enter(shared, torrent, stream, who, speech)?;
     shared.trace_opening(&connection, &opening);
     say_what_we_have(shared, &connection);
@@ -137,6 +144,7 @@ fn answer_handshake(
         listens: false,
         dialled: false,
         source: from,
+        named_by: Source::Caller,
     };
     let connection = enter(shared, &torrent, opening.stream.try_clone()?, who, speech)?;
     // Its own thread is the only one that writes until the outbox is opened.
@@ -200,7 +208,14 @@ fn admit(
     let address = SocketAddr::new(from.ip(), port);
     let stream = opening.stream.try_clone()?;
     let listens = hello.port != 0;
-    let who = Who { peer_id: hello.peer_id, address, listens, dialled: false, source: from };
+    let who = Who {
+        peer_id: hello.peer_id,
+        address,
+        listens,
+        dialled: false,
+        source: from,
+        named_by: Source::Caller,
+    };
     let connection = enter(shared, &torrent, stream, who, Speech::Native)?;
     let free = torrent.picker.lock().has_free_slot();
     Ok((connection, if free { Availability::Available } else { Availability::Connected }))
@@ -228,17 +243,21 @@ fn enter(
         asked_for_peers: AtomicBool::new(false),
         speech,
         says_port: AtomicU16::new(0),
+        leaving: AtomicBool::new(false),
         both_seed: AtomicBool::new(false),
         told: Mutex::new(HashSet::new()),
     });
     let mut peers = torrent.peers.lock();
-    if shared.is_stopping() || torrent.removed.load(Ordering::Acquire) {
+    if shared.is_stopping() {
         return Err(Refused::Stopping);
+    }
+    if !torrent.stay.is_in() {
+        return Err(Refused::UnknownContent(torrent.info_hash));
     }
     if peers.dialer.is_never(who.source) {
         return Err(Refused::Banned);
     }
-    make_room(shared, &peers, &connection)?;
+    make_room(shared, torrent, &peers, &connection)?;
     if who.listens {
         peers.dialer.on_connected(who.address, speech.dialect(), who.dialled);
     }
@@ -260,7 +279,9 @@ pub fn leave(shared: &Shared, connection: &Arc<Connection>) {
         if let Some(address) = connection.listens_at()
             && !peers.is_connected(address)
         {
-            if connection.both_seed.load(Ordering::Acquire) {
+            if connection.is_leaving() {
+                peers.dialer.on_paused(now, address);
+            } else if connection.both_seed.load(Ordering::Acquire) {
                 peers.dialer.on_both_seed(now, address);
             } else if now.since(connection.since) >= OF_USE {
                 peers.dialer.on_ended(now, address);
@@ -275,10 +296,16 @@ pub fn leave(shared: &Shared, connection: &Arc<Connection>) {
 }
 
 /// Lets the connection in, or says why not; one that it replaces is shut.
-fn make_room(shared: &Shared, peers: &Peers, new: &Connection) -> Result<(), Refused> {
-    let others: Vec<Line> = peers.connections.values().map(|old| line(old)).collect();
-    let connected = shared.connections.load(Ordering::Acquire);
-    let free = shared.max_peers.saturating_sub(connected);
+fn make_room(
+    shared: &Shared,
+    torrent: &Torrent,
+    peers: &Peers,
+    new: &Connection,
+) -> Result<(), Refused> {
+    // Who was let go is as good as gone.
+    let others = peers.connections.values().filter(|old| !old.is_leaving());
+    let others: Vec<Line> = others.map(|old| line(old)).collect();
+    let free = shared.room().min(torrent.max_peers().saturating_sub(others.len()));
     let room = Room { free, per_ip: shared.max_per_ip };
     match may_enter(shared.peer_id, &line(new), &others, room) {
         Entry::Enters => Ok(()),
@@ -306,6 +333,10 @@ fn line(connection: &Connection) -> Line {
 fn say_what_we_have(shared: &Shared, connection: &Arc<Connection>) {
     let now = shared.clock.now();
     let mut picker = connection.torrent.picker.lock();
+    if connection.is_leaving() {
+        // The torrent was paused since it came in: it has nothing to say but BYE.
+        return shared.follow(connection, connection.outbox.open());
+    }
     picker.lines.insert(connection.key, connection.clone());
     let dialect = connection.speech.dialect();
     picker.on_joined(now, connection.key, connection.who.source, dialect);
@@ -316,8 +347,8 @@ fn say_what_we_have(shared: &Shared, connection: &Arc<Connection>) {
             shared.say(connection, &Message::Ping(now.elapsed().as_micros() as u64));
         }
         Dialect::BitTorrent => {
-            let complete = first_word == FirstWord::All;
-            shared.say(connection, &extensions::ours(shared, connection, complete));
+            let wants_nothing = first_word == FirstWord::All || picker.is_partial_seed();
+            shared.say(connection, &extensions::ours(shared, connection, wants_nothing));
         }
     }
     shared.follow(connection, connection.outbox.open());

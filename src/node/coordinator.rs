@@ -170,6 +170,9 @@ impl Coordinator<'_> {
         let round = self.round.is_due(now);
         let ping = self.ping.is_due(now);
         let look = self.look.is_due(now);
+        if tick {
+            self.shared.shut_those_that_linger(now);
+        }
         self.first = self.first.wrapping_add(1);
         for nth in 0..torrents.len() {
             // Another one is first each time, so that none takes all dials for itself.

@@ -18,24 +18,32 @@ pub struct Dialling(Arc<AtomicUsize>);
 impl Dialling {
     /// Calls whom a torrent's dialer names now, as far as there is room.
     pub fn dial(&self, shared: &Arc<Shared>, torrent: &Arc<Torrent>, now: Moment) {
-        if torrent.failed.load(Ordering::Acquire) {
+        if torrent.failed.load(Ordering::Acquire) || !torrent.stay.is_in() {
             return;
         }
         let seeding = torrent.completed.load(Ordering::Acquire);
-        let load = Load {
-            most: shared.max_peers,
+        let all = Load {
+            most: shared.max_peers.load(Ordering::Acquire),
             connected: shared.connections.load(Ordering::Acquire),
             under_way: self.0.load(Ordering::Acquire),
         };
-        let due = torrent.peers.lock().dialer.next_dials(now, load.free(seeding), seeding);
+        let mut peers = torrent.peers.lock();
+        let own = Load {
+            most: torrent.max_peers(),
+            connected: peers.connections.len(),
+            under_way: torrent.calls.load(Ordering::Acquire),
+        };
+        let due = peers.dialer.next_dials(now, all.free_of(own, seeding), seeding);
+        drop(peers);
         for dial in due {
             self.0.fetch_add(1, Ordering::AcqRel);
-            let (shared, torrent, dialling) = (shared.clone(), torrent.clone(), self.clone());
+            torrent.calls.fetch_add(1, Ordering::AcqRel);
+            let (shared, called, dialling) = (shared.clone(), torrent.clone(), self.clone());
             let thread = Builder::new().name(format!("peer-{}", dial.address)).stack_size(STACK);
-            let spawned = thread.spawn(move || dialling.call(&shared, &torrent, dial));
+            let spawned = thread.spawn(move || dialling.call(&shared, &called, dial));
             if let Err(error) = spawned {
                 log::warn!("{}: no thread for it: {error}", dial.address);
-                self.0.fetch_sub(1, Ordering::AcqRel);
+                self.is_answered(torrent);
             }
         }
     }
@@ -47,8 +55,8 @@ impl Dialling {
         if let Some(trace) = &shared.trace {
             trace.write(&Event::Dial { torrent: torrent.info_hash.short(), dial });
         }
-        let answered = connection::dial(shared, torrent, address, dialect);
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        let answered = connection::dial(shared, torrent, &dial);
+        self.is_answered(torrent);
         match answered {
             Ok((connection, buffer)) => worker::run(shared, &connection, buffer),
             Err(refused) => {
@@ -61,6 +69,12 @@ impl Dialling {
         }
         let _ = shared.nudge.try_send(()); // a dial slot is free
     }
+
+    /// A call less is under way.
+    fn is_answered(&self, torrent: &Torrent) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+        torrent.calls.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// What a call that led to nothing says of the address.
@@ -69,6 +83,8 @@ fn on_refused(shared: &Shared, torrent: &Torrent, dial: Dial, refused: &Refused)
     let mut peers = torrent.peers.lock();
     match refused {
         Refused::Ourselves => peers.dialer.on_never(address),
+        // Ours: the torrent was paused meanwhile.
+        Refused::UnknownContent(_) => peers.dialer.on_paused(now, address),
         // It called us meanwhile, and that connection stays: this one was cut short for it.
         _ if peers.is_connected(address) => {}
         refused if refused.is_misunderstanding() => peers.dialer.on_misunderstood(now, address),

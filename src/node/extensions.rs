@@ -26,7 +26,7 @@ pub const CLIENT: &str = concat!("swarmlet ", env!("CARGO_PKG_VERSION"));
 const MOST_REQUESTS: u32 = crate::node::outbox::MAX_REQUESTS as u32;
 
 /// Our extension handshake.
-pub fn ours(shared: &Shared, connection: &Connection, complete: bool) -> Message<'static> {
+pub fn ours(shared: &Shared, connection: &Connection, wants_nothing: bool) -> Message<'static> {
     let meta = &connection.torrent.meta;
     let peers = if meta.private { 0 } else { OURS.peers };
     Message::Extensions(Box::new(Extensions {
@@ -36,7 +36,7 @@ pub fn ours(shared: &Shared, connection: &Connection, complete: bool) -> Message
         most_requests: Some(MOST_REQUESTS),
         info_length: Some(meta.info.len() as u32),
         your_ip: Some(connection.who.source.ip()),
-        upload_only: complete,
+        upload_only: wants_nothing,
     }))
 }
 

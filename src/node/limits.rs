@@ -147,14 +147,15 @@ impl DownLimit {
         self.limited.load(Ordering::Acquire)
     }
 
-    /// Waits until bytes may come, and says how many of `most`; none when the node stops.
-    fn take(&self, shared: &Shared, most: u64) -> u64 {
+    /// Waits until bytes may come, and says how many of `most`; none when the node stops, or once
+    /// it `is_over` for whoever waits.
+    fn take(&self, shared: &Shared, most: u64, is_over: &dyn Fn() -> bool) -> u64 {
         if !self.is_limited() {
             return most;
         }
         let turn = self.turn.lock();
         let mut limiter = self.limiter.lock();
-        while !shared.is_stopping() {
+        while !shared.is_stopping() && !is_over() {
             let (now, due) = (shared.clock.now(), limiter.next_due());
             if due <= now {
                 let bytes = most.min(limiter.quantum());
@@ -198,20 +199,42 @@ impl Shared {
     /// No more is asked for than the download limits let in soon.
     pub fn limit_requests(&self, torrent: &Torrent) {
         let mut picker = torrent.picker.lock(); // whoever is last sees all that was changed
-        let limits = [self.down_limit.rate(), torrent.down_limit.rate()];
-        picker.set_down_limit(limits.into_iter().flatten().min());
+        let common = self.common_of(torrent).and_then(DownLimit::rate);
+        picker.set_down_limit(common.into_iter().chain(torrent.down_limit.rate()).min());
+    }
+
+    /// Whether the limits of all torrents hold for this one, too.
+    pub fn set_obeys_limits(&self, torrent: &Torrent, obeys: bool) {
+        torrent.obeys_limits.store(obeys, Ordering::Release);
+        self.up_limits.change(|shares| shares.set_obeys(torrent.info_hash, obeys));
+        self.parked.wake();
+        self.down_limit.wake();
+        self.limit_requests(torrent);
+    }
+
+    /// The download limit of all torrents, if it holds for this one.
+    fn common_of(&self, torrent: &Torrent) -> Option<&DownLimit> {
+        torrent.obeys_limits.load(Ordering::Acquire).then_some(&self.down_limit)
     }
 
     /// Whether anything limits what a torrent receives.
     pub fn is_down_limited(&self, torrent: &Torrent) -> bool {
-        self.down_limit.is_limited() || torrent.down_limit.is_limited()
+        let common = self.common_of(torrent).is_some_and(DownLimit::is_limited);
+        common || torrent.down_limit.is_limited()
     }
 
     /// Waits until bytes of a torrent may be received, and says how many of `most`; none when the
-    /// node stops. The torrent's limit comes first, so that it holds nothing of the common one.
-    pub fn may_receive(&self, torrent: &Torrent, most: usize) -> usize {
-        let own = torrent.down_limit.take(self, most as u64);
-        let bytes = self.down_limit.take(self, own);
+    /// node stops, or once it `is_over` for whoever waits. The torrent's limit comes first, so that
+    /// it holds nothing of the common one.
+    pub fn may_receive(&self, torrent: &Torrent, most: usize, is_over: &dyn Fn() -> bool) -> usize {
+        let own = torrent.down_limit.take(self, most as u64, is_over);
+        let bytes = match self.common_of(torrent) {
+            Some(common) if own > 0 => {
+                let may_pass = || is_over() || self.common_of(torrent).is_none();
+                common.take(self, own, &may_pass)
+            }
+            _ => own,
+        };
         torrent.down_limit.give_back(own - bytes);
         bytes as usize
     }
@@ -219,7 +242,9 @@ impl Shared {
     /// Bytes that might have been received and were not.
     pub fn not_received(&self, torrent: &Torrent, bytes: usize) {
         torrent.down_limit.give_back(bytes as u64);
-        self.down_limit.give_back(bytes as u64);
+        if let Some(common) = self.common_of(torrent) {
+            common.give_back(bytes as u64);
+        }
     }
 }
 

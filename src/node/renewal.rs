@@ -14,9 +14,9 @@ use std::sync::atomic::Ordering;
 /// Looks at a torrent's neighbours, and does what is to be done.
 pub fn look_after(shared: &Shared, torrent: &Torrent, now: Moment) {
     let complete = torrent.completed.load(Ordering::Acquire);
-    let full = shared.connections.load(Ordering::Acquire) >= shared.max_peers;
     let mut guard = torrent.peers.lock();
     let peers = &mut *guard;
+    let full = shared.room() == 0 || peers.connections.len() >= torrent.max_peers();
     let (neighbours, fed) = neighbours(torrent, peers, now);
     let fresh = full && peers.dialer.has_fresh(now, complete);
     let how = Situation { complete, fed, full, fresh };

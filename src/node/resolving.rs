@@ -87,7 +87,7 @@ impl Resolving<'_> {
     /// Asks about every torrent that is due; how long nothing is due then.
     fn ask_all(&mut self) -> Duration {
         let torrents: Vec<Arc<Torrent>> = self.shared.torrents.lock().all();
-        let asked = torrents.iter().filter(|torrent| !torrent.meta.keeps_to_its_trackers());
+        let asked = torrents.iter().filter(|torrent| !torrent.keeps_to_its_trackers());
         let asked: Vec<_> = asked.filter_map(|t| Some((t, t.info_hash.v2()?))).collect();
         self.due.retain(|known, _| asked.iter().any(|(_, hash)| hash == known));
         for (torrent, hash) in asked {

@@ -4,43 +4,46 @@
 //! |---|---|---|
 //! | `Torrent::peers` | the connections, the dialer and the neighbours of a torrent | I/O |
 //! | `Torrent::picker` | the torrent's [`Swarm`]: bitmap, picker, choker, sessions | I/O |
+//! | `Shared::leaving` | connections that were let go | anything |
+//! | `Torrent::spoilt` | web seeds that lied | anything |
+//! | `Torrent::selecting` | the choice of files, on disk and in the swarm | anything but that |
+//! | `Torrent::tiers` | the URLs of its trackers | anything |
 //! | `Torrent::leaves` | the leaf hashes asked for lately | anything but reading that one piece |
 //!
-//! The order is `peers`, then `picker`. Decisions are taken under `picker` as a list of
+//! The order is `selecting`, then `peers`, then `picker`. Decisions are taken under `picker` as a list of
 //! [`Action`]s ([`Shared::decide`]); what they say is put into outboxes under the same lock, the
 //! rest is carried out after it is released. The locks of an outbox, of the limits, of the parked
 //! connections, of the trace and of the upload channel are leaves: nothing is locked under them, but that an
 //! outbox asks the upload limits whether a frame may begin, and traces what it is given.
 
-use crate::bitfield::Bitfield;
 use crate::clock::{Clock, Moment};
-use crate::geometry::Geometry;
 use crate::ids::{InfoHash, InfoHashV1, PeerId, PieceIndex, Sha1Hash, Span};
 use crate::logic::PeerKey;
-use crate::logic::dialer::{Dialer, Tongues};
+use crate::logic::dialer::{Dialer, Source, Tongues};
 use crate::logic::neighbours::Neighbours;
-use crate::logic::rate::Rate;
+use crate::logic::picker::Priority;
 use crate::logic::swarm::{Action, Parting, Swarm};
-use crate::metainfo::Metainfo;
-use crate::node::leaves::LeafCache;
 use crate::node::limits::{DownLimit, UpLimits};
 use crate::node::outbox::{Outbox, Pushed};
 use crate::node::socket::Parked;
+pub use crate::node::torrent::Torrent;
 use crate::node::trace::Trace;
 use crate::node::{EVENTS, Event};
 use crate::protocol::Dialect;
 use crate::protocol::message::{ErrorMessage, Message};
 use crate::protocol::mse::skey_hash;
 use crate::protocol::speech::Speech;
-use crate::storage::{Storage, StorageError};
 use crate::trace::Link;
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+/// How long a connection that was let go has to say so.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// A piece whose blocks are all stored, for the verifier.
 pub type Written = (Arc<Torrent>, PieceIndex);
@@ -56,7 +59,7 @@ pub struct Shared {
     /// The time.
     pub clock: Clock,
     /// The most connections in all.
-    pub max_peers: usize,
+    pub max_peers: AtomicUsize,
     /// The most with one address, loopback and private ones exempt; 0 is no limit.
     pub max_per_ip: usize,
     /// The torrents.
@@ -81,6 +84,8 @@ pub struct Shared {
     pub stopping: AtomicBool,
     /// Connections that exist.
     pub connections: AtomicUsize,
+    /// Connections that were let go, and when: they have a moment to end in good order.
+    pub leaving: Mutex<Vec<(Moment, Arc<Connection>)>>,
     /// The next [`PeerKey`].
     pub next_key: AtomicU64,
     /// Where everything is written down, if it is (`--trace`).
@@ -91,6 +96,12 @@ impl Shared {
     /// Whether the node is on its way out.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+
+    /// How many connections more there may be.
+    pub fn room(&self) -> usize {
+        let most = self.max_peers.load(Ordering::Acquire);
+        most.saturating_sub(self.connections.load(Ordering::Acquire))
     }
 
     /// Hands a connection to the upload pool. Its outbox says when: once until it is empty, so
@@ -131,6 +142,10 @@ impl Shared {
         let result = decision(&mut picker.swarm, self.clock.now(), &mut actions);
         for action in actions {
             self.trace_action(torrent, &picker.lines, &action);
+            if action == Action::Complete {
+                // Under the lock, so that whoever wants more next has the last word.
+                torrent.completed.store(true, Ordering::Release);
+            }
             self.put(&picker.lines, action, &mut later);
         }
         drop(picker);
@@ -185,10 +200,7 @@ impl Shared {
                 self.tell(Event::Banned { torrent: torrent.clone(), address, piece });
             }
             Action::Decided(_) => {}
-            Action::Complete => {
-                torrent.completed.store(true, Ordering::Release);
-                self.tell(Event::Complete { torrent: torrent.clone() });
-            }
+            Action::Complete => self.tell(Event::Complete { torrent: torrent.clone() }),
             _ => unreachable!("what is for an outbox was put there"),
         }
     }
@@ -226,6 +238,32 @@ impl Shared {
         self.follow(connection, connection.outbox.end_with(message));
     }
 
+    /// Lets connections of a torrent go: the swarm forgets them at once, they have two seconds to
+    /// say BYE, and their peers may be called again.
+    pub fn let_go(&self, torrent: &Arc<Torrent>, connections: &[Arc<Connection>]) {
+        let now = self.clock.now();
+        connections.iter().for_each(|c| c.leaving.store(true, Ordering::Release));
+        for connection in connections {
+            torrent.picker.lock().lines.remove(&connection.key);
+            self.decide(torrent, |swarm, now, out| swarm.on_left(now, connection.key, out));
+            self.end(connection, &Message::Bye);
+        }
+        self.leaving.lock().extend(connections.iter().map(|c| (now, c.clone())));
+        self.down_limit.wake();
+        torrent.down_limit.wake();
+    }
+
+    /// Shuts the connections that were let go and are still there.
+    pub fn shut_those_that_linger(&self, now: Moment) {
+        self.leaving.lock().retain(|(since, connection)| {
+            let lingers = now.since(*since) >= LINGER;
+            if lingers {
+                connection.shut();
+            }
+            !lingers
+        });
+    }
+
     /// Says what rule was broken, then closes.
     pub fn end_with_error(&self, connection: &Arc<Connection>, code: u32, reason: &str) {
         let error = ErrorMessage { code, message: reason.to_owned() };
@@ -257,12 +295,16 @@ pub struct Picking {
     pub swarm: Swarm,
     /// The outboxes.
     pub lines: Lines,
+    /// How much each data file is wanted.
+    pub priorities: Vec<Priority>,
+    /// Web seeds that have a thread or were given up, by their places in the torrent's list.
+    pub web_seeds: HashSet<(u64, usize)>,
 }
 
 impl Picking {
     /// Nobody is connected yet.
-    pub fn new(swarm: Swarm) -> Self {
-        Self { swarm, lines: HashMap::new() }
+    pub fn new(swarm: Swarm, priorities: Vec<Priority>) -> Self {
+        Self { swarm, lines: HashMap::new(), priorities, web_seeds: HashSet::new() }
     }
 }
 
@@ -345,88 +387,6 @@ impl Peers {
     }
 }
 
-/// One torrent of a node.
-pub struct Torrent {
-    /// What it is called for people: the name it was asked for by.
-    pub name: String,
-    /// What it is.
-    pub meta: Metainfo,
-    /// Which of its hashes names it here.
-    pub info_hash: InfoHash,
-    /// The native trackers that it names itself.
-    pub trackers: Vec<SocketAddr>,
-    /// The trackers of a hierarchy that have authority for it, once they have been found: it is
-    /// registered with the first, and its .torrent is published to all.
-    pub authorities: Mutex<Vec<SocketAddr>>,
-    /// Its pieces' places.
-    pub geometry: Geometry,
-    /// Its files.
-    pub storage: Storage,
-    /// Connections, dialer and neighbours.
-    pub peers: Mutex<Peers>,
-    /// Bitmap, picker, choker, sessions, and where to say what they decide.
-    pub picker: Mutex<Picking>,
-    /// Whether everything is here.
-    pub completed: AtomicBool,
-    /// Whether the disk failed: nothing more is asked for.
-    pub failed: AtomicBool,
-    /// Set when it is taken out of its node.
-    pub removed: AtomicBool,
-    /// Bytes of content sent.
-    pub uploaded: AtomicU64,
-    /// How fast content is sent.
-    pub up: Mutex<Rate>,
-    /// Bytes per second that may be received of it.
-    pub down_limit: DownLimit,
-    /// When it was added.
-    pub added: Moment,
-    /// The leaf hashes that were asked for lately.
-    pub leaves: Mutex<LeafCache>,
-    /// What GET_METAINFO hands out, once somebody asked: see [`Torrent::exchange_bytes`].
-    pub exchange: OnceLock<Vec<u8>>,
-}
-
-impl Torrent {
-    /// Bytes of content were sent.
-    pub fn on_uploaded(&self, now: Moment, bytes: u64) {
-        self.uploaded.fetch_add(bytes, Ordering::Relaxed);
-        self.up.lock().add(now, bytes);
-    }
-
-    /// What GET_METAINFO hands out, made when it is first asked for.
-    pub fn exchange_bytes(&self) -> &[u8] {
-        self.exchange.get_or_init(|| self.meta.exchange_bytes())
-    }
-
-    /// Reads bytes of a piece; behind its end are a hybrid's pads, which are zeros.
-    pub fn read(&self, piece: PieceIndex, offset: u32, out: &mut [u8]) -> Result<(), StorageError> {
-        let real = self.geometry.length_of(piece).saturating_sub(offset) as usize;
-        let (real, pads) = out.split_at_mut(real.min(out.len()));
-        pads.fill(0);
-        if real.is_empty() { Ok(()) } else { self.storage.read(piece, offset, real) }
-    }
-
-    /// The swarm hears what was sent to whom: the upload pool does not lock it for each frame.
-    pub fn tell_what_was_sent(&self, now: Moment) {
-        let mut picker = self.picker.lock();
-        let Picking { swarm, lines } = &mut *picker;
-        for (&peer, connection) in lines {
-            let total = connection.uploaded.load(Ordering::Relaxed);
-            swarm.on_sent(now, peer, total, connection.outbox.is_waiting());
-        }
-    }
-
-    /// A copy of the verified bitmap.
-    pub fn have(&self) -> Bitfield {
-        self.picker.lock().have().clone()
-    }
-
-    /// All live connections.
-    pub fn connections(&self) -> Vec<Arc<Connection>> {
-        self.peers.lock().connections.values().cloned().collect()
-    }
-}
-
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Who {
@@ -440,6 +400,8 @@ pub struct Who {
     pub dialled: bool,
     /// The other end of the socket: what a peer cannot choose.
     pub source: SocketAddr,
+    /// Who told us of it; itself, if it called.
+    pub named_by: Source,
 }
 
 /// One TCP connection with a peer whose HELLO or STATE has been seen.
@@ -464,6 +426,8 @@ pub struct Connection {
     pub speech: Speech,
     /// The port that a BitTorrent peer which called says that it listens on; 0 if it has not.
     pub says_port: AtomicU16,
+    /// It was let go: the swarm knows it no more, and it ends when it has said so.
+    pub leaving: AtomicBool,
     /// It was ended because neither side needs the other.
     pub both_seed: AtomicBool,
     /// Whom the peer was told of (BEP 11).
@@ -471,6 +435,11 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Whether it was let go and is about to end.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Acquire)
+    }
+
     /// What a trace calls it.
     pub fn link(&self) -> Link {
         Link { conn: self.key, peer: self.who.address, dialect: self.speech.dialect() }

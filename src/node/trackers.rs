@@ -33,6 +33,9 @@ pub mod dns;
 /// What name servers say of trackers' hosts.
 pub mod preferences;
 
+/// How a tracker stands.
+pub mod status;
+
 mod errand;
 mod heartbeat;
 mod host;

@@ -1,6 +1,5 @@
 //! What trackers are told of our torrents, in either dialect.
 
-use crate::metainfo::Metainfo;
 use crate::node::NodeOptions;
 use crate::node::shared::{Shared, Torrent};
 use crate::node::trackers::announce::{
@@ -54,10 +53,10 @@ fn reports(shared: &Shared, ours: &[SocketAddr]) -> Vec<TorrentReport> {
             up_rate,
             have: picker.have().clone(),
             // Whoever gets nothing asks often, however many peers stall it.
-            wants_peers: !picker.is_complete() && down_rate == 0,
+            wants_peers: !picker.is_satisfied() && down_rate == 0,
             seeding: picker.is_complete(),
             trackers: all_named(torrent, ours),
-            private: torrent.meta.keeps_to_its_trackers(),
+            private: torrent.keeps_to_its_trackers(),
         })
     };
     torrents.iter().filter_map(report).collect()
@@ -65,7 +64,7 @@ fn reports(shared: &Shared, ours: &[SocketAddr]) -> Vec<TorrentReport> {
 
 /// The native trackers that a torrent names, and the one that has authority for it.
 fn all_named(torrent: &Torrent, ours: &[SocketAddr]) -> Vec<SocketAddr> {
-    let mut all = named(&torrent.meta, &torrent.trackers, ours);
+    let mut all = named(&torrent.tiers.lock(), &torrent.trackers, ours);
     let authority = torrent.authorities.lock().first().copied();
     all.extend(authority.filter(|authority| !all.contains(authority)));
     all
@@ -73,8 +72,8 @@ fn all_named(torrent: &Torrent, ours: &[SocketAddr]) -> Vec<SocketAddr> {
 
 /// The native trackers that a torrent names: those it calls so, and those of ours that are at the
 /// address of one of its URLs.
-fn named(meta: &Metainfo, native: &[SocketAddr], ours: &[SocketAddr]) -> Vec<SocketAddr> {
-    let urls = meta.trackers.iter().flatten().filter_map(|url| Url::parse(url).ok());
+fn named(tiers: &[Vec<String>], native: &[SocketAddr], ours: &[SocketAddr]) -> Vec<SocketAddr> {
+    let urls = tiers.iter().flatten().filter_map(|url| Url::parse(url).ok());
     let at = urls.filter_map(|url| Some(SocketAddr::new(url.address()?, url.port)));
     let at = at.filter(|address| ours.contains(address) && !native.contains(address));
     native.iter().copied().chain(at).collect()
@@ -82,8 +81,8 @@ fn named(meta: &Metainfo, native: &[SocketAddr], ours: &[SocketAddr]) -> Vec<Soc
 
 /// Whether a native tracker may have the torrent (BEP 27).
 pub(super) fn may_have(torrent: &Torrent, tracker: SocketAddr) -> bool {
-    !torrent.meta.keeps_to_its_trackers()
-        || named(&torrent.meta, &torrent.trackers, &[tracker]).contains(&tracker)
+    !torrent.keeps_to_its_trackers()
+        || named(&torrent.tiers.lock(), &torrent.trackers, &[tracker]).contains(&tracker)
 }
 
 /// The `announce` thread: gives trackers the torrents they lack.
@@ -134,8 +133,9 @@ fn announces(shared: &Shared, native: &[SocketAddr]) -> Vec<AnnounceReport> {
             uploaded: torrent.uploaded.load(Ordering::Relaxed),
             downloaded: picker.fetched(),
             complete: picker.is_complete(),
-            wants_peers: !picker.is_complete() && picker.down_rate(now) == 0,
-            private: torrent.meta.keeps_to_its_trackers(),
+            wants_peers: !picker.is_satisfied() && picker.down_rate(now) == 0,
+            partial_seed: picker.is_partial_seed(),
+            private: torrent.keeps_to_its_trackers(),
         }
     };
     torrents.iter().map(report).collect()
@@ -144,9 +144,9 @@ fn announces(shared: &Shared, native: &[SocketAddr]) -> Vec<AnnounceReport> {
 /// The BitTorrent trackers of a torrent, without those that hear of it natively: there a peer that
 /// dies is gone after three heartbeats, and is not to linger under another name.
 fn announced_to(torrent: &Torrent, native: &[SocketAddr]) -> Vec<Vec<String>> {
-    let tiers = &torrent.meta.trackers;
+    let tiers = torrent.tiers.lock().clone();
     if torrent.info_hash.v2().is_none() {
-        return tiers.clone();
+        return tiers;
     }
     let is_native = |url: &String| {
         let Ok(url) = Url::parse(url) else { return false };
@@ -161,6 +161,7 @@ fn announced_to(torrent: &Torrent, native: &[SocketAddr]) -> Vec<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metainfo::Metainfo;
     use crate::metainfo::build::{BuildOptions, build};
     use crate::metainfo::draft::{Draft, DraftFile, Version};
 
@@ -206,7 +207,7 @@ mod tests {
         let at = |text: &str| -> SocketAddr { text.parse().unwrap() };
         let native = [at("192.0.2.9:1")];
         let ours = [at("192.0.2.1:6969"), at("192.0.2.2:6969"), at("192.0.2.9:1")];
-        assert_eq!(named(&meta, &native, &ours), [native[0], ours[0]]);
-        assert_eq!(named(&meta, &native, &[]), native);
+        assert_eq!(named(&meta.trackers, &native, &ours), [native[0], ours[0]]);
+        assert_eq!(named(&meta.trackers, &native, &[]), native);
     }
 }

@@ -51,17 +51,27 @@ pub fn run(shared: &Shared, written: &Receiver<Written>) {
 }
 
 fn verify(shared: &Shared, torrent: &Arc<Torrent>, pieces: &[PieceIndex]) {
-    let verdicts = match torrent.storage.check(pieces) {
-        Ok(verdicts) => verdicts,
-        Err(error) => return shared.disk_failed(torrent, error),
-    };
+    if let Err(error) = judge(shared, torrent, pieces) {
+        shared.disk_failed(torrent, error);
+        let swarm = &mut torrent.picker.lock().swarm;
+        pieces.iter().for_each(|&piece| swarm.on_not_judged(piece)); // those that have no verdict
+    }
+}
+
+fn judge(
+    shared: &Shared,
+    torrent: &Arc<Torrent>,
+    pieces: &[PieceIndex],
+) -> Result<(), StorageError> {
+    let verdicts = torrent.storage.check(pieces)?;
     for (&piece, right) in pieces.iter().zip(verdicts) {
-        let judged =
-            if right { on_right(shared, torrent, piece) } else { on_wrong(shared, torrent, piece) };
-        if let Err(error) = judged {
-            return shared.disk_failed(torrent, error);
+        if right {
+            on_right(shared, torrent, piece)?;
+        } else {
+            on_wrong(shared, torrent, piece)?;
         }
     }
+    Ok(())
 }
 
 fn on_right(
@@ -73,16 +83,16 @@ fn on_right(
         log::info!("complete: {}", path.display());
     }
     shared.tell(Event::Piece { torrent: torrent.clone(), piece });
-    let (complete, failed_before) = shared.decide(torrent, |swarm, now, out| {
+    let (satisfied, failed_before) = shared.decide(torrent, |swarm, now, out| {
         swarm.on_verified(now, piece, out);
-        (swarm.is_complete(), swarm.wants_leaves(piece))
+        (swarm.is_satisfied(), swarm.wants_leaves(piece))
     });
     if failed_before {
         // Nobody could say then whose blocks were wrong: now it can be seen.
         let leaves = torrent.storage.leaf_hashes(piece)?;
         shared.decide(torrent, |swarm, now, out| swarm.on_leaves(now, piece, &leaves, out));
     }
-    if complete {
+    if satisfied {
         let _ = shared.nudge.try_send(()); // the trackers are told at once
     }
     Ok(())

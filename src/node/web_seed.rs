@@ -1,4 +1,4 @@
-//! Web seeds (BEP 19): one thread for each URL of a torrent that is not complete.
+//! Web seeds (BEP 19): one thread for each URL of a torrent of which something is wanted.
 //!
 //! ```text
 //! swarm.next_web_run -> ranges -> GET -> blocks -> claim, write, on_written -> .. -> run is over
@@ -36,32 +36,49 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long to wait when nothing is free, and at most until the torrent is looked at again.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Starts the threads of a torrent's web seeds; none when it is complete.
+/// Starts the threads of a torrent's web seeds that have none and were not given up, unless nothing
+/// is wanted of them. They end when that is so, and are started again when more is wanted.
 pub fn start(shared: &Arc<Shared>, torrent: &Arc<Torrent>) {
-    if torrent.completed.load(Ordering::Acquire) {
-        return;
-    }
-    let urls = torrent.meta.web_seeds.iter().filter(|url| is_usable(url));
-    for (n, url) in urls.take(MOST).enumerate() {
-        let (shared, torrent, url) = (shared.clone(), torrent.clone(), url.clone());
+    let stay = torrent.stay.number();
+    let spoilt = torrent.spoilt.lock().clone();
+    let usable = torrent.meta.web_seeds.iter().filter(|url| is_usable(url)).enumerate();
+    let urls = usable.filter(|(_, url)| !spoilt.contains(*url));
+    for (n, url) in urls.take(MOST) {
+        {
+            let mut picker = torrent.picker.lock();
+            if !picker.wants_web_seeds() || !picker.web_seeds.insert((stay, n)) {
+                continue;
+            }
+        }
+        let (shared, of, url) = (shared.clone(), torrent.clone(), url.clone());
         let thread = Builder::new().name(format!("webseed-{n}"));
-        let spawned = thread.spawn(move || run(&shared, &torrent, &url));
+        let spawned = thread.spawn(move || run(&shared, &of, (stay, n), &url));
         if let Err(error) = spawned {
             log::warn!("no thread for a web seed: {error}");
+            torrent.picker.lock().web_seeds.remove(&(stay, n));
             return;
         }
     }
 }
 
-fn run(shared: &Shared, torrent: &Arc<Torrent>, base: &str) {
+fn run(shared: &Shared, torrent: &Arc<Torrent>, turn: (u64, usize), base: &str) {
     let peer = PeerKey(shared.next_key.fetch_add(1, Ordering::Relaxed));
     let pace = Pace::new(torrent.meta.piece_length, fastrand::Rng::new());
     torrent.picker.lock().on_web_joined(peer);
     log::debug!("{base}: a web seed of {}", torrent.name);
-    let mut source = Source { shared, torrent, base, peer, pace };
+    let mut source = Source { shared, torrent, turn, base, peer, pace };
     match source.fetch_all() {
         Ok(()) => log::debug!("{base}: nothing more is wanted of it"),
-        Err(trouble) => log::warn!("{}: the web seed {base} is given up: {trouble}", torrent.name),
+        Err(trouble) => {
+            log::warn!("{}: the web seed {base} is given up: {trouble}", torrent.name);
+            if matches!(trouble, Trouble::WrongBytes) {
+                torrent.spoilt.lock().insert(base.to_owned());
+            }
+        }
+    }
+    let is_gone = torrent.stay.number() != turn.0;
+    if is_gone {
+        torrent.picker.lock().web_seeds.remove(&turn);
     }
     shared.decide(torrent, |swarm, now, out| swarm.on_web_left(now, peer, out));
 }
@@ -70,6 +87,8 @@ fn run(shared: &Shared, torrent: &Arc<Torrent>, base: &str) {
 struct Source<'a> {
     shared: &'a Shared,
     torrent: &'a Arc<Torrent>,
+    /// The torrent's stay that it was started in, and its place in the torrent's list.
+    turn: (u64, usize),
     /// What `url-list` says.
     base: &'a str,
     peer: PeerKey,
@@ -89,7 +108,8 @@ impl Source<'_> {
             match self.shared.decide(self.torrent, |swarm, _, _| swarm.next_web_run(peer, most)) {
                 WebTurn::Fetch(run) => self.fetch_run(&run)?,
                 WebTurn::Wait => _ = self.shared.wait(IDLE),
-                WebTurn::Done => return Ok(()),
+                WebTurn::Done if self.may_end() => return Ok(()),
+                WebTurn::Done => {}
                 WebTurn::Banned(piece) => {
                     log::info!("{}: banned: {piece} does not match its hash", self.base);
                     return Err(Trouble::WrongBytes);
@@ -99,11 +119,21 @@ impl Source<'_> {
         Ok(())
     }
 
-    /// Whether the node or the torrent ends.
+    /// Whether nothing is wanted of it. Then it has no thread any more: whoever wants more starts one.
+    fn may_end(&self) -> bool {
+        let mut picker = self.torrent.picker.lock();
+        let wanted = picker.wants_web_seeds();
+        if !wanted {
+            picker.web_seeds.remove(&self.turn);
+        }
+        !wanted
+    }
+
+    /// Whether the node or the torrent ends, or the torrent was paused.
     fn is_over(&self) -> bool {
         let torrent = self.torrent;
         self.shared.is_stopping()
-            || torrent.removed.load(Ordering::Acquire)
+            || torrent.stay.number() != self.turn.0
             || torrent.failed.load(Ordering::Acquire)
     }
 
@@ -202,6 +232,7 @@ fn trouble_of(error: &HttpError) -> Trouble {
 struct Intake<'a> {
     shared: &'a Shared,
     torrent: &'a Arc<Torrent>,
+    stay: u64,
     peer: PeerKey,
     /// What is still to come; the first is cut as it comes.
     spans: VecDeque<Span>,
@@ -214,6 +245,7 @@ impl<'a> Intake<'a> {
         Self {
             shared: source.shared,
             torrent: source.torrent,
+            stay: source.turn.0,
             peer: source.peer,
             spans: run.iter().copied().collect(),
             buffer: Vec::with_capacity(CHUNK),
@@ -238,9 +270,10 @@ impl<'a> Intake<'a> {
     /// Takes bytes as they come, and no faster than the download limits let them in.
     fn take(&mut self, mut bytes: &[u8]) -> Result<(), End> {
         while !bytes.is_empty() {
-            let most = self.shared.may_receive(self.torrent, bytes.len());
+            let is_over = || self.torrent.stay.number() != self.stay;
+            let most = self.shared.may_receive(self.torrent, bytes.len(), &is_over);
             if most == 0 {
-                return Err(End::NotWanted); // the node stops
+                return Err(End::NotWanted); // the node stops, or the torrent was paused
             }
             let (now, later) = bytes.split_at(most);
             self.put(now)?;

@@ -184,18 +184,19 @@ impl<'a> Worker<'a> {
     fn receive(&mut self, room: &mut [u8]) -> io::Result<usize> {
         let (shared, torrent) = (self.shared, &self.connection.torrent);
         let mut stream = &self.connection.stream;
-        if !shared.is_down_limited(torrent) {
+        // What comes after we let it go is thrown away, and should be over soon.
+        if self.connection.is_leaving() || !shared.is_down_limited(torrent) {
             return stream.read(room);
         }
         if stream.peek(&mut [0])? == 0 {
             return Ok(0); // only who has something to read takes a turn
         }
         let asked = shared.clock.now();
-        let most = shared.may_receive(torrent, room.len());
+        let most = shared.may_receive(torrent, room.len(), &|| self.connection.is_leaving());
         let waited = shared.clock.now().since(asked);
         self.partial_since = self.partial_since.map(|since| since + waited);
         if most == 0 {
-            return Err(io::ErrorKind::Interrupted.into()); // the node stops
+            return Err(io::ErrorKind::Interrupted.into()); // the node stops, or it was let go
         }
         let read = stream.read(&mut room[..most]);
         shared.not_received(torrent, most - read.as_ref().map_or(0, |count| *count));

@@ -23,13 +23,15 @@ pub enum Event {
     Started,
     /// It is leaving.
     Stopped,
+    /// It has all that it wants, though not everything: said in every announce (BEP 21).
+    Paused,
 }
 
 impl Event {
     /// Its number in a datagram (BEP 15).
     pub fn number(self) -> u32 {
         match self {
-            Self::None => 0,
+            Self::None | Self::Paused => 0, // datagrams have no word for that
             Self::Completed => 1,
             Self::Started => 2,
             Self::Stopped => 3,
@@ -53,6 +55,7 @@ impl Event {
             Self::Completed => Some("completed"),
             Self::Started => Some("started"),
             Self::Stopped => Some("stopped"),
+            Self::Paused => Some("paused"),
         }
     }
 
@@ -62,6 +65,7 @@ impl Event {
             b"completed" => Self::Completed,
             b"started" => Self::Started,
             b"stopped" => Self::Stopped,
+            b"paused" => Self::Paused,
             _ => Self::None,
         }
     }
@@ -221,9 +225,11 @@ mod tests {
             assert_eq!(Event::from_word(event.word().unwrap_or_default().as_bytes()), event);
         }
         assert_eq!(
-            (Event::from_number(9), Event::from_word(b"paused")),
+            (Event::from_number(9), Event::from_word(b"resting")),
             (Event::None, Event::None)
         );
+        assert_eq!((Event::Paused.number(), Event::Paused.word()), (0, Some("paused")));
+        assert_eq!(Event::from_word(b"paused"), Event::Paused);
         assert_eq!(Event::Started.number(), 2);
     }
 }

@@ -1,4 +1,5 @@
-//! Hashing a file or folder into a new torrent: [`hash_path`].
+//! Hashing a file or folder into a new torrent: [`hash_path`], and [`hash_content`] when something
+//! else than the usual is to be part of it (see [`super::content`]).
 //!
 //! Every byte is looked at once and hashed both ways, on all processors: where it lies in memory
 //! (see [`super::views`]), else from one cache-sized buffer (see [`super::hash::stream`]). In a
@@ -10,11 +11,10 @@
 //! v1 pieces  | 0    | 1 ..0| 2    ...........0..| 3    | 4  |      (BEP 3 over files and pads)
 //! v2 trees   | a: 0 | a: 1 | b: 0 |             | c: 0 | c:1|      (BEP 52, pads do not exist)
 //! ```
-//! Links are not followed and not included; neither are unfinished downloads (`.part`).
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -22,11 +22,11 @@ use crossbeam_channel::{Sender, bounded};
 use parking_lot::Mutex;
 
 use super::StorageError;
+use super::content::{Choice, Content, Source};
 use super::hash::stream::{Buffer, Found, GROUP, Work};
 use super::hash::{empty_root, root};
 use super::layout::{Layout, Order, Place};
 use super::mapped::Mapped;
-use super::stored::{PART_SUFFIX, size_of};
 use super::verify::run_on;
 use super::views::{self, Views};
 use crate::geometry::{BLOCK_LEN, Geometry, MAX_PIECE_LEN};
@@ -39,9 +39,6 @@ const DEFAULT_PIECE_LENGTH: u32 = 512 * 1024;
 
 /// Beyond this many pieces the default length doubles: 1 GiB at 512 KiB.
 const DEFAULT_PIECES: u64 = 2048;
-
-/// Folders within folders that are followed; no sane tree is deeper.
-const MAX_DEPTH: usize = 100;
 
 /// How a new torrent is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -62,8 +59,9 @@ pub fn default_piece_length(total: u64) -> u32 {
     length
 }
 
-/// Hashes a file or all files of a folder. `progress` is told (bytes done, bytes in all) as it
-/// goes; pads count.
+/// Hashes a file, or all files of a folder but what is left out by default, so that everybody who
+/// shares the same folder shares the same torrent. `progress` is told (bytes done, bytes in all)
+/// as it goes; pads count.
 ///
 /// # Errors
 /// `BadName` for a name that is no UTF-8; `Changed` when a file is shorter or longer at the end
@@ -73,122 +71,49 @@ pub fn hash_path(
     options: &HashOptions,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Draft, StorageError> {
-    let found = Tree::of(path)?;
-    let total = found.files.iter().map(|file| file.length).sum();
-    let piece_length = options.piece_length.unwrap_or_else(|| default_piece_length(total));
+    let content = Content::find(path, &Choice::default())?;
+    if let Some(left_out) = content.left_out_in_words() {
+        log::warn!("{}: {left_out}", path.display());
+    }
+    hash_content(&content, options, progress)
+}
+
+/// Hashes what was found at a path; see [`hash_path`].
+pub fn hash_content(
+    content: &Content,
+    options: &HashOptions,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Draft, StorageError> {
+    let plan = plan_of(content, options)?;
+    let results = hash_all(&content.files, &plan, progress)?;
+    for source in &content.files {
+        source.unchanged(&source.open()?)?;
+    }
+    Ok(Draft {
+        name: content.name.clone(),
+        version: options.version,
+        piece_length: plan.piece_length,
+        single_file: content.single,
+        v1_pieces: results.iter().filter_map(|piece| piece.sha1).collect(),
+        files: draft_files(&content.files, &plan, &results),
+    })
+}
+
+/// The piece length, and how many pieces there will be; nothing is read.
+pub fn pieces_of(content: &Content, options: &HashOptions) -> Result<(u32, u32), StorageError> {
+    let plan = plan_of(content, options)?;
+    Ok((plan.piece_length, plan.pieces.len() as u32))
+}
+
+fn plan_of(content: &Content, options: &HashOptions) -> Result<Plan, StorageError> {
+    let piece_length =
+        options.piece_length.unwrap_or_else(|| default_piece_length(content.total()));
     if !piece_length.is_power_of_two() || !(BLOCK_LEN..=MAX_PIECE_LEN).contains(&piece_length) {
         return Err(StorageError::Inconsistent(
             "the piece length must be a power of two, 16 KiB to 512 MiB",
         ));
     }
-    let version = options.version;
-    let plan = Plan::new(&found.files, piece_length, version)?;
-    let results = hash_all(&found.files, &plan, progress)?;
-    for source in &found.files {
-        source.unchanged(&source.open()?)?;
-    }
-    Ok(Draft {
-        name: found.name,
-        version,
-        piece_length,
-        single_file: found.single,
-        v1_pieces: results.iter().filter_map(|piece| piece.sha1).collect(),
-        files: draft_files(found.files, &plan, &results),
-    })
-}
-
-/// What is at a path.
-struct Tree {
-    name: String,
-    single: bool,
-    files: Vec<Source>,
-}
-
-/// A file to be hashed.
-struct Source {
-    path: Vec<String>,
-    real: PathBuf,
-    length: u64,
-}
-
-impl Source {
-    fn open(&self) -> Result<File, StorageError> {
-        File::open(&self.real).map_err(|e| StorageError::of(&self.real, "open", e))
-    }
-
-    fn unchanged(&self, file: &File) -> Result<(), StorageError> {
-        let size = size_of(file, &self.real)?;
-        if size == self.length {
-            return Ok(());
-        }
-        Err(StorageError::Changed { path: self.real.clone(), size, wanted: self.length })
-    }
-}
-
-impl Tree {
-    fn of(path: &Path) -> Result<Self, StorageError> {
-        let failed = |e| StorageError::of(path, "look at", e);
-        let real = path.canonicalize().map_err(failed)?;
-        // Of `.` and `..` only the resolved path knows the name.
-        let name = path.file_name().or(real.file_name()).unwrap_or_default();
-        let name = text(name, &real)?;
-        let meta = std::fs::metadata(&real).map_err(failed)?;
-        if meta.is_file() {
-            let file = Source { path: vec![name.clone()], real, length: meta.len() };
-            return Ok(Self { name, single: true, files: vec![file] });
-        }
-        if !meta.is_dir() {
-            let what = "neither a file nor a folder";
-            return Err(StorageError::NotRegular { path: path.to_owned(), what });
-        }
-        let mut files = Vec::new();
-        walk(real, &mut files)?;
-        // Components compare as bytes one by one, so `a/x` comes before `a.b` (BEP 52).
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(Self { name, single: false, files })
-    }
-}
-
-fn walk(root: PathBuf, files: &mut Vec<Source>) -> Result<(), StorageError> {
-    let mut folders = vec![(root, Vec::new())];
-    while let Some((folder, path)) = folders.pop() {
-        let failed = |e| StorageError::of(&folder, "list", e);
-        for entry in std::fs::read_dir(&folder).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let real = entry.path();
-            // Of the entry itself: a link is neither a folder nor a file here.
-            let meta = entry.metadata().map_err(|e| StorageError::of(&real, "look at", e))?;
-            if !meta.is_dir() && !meta.is_file() {
-                log::warn!("{}: left out: neither a file nor a folder", real.display());
-                continue;
-            }
-            let name = text(&entry.file_name(), &real)?;
-            if meta.is_file() && name.ends_with(PART_SUFFIX) {
-                log::warn!("{}: left out: an unfinished download", real.display());
-                continue;
-            }
-            let path: Vec<String> = path.iter().cloned().chain([name]).collect();
-            if meta.is_file() {
-                files.push(Source { path, real, length: meta.len() });
-            } else if path.len() < MAX_DEPTH {
-                folders.push((real, path));
-            } else {
-                let what = "more than 100 folders deep";
-                return Err(StorageError::NotRegular { path: real, what });
-            }
-        }
-    }
-    Ok(())
-}
-
-fn text(name: &std::ffi::OsStr, shown: &Path) -> Result<String, StorageError> {
-    match name.to_str() {
-        Some(name) if !name.is_empty() => Ok(name.to_owned()),
-        _ => Err(StorageError::BadName {
-            name: shown.to_string_lossy().into_owned(),
-            why: "it is empty or no UTF-8",
-        }),
-    }
+    Plan::new(&content.files, piece_length, options.version)
 }
 
 /// Which bytes make up which piece.
@@ -201,6 +126,7 @@ struct Plan {
     pieces: Vec<Work>,
     /// Bytes of all pieces, pads included.
     bytes: u64,
+    piece_length: u32,
     tree_leaves: u32,
     version: Version,
 }
@@ -231,6 +157,7 @@ impl Plan {
             entries,
             files,
             bytes: if version == Version::V2 { v2.total() } else { all },
+            piece_length,
             tree_leaves: piece_length / BLOCK_LEN,
             version,
             pieces: Vec::new(),
@@ -385,9 +312,9 @@ fn hash_all(
     }
 }
 
-fn draft_files(sources: Vec<Source>, plan: &Plan, results: &[Found]) -> Vec<DraftFile> {
+fn draft_files(sources: &[Source], plan: &Plan, results: &[Found]) -> Vec<DraftFile> {
     let padding = empty_root(plan.tree_leaves);
-    let draft = |(source, &entry): (Source, &usize)| {
+    let draft = |(source, &entry): (&Source, &usize)| {
         let pieces = plan.layout.pieces_of(entry);
         let mut layer: Vec<Sha256Hash> = Vec::new();
         if plan.version != Version::V1 {
@@ -402,9 +329,9 @@ fn draft_files(sources: Vec<Source>, plan: &Plan, results: &[Found]) -> Vec<Draf
         if layer.len() == 1 {
             layer.clear();
         }
-        DraftFile { path: source.path, length: source.length, root: top, layer }
+        DraftFile { path: source.path.clone(), length: source.length, root: top, layer }
     };
-    sources.into_iter().zip(&plan.entries).map(draft).collect()
+    sources.iter().zip(&plan.entries).map(draft).collect()
 }
 
 #[cfg(test)]
@@ -414,7 +341,7 @@ mod tests {
     use super::*;
     use sha1::{Digest, Sha1};
     use std::fs;
-    use std::os::unix::ffi::OsStrExt;
+    use std::path::PathBuf;
 
     const PIECE: u32 = 2 * BLOCK_LEN;
     const P: usize = PIECE as usize;
@@ -507,21 +434,19 @@ mod tests {
     }
 
     #[test]
-    fn files_come_in_tree_order_and_links_and_parts_stay_out() {
-        let (_scratch, root) =
-            folder(&[("a.b", 1), ("a/x", 2), ("a/X", 3), ("é", 4), (".hidden", 5), ("x.part", 6)]);
-        std::os::unix::fs::symlink(root.join("a"), root.join("link")).unwrap();
+    fn files_come_in_tree_order_and_what_is_left_out_by_default_stays_out() {
+        let (_scratch, root) = folder(&[
+            ("a.b", 1),
+            ("a/x", 2),
+            ("a/X", 3),
+            ("é", 4),
+            (".hidden", 5),
+            ("x.part", 6),
+            (".t.1a2b3c4d.parts/0", 7),
+        ]);
         let draft = hash(&root, Version::Hybrid).unwrap();
         let paths: Vec<String> = draft.files.iter().map(|file| file.path.join("/")).collect();
-        assert_eq!(paths, [".hidden", "a/X", "a/x", "a.b", "é"]);
-    }
-
-    #[test]
-    fn a_name_that_is_no_utf_8_is_an_error_that_shows_it() {
-        let (_scratch, root) = folder(&[("good", 1)]);
-        fs::write(root.join(std::ffi::OsStr::from_bytes(b"bad\xff")), "x").unwrap();
-        let error = hash(&root, Version::Hybrid).unwrap_err();
-        assert!(matches!(&error, StorageError::BadName { name, .. } if name.contains("bad")));
+        assert_eq!(paths, ["a/X", "a/x", "a.b", "é"]);
     }
 
     #[test]

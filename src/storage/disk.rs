@@ -26,26 +26,29 @@ pub enum Io {
     Pread,
 }
 
-/// A file open for writing at its final size.
+/// An open file at its final size.
 #[derive(Debug)]
 pub(super) struct Disk {
     pub(super) file: File,
     map: Option<Mapped>,
+    /// Whether it is open for writing, and locked.
+    pub(super) writes: bool,
 }
 
 impl Disk {
-    /// Takes a file that has its final size.
+    /// Takes a file that is only read.
+    pub(super) fn to_read(file: File) -> Self {
+        Self { file, map: None, writes: false }
+    }
+
+    /// Takes a file to be written that has its final size.
     pub(super) fn new(file: File, length: u64, io: Io) -> Self {
         let map = (io == Io::Mmap && maps_well(&file)).then(|| Mapped::new(&file, length));
         let map = map.and_then(|map| {
             map.inspect_err(|e| log::debug!("a file cannot be mapped, it is read instead: {e}"))
                 .ok()
         });
-        Self { file, map }
-    }
-
-    pub(super) fn write(&self, offset: u64, run: &[&[u8]]) -> io::Result<()> {
-        write(&self.file, offset, run)
+        Self { file, map, writes: true }
     }
 
     /// The bytes themselves, where they are in memory anyway.

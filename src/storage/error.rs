@@ -59,11 +59,14 @@ pub enum StorageError {
         /// The size the torrent gives it.
         wanted: u64,
     },
-    /// The file is there under both names, and only the user knows which one counts.
-    #[error("{}: is there twice, whole and as .part; move one of them away", .path.display())]
+    /// The file is there under two of its names, and only the user knows which one counts.
+    #[error("{}: is there twice, also as {}; move one of them away", .path.display(),
+        .other.display())]
     Twice {
-        /// The whole one.
+        /// One.
         path: PathBuf,
+        /// The other.
+        other: PathBuf,
     },
     /// Another program has locked the file.
     #[error("{}: in use by another peer; stop that one or choose another folder with --download-dir",

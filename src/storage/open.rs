@@ -4,15 +4,14 @@
 //! then the room is asked for, then files are made and their space is reserved. Where that fails
 //! after all, what was made is taken away again.
 
-use std::fs::File;
-
 use super::disk::Io;
 use super::error::StorageError;
 use super::layout::Layout;
 use super::path::{Access, Folder};
+use super::place::{Names, hidden_folder};
 use super::plan::{PlannedFile, StoragePlan};
 use super::space;
-use super::stored::{Found, Stored, size_of};
+use super::stored::{Stored, size_of};
 use crate::metainfo::FileKind;
 
 /// Files kept open; those behind them are opened for each use, so that a torrent of many
@@ -28,125 +27,146 @@ pub(super) fn existing(
     plan: &StoragePlan,
     layout: &Layout,
 ) -> Result<Files, StorageError> {
-    let mut kept = 0;
-    let open = |(index, entry): (usize, &PlannedFile)| {
-        if entry.kind != FileKind::Data {
-            return Ok(None);
-        }
-        let file = folder.file(&entry.path, Access::Read)?;
-        let path = folder.shown(&entry.path);
-        let size = size_of(&file, &path)?;
-        if size != entry.length {
-            return Err(StorageError::Changed { path, size, wanted: entry.length });
-        }
-        if entry.length == 0 {
-            return Ok(None);
-        }
-        let mut stored =
-            Stored::new(folder, &entry.path, entry.length, layout.pieces_of(index).len() as u32);
-        kept += 1;
-        stored.use_whole((kept <= MAX_OPEN).then_some(file));
-        Ok(Some(stored))
-    };
-    plan.files.iter().enumerate().map(open).collect()
+    let files = all_files(plan, layout);
+    for (entry, stored) in plan.files.iter().zip(&files) {
+        open_one(folder, entry, stored.as_ref())?;
+    }
+    Ok(files)
 }
 
-/// Finds or makes every file, with its space reserved.
+/// Why each entry is not there as the torrent says; nothing for those that are.
+pub(super) type Troubles = Vec<Option<StorageError>>;
+
+/// The same, of which some may be missing or something else.
+pub(super) fn present(folder: &Folder, plan: &StoragePlan, layout: &Layout) -> (Files, Troubles) {
+    let entries = plan.files.iter().zip(all_files(plan, layout));
+    let open = |(entry, stored): (&PlannedFile, Option<Stored>)| match open_one(
+        folder,
+        entry,
+        stored.as_ref(),
+    ) {
+        Ok(()) => (stored, None),
+        Err(trouble) => (None, Some(trouble)),
+    };
+    entries.map(open).unzip()
+}
+
+fn open_one(
+    folder: &Folder,
+    entry: &PlannedFile,
+    stored: Option<&Stored>,
+) -> Result<(), StorageError> {
+    if entry.kind != FileKind::Data {
+        return Ok(());
+    }
+    let file = folder.file(&entry.path, Access::Read)?;
+    let path = folder.shown(&entry.path);
+    let size = size_of(&file, &path)?;
+    if size != entry.length {
+        return Err(StorageError::Changed { path, size, wanted: entry.length });
+    }
+    if let Some(stored) = stored {
+        stored.take_whole(file);
+    }
+    Ok(())
+}
+
+/// Finds or makes every file that is wanted, with its space reserved; what there is of the others
+/// is found and put aside.
 pub(super) fn create_or_resume(
     folder: &Folder,
     plan: &StoragePlan,
     layout: &Layout,
     io: Io,
 ) -> Result<Files, StorageError> {
-    let (files, work) = look(folder, plan, layout)?;
-    ask_for_room(folder, &files, &work)?;
-    let mut made = Vec::new();
-    for Task { entry, keep, new, part, .. } in work {
-        let stored = files[entry].as_ref().expect("a task has a stored file");
-        let file = match part {
-            Some(file) => Ok(file),
-            None if new => stored.make(folder).inspect(|_| made.push(entry)),
-            None => stored.find_part(folder),
-        };
-        if let Err(e) = file.and_then(|file| stored.take(file, io, keep)) {
-            for entry in made {
-                files[entry].iter().for_each(|stored| stored.unmake(folder));
-            }
-            return Err(named(e, folder, plan.files[entry].length));
-        }
+    let files = all_files(plan, layout);
+    for stored in files.iter().flatten() {
+        stored.find(folder, io)?;
     }
-    make_empty_files(folder, plan)?;
+    let (wanted, others): (Vec<_>, Vec<_>) =
+        files.iter().flatten().partition(|stored| stored.is_wanted());
+    ask_for_room(folder, &wanted)?;
+    others.iter().try_for_each(|stored| stored.unwant(folder))?;
+    want_all(folder, &wanted, io)?;
+    let chosen = plan.files.iter().enumerate().filter(|&(entry, _)| plan.wants(entry));
+    chosen.map(|(_, file)| file).try_for_each(|file| make_if_empty(folder, file))?;
     Ok(files)
 }
 
-/// A file to be made, or found incomplete.
-struct Task {
-    entry: usize,
-    /// Whether it stays open.
-    keep: bool,
-    /// Whether there is none yet.
-    new: bool,
-    /// The incomplete file, if it stays open.
-    part: Option<File>,
-    /// Bytes to be reserved.
-    need: u64,
-}
-
-fn look(
-    folder: &Folder,
-    plan: &StoragePlan,
-    layout: &Layout,
-) -> Result<(Files, Vec<Task>), StorageError> {
-    let (mut files, mut work, mut kept) = (Vec::new(), Vec::new(), 0);
-    for (index, entry) in plan.files.iter().enumerate() {
-        if entry.kind != FileKind::Data || entry.length == 0 {
-            files.push(None);
-            continue;
-        }
-        let mut stored =
-            Stored::new(folder, &entry.path, entry.length, layout.pieces_of(index).len() as u32);
-        kept += 1;
-        let keep = kept <= MAX_OPEN;
-        let task = |new, part, need| Task { entry: index, keep, new, part, need };
-        match stored.find(folder)? {
-            Found::Nothing => work.push(task(true, None, entry.length)),
-            Found::Whole(file) => stored.use_whole(keep.then_some(file)),
-            Found::Part(file) => {
-                let need = stored.space_needed(&file)?;
-                work.push(task(false, keep.then_some(file), need));
+/// Makes all of these wanted; if one cannot be, those are given up that were not before.
+pub(super) fn want_all(folder: &Folder, all: &[&Stored], io: Io) -> Result<(), StorageError> {
+    let mut done = Vec::new();
+    for &stored in all {
+        let is_new = stored.is_absent() || !stored.is_wanted();
+        if let Err(e) = stored.want(folder, io) {
+            for made in done {
+                give_up(folder, made);
             }
+            return Err(named(e, folder, stored.length()));
         }
-        files.push(Some(stored));
+        done.extend(is_new.then_some(stored));
     }
-    Ok((files, work))
+    Ok(())
 }
 
-fn ask_for_room(folder: &Folder, files: &Files, work: &[Task]) -> Result<(), StorageError> {
-    let need = work.iter().fold(0_u64, |sum, task| sum.saturating_add(task.need));
+/// Takes away what was made in vain, or puts it aside again.
+fn give_up(folder: &Folder, made: &Stored) {
+    if let Err(e) = made.unwant(folder) {
+        log::warn!("{e}");
+    }
+}
+
+/// Whether there is room for all of these.
+pub(super) fn ask_for_room(folder: &Folder, wanted: &[&Stored]) -> Result<(), StorageError> {
+    let (mut need, mut first) = (0_u64, None);
+    for stored in wanted {
+        let more = stored.space_needed(folder)?;
+        first = first.or_else(|| (more > 0).then_some(stored));
+        need = need.saturating_add(more);
+    }
     let need = space::with_margin(need);
-    match folder.free() {
-        Some(have) if have < need => {
-            let first = files[work[0].entry].as_ref().expect("a task has a stored file");
-            Err(StorageError::Full { path: first.shown_now(folder), need, have })
+    match (folder.free(), first) {
+        (Some(have), Some(first)) if have < need => {
+            Err(StorageError::Full { path: first.path(folder), need, have })
         }
         _ => Ok(()),
     }
 }
 
 /// Empty files have no pieces: they are right as soon as they are there.
-fn make_empty_files(folder: &Folder, plan: &StoragePlan) -> Result<(), StorageError> {
-    for entry in plan.files.iter().filter(|f| f.kind == FileKind::Data && f.length == 0) {
-        let Some(file) = folder.file_if_there(&entry.path, Access::Read)? else {
-            folder.file(&entry.path, Access::Create)?;
-            continue;
-        };
-        let path = folder.shown(&entry.path);
-        let size = size_of(&file, &path)?;
-        if size != 0 {
-            return Err(StorageError::Exists { path, size, wanted: 0 });
-        }
+pub(super) fn make_if_empty(folder: &Folder, entry: &PlannedFile) -> Result<(), StorageError> {
+    if entry.kind != FileKind::Data || entry.length > 0 {
+        return Ok(());
     }
-    Ok(())
+    let Some(file) = folder.file_if_there(&entry.path, Access::Read)? else {
+        return folder.file(&entry.path, Access::Create).map(|_| ());
+    };
+    let path = folder.shown(&entry.path);
+    match size_of(&file, &path)? {
+        0 => Ok(()),
+        size => Err(StorageError::Exists { path, size, wanted: 0 }),
+    }
+}
+
+/// The files of a plan, of which nothing is opened yet. Those that are wanted are kept open first.
+fn all_files(plan: &StoragePlan, layout: &Layout) -> Files {
+    let is_stored = |file: &PlannedFile| file.kind == FileKind::Data && file.length > 0;
+    let entries = || plan.files.iter().enumerate().filter(|(_, file)| is_stored(file));
+    let wanted = entries().filter(|&(entry, _)| plan.wants(entry)).count();
+    let (mut first, mut then) = (0, wanted);
+    let hidden = hidden_folder(plan);
+    let stored = |(entry, file): (usize, &PlannedFile)| {
+        if !is_stored(file) {
+            return None;
+        }
+        let wants = plan.wants(entry);
+        let nth = if wants { &mut first } else { &mut then };
+        *nth += 1;
+        let keep = *nth <= MAX_OPEN;
+        let names = Names::of(&file.path, entry, &hidden);
+        Some(Stored::new(names, file.length, layout.pieces_of(entry).len() as u32, wants, keep))
+    };
+    plan.files.iter().enumerate().map(stored).collect()
 }
 
 /// Puts the figures into a `Full` that the system raised without them.

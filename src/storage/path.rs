@@ -101,10 +101,15 @@ impl Folder {
         }
     }
 
-    /// Gives a file another name in the same folder; an existing file of that name is an error.
+    /// Gives a file another name, perhaps in another folder, which is made; an existing file of
+    /// that name is an error.
     pub fn rename(&self, from: &[String], to: &[String]) -> Result<(), StorageError> {
         check(from)?;
         check(to)?;
+        if from.split_last().map(|(_, folder)| folder) != to.split_last().map(|(_, folder)| folder)
+        {
+            self.make_parents(to)?;
+        }
         let (old, shown) = (name_of(from), self.shown(to));
         let failed = |e| match e {
             Errno::EXIST => StorageError::Exists {
@@ -114,8 +119,8 @@ impl Folder {
             },
             e => StorageError::of(&shown, "rename to", e),
         };
-        let parent = self.parent(from).map_err(failed)?;
-        rename_if_free(&parent, old, name_of(to)).map_err(failed)
+        let (here, there) = (self.parent(from).map_err(failed)?, self.parent(to).map_err(failed)?);
+        rename_if_free((&here, old), (&there, name_of(to))).map_err(failed)
     }
 
     /// Removes a file that we made.
@@ -124,6 +129,20 @@ impl Folder {
         self.parent(path)
             .and_then(|parent| fs::unlinkat(parent, name_of(path), AtFlags::empty()))
             .map_err(|e| StorageError::of(&self.shown(path), "remove", e))
+    }
+
+    /// Removes the folders above a file that is gone, as far as nothing else is in them; never the
+    /// output folder itself.
+    pub fn remove_empty_parents(&self, path: &[String]) {
+        for depth in (1..path.len()).rev() {
+            let folder = &path[..depth];
+            let removed = self
+                .parent(folder)
+                .and_then(|parent| fs::unlinkat(parent, name_of(folder), AtFlags::REMOVEDIR));
+            if removed.is_err() {
+                return; // something is in it, or it was never made
+            }
+        }
     }
 
     /// Makes the names in a file's folder durable.
@@ -212,19 +231,22 @@ fn name_of(path: &[String]) -> &str {
     path.last().expect("a checked path has a component")
 }
 
-fn rename_if_free(parent: &OwnedFd, old: &str, new: &str) -> Result<(), Errno> {
+fn rename_if_free(
+    (here, old): (&OwnedFd, &str),
+    (there, new): (&OwnedFd, &str),
+) -> Result<(), Errno> {
     #[cfg(target_os = "linux")]
     {
         let flags = fs::RenameFlags::NOREPLACE;
-        match fs::renameat_with(parent, old, parent, new, flags) {
+        match fs::renameat_with(here, old, there, new, flags) {
             // Some file systems cannot promise it; then look first.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
             done => return done,
         }
     }
-    match fs::statat(parent, new, AtFlags::SYMLINK_NOFOLLOW) {
+    match fs::statat(there, new, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(_) => Err(Errno::EXIST),
-        Err(Errno::NOENT) => fs::renameat(parent, old, parent, new),
+        Err(Errno::NOENT) => fs::renameat(here, old, there, new),
         Err(e) => Err(e),
     }
 }
@@ -330,5 +352,24 @@ mod tests {
         folder.rename(&names("a|x.part"), &names("a|x")).unwrap();
         folder.sync_parent(&names("a|x")).unwrap();
         assert!(scratch.path().join("a/x").is_file());
+        folder.rename(&names("a|x"), &names("b|c|y")).unwrap();
+        assert!(scratch.path().join("b/c/y").is_file(), "into a folder that is made");
+    }
+
+    #[test]
+    fn only_empty_folders_above_a_file_that_is_gone_are_removed() {
+        let scratch = Scratch::new();
+        let folder = Folder::create(scratch.path()).unwrap();
+        for name in ["a|b|c|x", "a|y"] {
+            folder.file(&names(name), Access::Create).unwrap();
+        }
+        folder.remove_empty_parents(&names("a|b|c|x"));
+        assert!(scratch.path().join("a/b/c").is_dir(), "the file is still there");
+        folder.remove(&names("a|b|c|x")).unwrap();
+        folder.remove_empty_parents(&names("a|b|c|x"));
+        assert!(!scratch.path().join("a/b").exists() && scratch.path().join("a/y").is_file());
+        folder.remove(&names("a|y")).unwrap();
+        folder.remove_empty_parents(&names("a|y"));
+        assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
     }
 }

@@ -23,6 +23,8 @@ pub struct StoragePlan {
     pub geometry: Geometry,
     /// What each piece must hash to.
     pub hashes: Vec<PieceHash>,
+    /// Which entries are wanted, for [`super::Storage::create_or_resume`]; empty is all.
+    pub wanted: Vec<bool>,
 }
 
 /// One entry of a [`StoragePlan`].
@@ -53,7 +55,7 @@ impl StoragePlan {
         });
         let aligned = meta.info_hash_v2.is_some();
         let order = if aligned { Order::Aligned } else { Order::Contiguous };
-        Ok(Self { root, files: files.collect(), order, geometry, hashes })
+        Ok(Self { root, files: files.collect(), order, geometry, hashes, wanted: Vec::new() })
     }
 
     /// Gives the data files the names they have on disk, which may be names that a torrent must
@@ -65,11 +67,27 @@ impl StoragePlan {
         self
     }
 
+    /// Chooses what is wanted: one word for each entry of the plan. An entry that is not wanted is
+    /// not made and has no room reserved; what a pad is called does not matter.
+    #[must_use]
+    pub fn with_wanted(mut self, wanted: Vec<bool>) -> Self {
+        self.wanted = wanted;
+        self
+    }
+
+    /// Whether an entry is wanted.
+    pub(super) fn wants(&self, entry: usize) -> bool {
+        self.wanted.get(entry).is_none_or(|&wanted| wanted)
+    }
+
     /// Lays the files out, after checking that all parts of the plan speak of the same torrent.
     pub(super) fn layout(&self) -> Result<Layout, StorageError> {
         let wrong = |why| Err(StorageError::Inconsistent(why));
         if self.hashes.len() != self.geometry.pieces() as usize {
             return wrong("not one hash per piece");
+        }
+        if ![0, self.files.len()].contains(&self.wanted.len()) {
+            return wrong("not one choice per file");
         }
         let contents = self.files.iter().filter(|file| match self.order {
             Order::Contiguous => true,

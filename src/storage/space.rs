@@ -75,6 +75,27 @@ fn step(file: &File, start: u64, length: u64) -> Result<(), Errno> {
     }
 }
 
+/// Gives reserved room back that holds no data. What was written is made durable first: some file
+/// systems call fresh data a hole until then. Where that is not known, nothing is given back.
+#[cfg(target_os = "linux")]
+pub(super) fn give_back(file: &File, length: u64) -> io::Result<()> {
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    file.sync_data()?;
+    let mut at = 0;
+    for (start, end) in data_ranges(file, length).into_iter().chain([(length, length)]) {
+        if start > at && fallocate(file, flags, at, start - at).is_err() {
+            return Ok(()); // it stays reserved: that costs room and nothing else
+        }
+        at = end;
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn give_back(_: &File, _: u64) -> io::Result<()> {
+    Ok(())
+}
+
 /// Where a file has data, as (start, end); everything, where the file system does not say.
 pub(super) fn data_ranges(file: &File, length: u64) -> Vec<(u64, u64)> {
     use rustix::fs::{SeekFrom, seek};

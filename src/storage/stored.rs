@@ -1,154 +1,188 @@
 //! One file of a torrent on disk: [`Stored`].
 //!
 //! ```text
-//! nothing there -> NAME.part, reserved -> all pieces right: NAME
-//! NAME there, of the right size -> read; the first write into it makes it NAME.part again
+//! wanted:      nothing there -> NAME.part, reserved -> all pieces right: NAME
+//!              NAME there, of the right size -> read; the first write makes it NAME.part again
+//! not wanted:  nothing there -> the first write makes a hidden file with holes (see Names)
 //! ```
-//! A file we write is locked, so that a second program on the same output is told so. A handle
-//! is kept for the first files of a torrent; for the rest a file is opened for each use.
+//! [`Stored::want`] and [`Stored::unwant`] lead from one line to the other at any time. A file we
+//! write is locked, so that a second program on the same output is told so. A handle is kept for
+//! the first files of a torrent; for the rest a file is opened for each use.
+//!
+//! Whoever reads or writes holds `state` to read, so that the file keeps its name meanwhile.
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::disk::{self, Disk, Io};
 use super::error::StorageError;
 use super::path::{Access, Folder};
+use super::place::{Names, Place};
 use super::space;
-
-/// What an incomplete file's name ends in.
-pub const PART_SUFFIX: &str = ".part";
 
 /// A data file that is not empty.
 #[derive(Debug)]
 pub(super) struct Stored {
-    path: Vec<String>,
-    part: Vec<String>,
-    shown: PathBuf,
+    names: Names,
     length: u64,
+    /// Whether its handle is kept open.
+    keep: bool,
     /// How many of the pieces that have bytes of it are not known to be right.
     left: AtomicU32,
     /// Nothing was ever written to it.
     fresh: AtomicBool,
     /// Something was written since it was last made durable.
     dirty: AtomicBool,
-    /// Whether it has its final name; changes under `naming` only.
-    whole: AtomicBool,
-    naming: Mutex<()>,
-    reader: Option<File>,
-    writer: OnceLock<Disk>,
+    state: RwLock<State>,
 }
 
-/// What was found on disk for a file.
-pub(super) enum Found {
-    /// Nothing.
-    Nothing,
-    /// `NAME.part`, open for writing and locked.
-    Part(File),
-    /// `NAME`, of the right size, open for reading.
-    Whole(File),
+/// What may change while the file is used.
+#[derive(Debug)]
+struct State {
+    wanted: bool,
+    place: Place,
+    /// The handle, if one is kept.
+    disk: Option<Arc<Disk>>,
 }
 
 impl Stored {
     /// A file of the plan that has bytes in `pieces` pieces; nothing of it is opened yet.
-    pub(super) fn new(folder: &Folder, path: &[String], length: u64, pieces: u32) -> Self {
-        let mut part = path.to_vec();
-        if let Some(name) = part.last_mut() {
-            name.push_str(PART_SUFFIX);
-        }
+    pub(super) fn new(names: Names, length: u64, pieces: u32, wanted: bool, keep: bool) -> Self {
         Self {
-            shown: folder.shown(path),
-            path: path.to_vec(),
-            part,
+            names,
             length,
+            keep,
             left: AtomicU32::new(pieces),
             fresh: AtomicBool::new(false),
             dirty: AtomicBool::new(false),
-            whole: AtomicBool::new(false),
-            naming: Mutex::new(()),
-            reader: None,
-            writer: OnceLock::new(),
+            state: RwLock::new(State { wanted, place: Place::Absent, disk: None }),
         }
     }
 
-    /// Looks for the file under both names; locks what may be written.
+    /// Looks for the file under all its names, and takes it from where it is; locks what may be
+    /// written.
     ///
     /// # Errors
-    /// `Exists` when `NAME` is another file than ours could be, `Twice` when both are there.
-    pub(super) fn find(&self, folder: &Folder) -> Result<Found, StorageError> {
-        let whole = folder.file_if_there(&self.path, Access::Read)?;
-        let part = folder.file_if_there(&self.part, Access::Write)?;
-        let Some(whole) = whole else {
-            let Some(part) = part else { return Ok(Found::Nothing) };
-            lock(&part, &self.shown_part(folder))?;
-            return Ok(Found::Part(part));
-        };
-        let size = size_of(&whole, &self.shown)?;
-        let path = self.shown.clone();
-        if size != self.length {
-            return Err(StorageError::Exists { path, size, wanted: self.length });
-        }
-        if part.is_some() {
-            return Err(StorageError::Twice { path });
-        }
-        Ok(Found::Whole(whole))
-    }
-
-    /// The file is at its final name and is read from there.
-    pub(super) fn use_whole(&mut self, file: Option<File>) {
-        self.whole = AtomicBool::new(true);
-        self.reader = file;
-    }
-
-    /// Opens and locks the `NAME.part` that was found before.
-    pub(super) fn find_part(&self, folder: &Folder) -> Result<File, StorageError> {
-        let file = folder.file(&self.part, Access::Write)?;
-        lock(&file, &self.shown_part(folder))?;
-        Ok(file)
-    }
-
-    /// Bytes to be reserved for its `NAME.part`.
-    pub(super) fn space_needed(&self, part: &File) -> Result<u64, StorageError> {
-        space::missing(part, self.length).map_err(|e| StorageError::of(&self.shown, "look at", e))
-    }
-
-    /// Makes `NAME.part`, empty and locked.
-    pub(super) fn make(&self, folder: &Folder) -> Result<File, StorageError> {
-        self.fresh.store(true, Ordering::Relaxed);
-        let shown = self.shown_part(folder);
-        let file = match folder.file(&self.part, Access::Create) {
-            Err(StorageError::Io { source, .. })
-                if source.kind() == io::ErrorKind::AlreadyExists =>
-            {
-                return Err(StorageError::Busy { path: shown });
+    /// `Exists` when `NAME` is another file than ours could be, `Twice` when two are there.
+    pub(super) fn find(&self, folder: &Folder, io: Io) -> Result<(), StorageError> {
+        let whole = folder.file_if_there(&self.names.whole, Access::Read)?;
+        let part = folder.file_if_there(&self.names.part, Access::Write)?;
+        let aside = folder.file_if_there(&self.names.aside, Access::Write)?;
+        if let Some(whole) = &whole {
+            let path = self.shown_at(folder, Place::Whole);
+            let size = size_of(whole, &path)?;
+            if size != self.length {
+                return Err(StorageError::Exists { path, size, wanted: self.length });
             }
-            made => made?,
-        };
-        lock(&file, &shown)?;
-        Ok(file)
-    }
-
-    /// Reserves the space of `NAME.part` and keeps it open (unless there are too many files).
-    pub(super) fn take(&self, file: File, io: Io, keep: bool) -> Result<(), StorageError> {
-        space::reserve(&file, self.length)
-            .map_err(|e| StorageError::of(&self.shown, "reserve space", e))?;
-        if keep {
-            let _ = self.writer.set(Disk::new(file, self.length, io));
         }
+        let (place, file) = match (whole, part, aside) {
+            (None, None, None) => return Ok(()),
+            (Some(file), None, None) => {
+                self.take_whole(file);
+                return Ok(());
+            }
+            (None, Some(file), None) => (Place::Part, file),
+            (None, None, Some(file)) => (Place::Aside, file),
+            (whole, part, _) => {
+                let one = if whole.is_some() { Place::Whole } else { Place::Part };
+                let both = whole.is_some() && part.is_some();
+                let other = if both { Place::Part } else { Place::Aside };
+                let (path, other) = (self.shown_at(folder, one), self.shown_at(folder, other));
+                return Err(StorageError::Twice { path, other });
+            }
+        };
+        lock(&file, &self.shown_at(folder, place))?;
+        let is_empty = space::data_ranges(&file, self.length).is_empty();
+        self.fresh.store(is_empty, Ordering::Relaxed);
+        let mut state = self.state.write();
+        state.place = place;
+        state.disk = self.kept(file, io);
         Ok(())
     }
 
-    /// Undoes [`Stored::make`].
-    pub(super) fn unmake(&self, folder: &Folder) {
-        if let Err(e) = folder.remove(&self.part) {
-            log::warn!("{e}");
+    /// The file is at its final name and is read from there.
+    pub(super) fn take_whole(&self, file: File) {
+        let mut state = self.state.write();
+        state.place = Place::Whole;
+        state.disk = self.keep.then(|| Arc::new(Disk::to_read(file)));
+    }
+
+    /// Bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether the user wants it.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.state.read().wanted
+    }
+
+    /// Whether nothing of it is on disk.
+    pub(super) fn is_absent(&self) -> bool {
+        self.state.read().place == Place::Absent
+    }
+
+    /// Bytes that are to be reserved for it if it is wanted.
+    pub(super) fn space_needed(&self, folder: &Folder) -> Result<u64, StorageError> {
+        let state = self.state.read();
+        match state.place {
+            Place::Whole => Ok(0),
+            Place::Absent => Ok(self.length),
+            Place::Aside | Place::Part => self
+                .with_file(folder, &state, Access::Read, |file| space::missing(file, self.length))?
+                .map_err(|e| StorageError::of(&self.shown_now(folder, &state), "look at", e)),
         }
+    }
+
+    /// The user wants it: unless it is whole it becomes `NAME.part`, with its space reserved. On an
+    /// error all is as before.
+    pub(super) fn want(&self, folder: &Folder, io: Io) -> Result<(), StorageError> {
+        let mut state = self.state.write();
+        match state.place {
+            Place::Whole => {}
+            Place::Aside if self.left.load(Ordering::Acquire) == 0 => {
+                self.name(folder, &mut state)?;
+            }
+            Place::Absent => {
+                self.make(folder, io, Place::Part, &mut state)?;
+                if let Err(e) = self.reserve(folder, &state) {
+                    self.unmake(folder, &mut state)?;
+                    return Err(e);
+                }
+            }
+            Place::Aside | Place::Part => {
+                self.reserve(folder, &state)?;
+                self.moves(folder, Place::Part, &mut state)?;
+            }
+        }
+        state.wanted = true;
+        Ok(())
+    }
+
+    /// The user does not want it: what is whole stays, what is begun is put aside and keeps the
+    /// room of its data only, and where there is no data the file goes.
+    pub(super) fn unwant(&self, folder: &Folder) -> Result<(), StorageError> {
+        let mut state = self.state.write();
+        let is_begun = matches!(state.place, Place::Part | Place::Aside);
+        if is_begun && self.fresh.load(Ordering::Relaxed) {
+            self.unmake(folder, &mut state)?;
+        } else if is_begun {
+            self.with_file(folder, &state, Access::Write, |file| {
+                file.set_len(self.length)?;
+                space::give_back(file, self.length)
+            })?
+            .map_err(|e| StorageError::of(&self.shown_now(folder, &state), "shrink", e))?;
+            self.moves(folder, Place::Aside, &mut state)?;
+        }
+        state.wanted = false;
+        Ok(())
     }
 
     pub(super) fn write(
@@ -158,58 +192,63 @@ impl Stored {
         offset: u64,
         run: &[&[u8]],
     ) -> Result<(), StorageError> {
-        if self.whole.load(Ordering::Acquire) {
-            self.reopen(folder, io)?;
-        }
+        let state = self.ready(folder, io)?;
         self.fresh.store(false, Ordering::Relaxed);
         self.dirty.store(true, Ordering::Relaxed);
-        if let Some(disk) = self.writer.get() {
-            self.intact(&disk.file)?;
-            return disk.write(offset, run).map_err(|e| self.failed(folder, "write", e));
-        }
-        let file = self.open(folder, Access::Write)?;
-        self.intact(&file)?;
-        disk::write(&file, offset, run).map_err(|e| self.failed(folder, "write", e))
+        self.with_file(folder, &state, Access::Write, |file| {
+            self.intact(folder, &state, file)?;
+            disk::write(file, offset, run).map_err(|e| self.failed(folder, &state, "write", e))
+        })?
     }
 
+    /// # Errors
+    /// `Missing` when nothing of the file is there: zeros are never taken for its bytes.
     pub(super) fn read(
         &self,
         folder: &Folder,
         offset: u64,
         bytes: &mut [u8],
     ) -> Result<(), StorageError> {
-        self.with_file(folder, |file| disk::read(file, offset, bytes))?
-            .map_err(|e| self.failed(folder, "read", e))
+        let state = self.state.read();
+        self.with_file(folder, &state, Access::Read, |file| disk::read(file, offset, bytes))?
+            .map_err(|e| self.failed(folder, &state, "read", e))
+    }
+
+    /// The open file that is written, if it is kept open, for [`Stored::view`].
+    pub(super) fn disk(&self) -> Option<Arc<Disk>> {
+        self.state.read().disk.clone().filter(|disk| disk.writes)
     }
 
     /// The bytes themselves, where they are in memory anyway (see `Mapped::view`).
-    pub(super) fn view(
+    pub(super) fn view<'d>(
         &self,
         folder: &Folder,
+        disk: &'d Disk,
         offset: u64,
         length: usize,
-    ) -> Result<Option<&[u8]>, StorageError> {
-        let Some(disk) = self.writer.get() else { return Ok(None) };
-        self.intact(&disk.file)?;
-        disk.view(offset, length).map_err(|e| self.failed(folder, "read", e))
+    ) -> Result<Option<&'d [u8]>, StorageError> {
+        let state = self.state.read();
+        self.intact(folder, &state, &disk.file)?;
+        disk.view(offset, length).map_err(|e| self.failed(folder, &state, "read", e))
     }
 
     /// That what was viewed was the file, to be asked after hashing it.
-    pub(super) fn sound(&self, folder: &Folder) -> Result<(), StorageError> {
-        let Some(disk) = self.writer.get() else { return Ok(()) };
-        disk.sound().map_err(|e| self.failed(folder, "read", e))
+    pub(super) fn sound(&self, folder: &Folder, disk: &Disk) -> Result<(), StorageError> {
+        disk.sound().map_err(|e| self.failed(folder, &self.state.read(), "read", e))
     }
 
     /// Where there may be data, as (start, end). Holes count only while we are the writer: in a
     /// file someone else made, a hole is as good as the zeros it stands for.
     pub(super) fn data_ranges(&self, folder: &Folder) -> Result<Vec<(u64, u64)>, StorageError> {
-        if self.fresh.load(Ordering::Relaxed) {
-            return Ok(Vec::new());
+        let state = self.state.read();
+        match state.place {
+            Place::Absent => Ok(Vec::new()),
+            Place::Whole => Ok(vec![(0, self.length)]),
+            _ if self.fresh.load(Ordering::Relaxed) => Ok(Vec::new()),
+            _ => self.with_file(folder, &state, Access::Read, |file| {
+                space::data_ranges(file, self.length)
+            }),
         }
-        if self.whole.load(Ordering::Acquire) {
-            return Ok(vec![(0, self.length)]);
-        }
-        self.with_file(folder, |file| space::data_ranges(file, self.length))
     }
 
     /// One more piece is right; true when that was the last.
@@ -222,21 +261,15 @@ impl Stored {
         self.left.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// All pieces are right: gives the file its final name, and says so if it had another.
+    /// All pieces are right: gives the file its final name, and says so if it had another. What is
+    /// aside stays there until it is wanted.
     pub(super) fn finish(&self, folder: &Folder) -> Result<Option<PathBuf>, StorageError> {
-        let _naming = self.naming.lock();
-        if self.whole.load(Ordering::Acquire) {
-            return Ok(None);
+        let mut state = self.state.write();
+        match state.place {
+            Place::Part => self.name(folder, &mut state).map(Some),
+            Place::Aside if state.wanted => self.name(folder, &mut state).map(Some),
+            _ => Ok(None),
         }
-        let file = self.open_named(folder, Access::Write)?;
-        if size_of(&file, &self.shown)? > self.length {
-            file.set_len(self.length).map_err(|e| StorageError::of(&self.shown, "shorten", e))?;
-        }
-        self.intact(&file)?;
-        folder.rename(&self.part, &self.path)?;
-        self.whole.store(true, Ordering::Release);
-        self.dirty.store(true, Ordering::Relaxed);
-        Ok(Some(self.shown.clone()))
     }
 
     /// Makes what was written durable, the name too; false when `go_on` said no before the end.
@@ -248,94 +281,199 @@ impl Stored {
         if !self.dirty.swap(false, Ordering::AcqRel) {
             return Ok(true);
         }
-        let synced = match self.writer.get() {
-            Some(disk) => disk.sync(go_on),
-            None => self.with_file(folder, |file| file.sync_data().map(|()| true))?,
-        };
-        let done = synced
-            .map_err(|e| self.failed(folder, "make durable", e))
-            .and_then(|done| folder.sync_parent(&self.path).map(|()| done));
+        let done = self.sync_now(folder, go_on);
         if !matches!(done, Ok(true)) {
             self.dirty.store(true, Ordering::Release);
         }
         done
     }
 
-    /// Where the file is now.
-    pub(super) fn shown_now(&self, folder: &Folder) -> PathBuf {
-        if self.whole.load(Ordering::Acquire) {
-            self.shown.clone()
-        } else {
-            self.shown_part(folder)
+    /// Where the file is now; where it would be, when nothing of it is there.
+    pub(super) fn path(&self, folder: &Folder) -> PathBuf {
+        self.shown_now(folder, &self.state.read())
+    }
+
+    /// Nobody waits for the disk: the file may be moved meanwhile, which makes it dirty again.
+    fn sync_now(&self, folder: &Folder, go_on: &dyn Fn() -> bool) -> Result<bool, StorageError> {
+        let (disk, place) = {
+            let state = self.state.read();
+            (state.disk.clone(), state.place)
+        };
+        let Some(name) = self.names.at(place) else { return Ok(true) };
+        let synced = match disk {
+            Some(disk) => disk.sync(go_on),
+            None => folder.file(name, Access::Read)?.sync_data().map(|()| true),
+        };
+        let done =
+            synced.map_err(|e| self.failed(folder, &self.state.read(), "make durable", e))?;
+        folder.sync_parent(name).map(|()| done)
+    }
+
+    /// The state in which bytes may be written, and stays so while it is held.
+    fn ready(&self, folder: &Folder, io: Io) -> Result<RwLockReadGuard<'_, State>, StorageError> {
+        let state = self.state.read();
+        if matches!(state.place, Place::Part | Place::Aside) {
+            return Ok(state);
         }
+        drop(state);
+        let mut state = self.state.write();
+        match state.place {
+            Place::Part | Place::Aside => {}
+            Place::Whole => self.reopen(folder, io, &mut state)?,
+            Place::Absent => {
+                self.make(folder, io, Place::Aside, &mut state)?;
+                let sized = self
+                    .with_file(folder, &state, Access::Write, |file| file.set_len(self.length))?;
+                sized.map_err(|e| self.failed(folder, &state, "make", e))?;
+            }
+        }
+        Ok(RwLockWriteGuard::downgrade(state))
     }
 
     /// A whole file turns out not to be: it is ours to write again, under the other name.
-    fn reopen(&self, folder: &Folder, io: Io) -> Result<(), StorageError> {
-        let _naming = self.naming.lock();
-        if !self.whole.load(Ordering::Acquire) {
+    fn reopen(&self, folder: &Folder, io: Io, state: &mut State) -> Result<(), StorageError> {
+        if state.disk.as_ref().is_some_and(|disk| disk.writes) {
+            return self.moves(folder, Place::Part, state);
+        }
+        let file = folder.file(&self.names.whole, Access::Write)?;
+        lock(&file, &self.shown_at(folder, Place::Whole))?;
+        self.moves(folder, Place::Part, state)?;
+        state.disk = self.kept(file, io);
+        self.reserve(folder, state)
+    }
+
+    /// Makes an empty, locked file under one of its names.
+    fn make(
+        &self,
+        folder: &Folder,
+        io: Io,
+        place: Place,
+        state: &mut State,
+    ) -> Result<(), StorageError> {
+        let name = self.names.at(place).expect("a file is made somewhere");
+        let shown = self.shown_at(folder, place);
+        let file = match folder.file(name, Access::Create) {
+            Err(StorageError::Io { source, .. })
+                if source.kind() == io::ErrorKind::AlreadyExists =>
+            {
+                return Err(StorageError::Busy { path: shown });
+            }
+            made => made?,
+        };
+        lock(&file, &shown)?;
+        self.fresh.store(true, Ordering::Relaxed);
+        state.place = place;
+        state.disk = self.kept(file, io);
+        Ok(())
+    }
+
+    /// Takes the file away, wherever it is, and the folders above it that this leaves empty.
+    pub(super) fn delete(&self, folder: &Folder) -> Result<(), StorageError> {
+        match self.unmake(folder, &mut self.state.write()) {
+            Err(StorageError::Missing { .. }) => Ok(()), // somebody was faster
+            done => done,
+        }
+    }
+
+    /// Undoes [`Stored::make`].
+    fn unmake(&self, folder: &Folder, state: &mut State) -> Result<(), StorageError> {
+        let Some(name) = self.names.at(state.place) else { return Ok(()) };
+        folder.remove(name)?;
+        folder.remove_empty_parents(name);
+        (state.place, state.disk) = (Place::Absent, None);
+        Ok(())
+    }
+
+    fn reserve(&self, folder: &Folder, state: &State) -> Result<(), StorageError> {
+        self.with_file(folder, state, Access::Write, |file| space::reserve(file, self.length))?
+            .map_err(|e| StorageError::of(&self.shown_now(folder, state), "reserve space", e))
+    }
+
+    fn name(&self, folder: &Folder, state: &mut State) -> Result<PathBuf, StorageError> {
+        self.with_file(folder, state, Access::Write, |file| {
+            let shown = self.shown_now(folder, state);
+            if size_of(file, &shown)? > self.length {
+                file.set_len(self.length).map_err(|e| StorageError::of(&shown, "shorten", e))?;
+            }
+            self.intact(folder, state, file)
+        })??;
+        self.moves(folder, Place::Whole, state)?;
+        Ok(self.shown_at(folder, Place::Whole))
+    }
+
+    /// Gives the file the name of another place.
+    fn moves(&self, folder: &Folder, to: Place, state: &mut State) -> Result<(), StorageError> {
+        if state.place == to {
             return Ok(());
         }
-        let keep = self.reader.is_some();
-        if self.writer.get().is_some() {
-            folder.rename(&self.path, &self.part)?;
-        } else {
-            let file = folder.file(&self.path, Access::Write)?;
-            lock(&file, &self.shown)?;
-            folder.rename(&self.path, &self.part)?;
-            self.take(file, io, keep)?;
+        let (Some(from), Some(name)) = (self.names.at(state.place), self.names.at(to)) else {
+            return Ok(());
+        };
+        folder.rename(from, name)?;
+        if state.place == Place::Aside || to == Place::Aside {
+            folder.remove_empty_parents(from);
         }
-        self.whole.store(false, Ordering::Release);
+        state.place = to;
+        self.dirty.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// The handle of a file that is written, if it is one to be kept.
+    fn kept(&self, file: File, io: Io) -> Option<Arc<Disk>> {
+        self.keep.then(|| Arc::new(Disk::new(file, self.length, io)))
     }
 
     fn with_file<R>(
         &self,
         folder: &Folder,
+        state: &State,
+        access: Access,
         job: impl FnOnce(&File) -> R,
     ) -> Result<R, StorageError> {
-        match (self.writer.get(), &self.reader) {
-            (Some(disk), _) => Ok(job(&disk.file)),
-            (None, Some(file)) => Ok(job(file)),
-            (None, None) => Ok(job(&self.open(folder, Access::Read)?)),
+        if let Some(disk) = &state.disk {
+            return Ok(job(&disk.file));
         }
+        let missing = || StorageError::Missing { path: self.shown_now(folder, state) };
+        let name = self.names.at(state.place).ok_or_else(missing)?;
+        Ok(job(&folder.file(name, access)?))
     }
 
-    fn open(&self, folder: &Folder, access: Access) -> Result<File, StorageError> {
-        let _naming = self.naming.lock();
-        self.open_named(folder, access)
+    fn shown_at(&self, folder: &Folder, place: Place) -> PathBuf {
+        folder.shown(self.names.at(place).unwrap_or(&self.names.whole))
     }
 
-    /// With `naming` held: the name does not change meanwhile.
-    fn open_named(&self, folder: &Folder, access: Access) -> Result<File, StorageError> {
-        let whole = self.whole.load(Ordering::Acquire);
-        folder.file(if whole { &self.path } else { &self.part }, access)
+    fn shown_now(&self, folder: &Folder, state: &State) -> PathBuf {
+        self.shown_at(folder, state.place)
     }
 
-    fn shown_part(&self, folder: &Folder) -> PathBuf {
-        folder.shown(&self.part)
-    }
-
-    fn intact(&self, file: &File) -> Result<(), StorageError> {
-        let size = size_of(file, &self.shown)?;
+    fn intact(&self, folder: &Folder, state: &State, file: &File) -> Result<(), StorageError> {
+        let shown = || self.shown_now(folder, state);
+        let size = file.metadata().map_err(|e| StorageError::of(&shown(), "look at", e))?.len();
         if size == self.length {
             return Ok(());
         }
-        Err(StorageError::Changed { path: self.shown.clone(), size, wanted: self.length })
+        Err(StorageError::Changed { path: shown(), size, wanted: self.length })
     }
 
     /// What a failed read or write means: a file that shrank, a disk that is full, or else.
-    fn failed(&self, folder: &Folder, doing: &'static str, error: io::Error) -> StorageError {
+    fn failed(
+        &self,
+        folder: &Folder,
+        state: &State,
+        doing: &'static str,
+        error: io::Error,
+    ) -> StorageError {
         let short = error.kind() == io::ErrorKind::UnexpectedEof;
         let fault = error.raw_os_error() == Some(libc::EFAULT);
         let broken = error.raw_os_error() == Some(libc::EIO);
+        let intact = |file: &File| self.intact(folder, state, file);
         if (short || fault || broken)
-            && let Ok(Err(changed)) = self.with_file(folder, |file| self.intact(file))
+            && let Ok(Err(changed)) = self.with_file(folder, state, Access::Read, intact)
         {
             return changed;
         }
         let error = if fault { Errno::NOSPC.into() } else { error };
-        match StorageError::of(&self.shown_now(folder), doing, error) {
+        match StorageError::of(&self.shown_now(folder, state), doing, error) {
             StorageError::Full { path, .. } => {
                 let have = folder.free().unwrap_or(0);
                 StorageError::Full { path, need: self.length, have }

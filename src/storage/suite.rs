@@ -17,6 +17,8 @@ use crate::ids::PieceIndex;
 use crate::metainfo::{FileKind, PieceHash};
 use FileKind::{Data, Link, Pad};
 
+mod selection;
+
 const PIECE: u32 = 2 * BLOCK_LEN;
 const BOTH: [Io; 2] = [Io::Mmap, Io::Pread];
 
@@ -75,6 +77,7 @@ fn torrent(root: &Path, order: Order, entries: &[(&str, u64, FileKind)]) -> Torr
         order,
         geometry: geometry.unwrap(),
         hashes: pieces.iter().map(hash).collect(),
+        wanted: Vec::new(),
     };
     Torrent { plan, pieces, files }
 }
@@ -276,6 +279,29 @@ fn a_file_that_is_whole_at_start_is_left_in_place_and_repaired_only_if_wrong() {
 }
 
 #[test]
+fn a_second_check_takes_back_what_was_damaged_since_the_first() {
+    each(|io, order, scratch| {
+        let torrent = torrent(scratch.path(), order, &MIXED);
+        let storage = torrent.open(io);
+        for piece in torrent.all() {
+            torrent.fetch(&storage, piece);
+        }
+        let mut wrong = torrent.files[0].clone();
+        wrong[5] ^= 1;
+        wrong[2 * PIECE as usize] ^= 1;
+        fs::write(torrent.path(0), wrong).unwrap();
+        let lost = [PieceIndex(0), PieceIndex(2)];
+        assert_eq!(verify(&storage).missing().collect::<Vec<_>>(), lost);
+        assert_eq!(verify(&storage).missing().collect::<Vec<_>>(), lost, "and so does a third");
+        assert!(torrent.fetch(&storage, lost[0]).is_empty(), "one is still wrong");
+        assert!(part(&torrent.path(0)).is_file() && !torrent.path(0).exists());
+        assert_eq!(torrent.fetch(&storage, lost[1]), [torrent.path(0)]);
+        torrent.assert_whole();
+        assert!(verify(&storage).is_full());
+    });
+}
+
+#[test]
 fn another_file_of_the_same_name_is_never_overwritten() {
     each(|io, order, scratch| {
         let torrent = torrent(scratch.path(), order, &MIXED);
@@ -362,6 +388,7 @@ fn a_disk_without_room_is_named_before_anything_is_written() {
             order: Order::Contiguous,
             geometry: Geometry::v1(length, u64::from(length) * pieces).unwrap(),
             hashes: vec![PieceHash::V1([0; 20]); pieces as usize],
+            wanted: Vec::new(),
         };
         let opened = Storage::create_or_resume(plan, io);
         let Err(StorageError::Full { path, need, have }) = opened else { panic!("{opened:?}") };

@@ -7,17 +7,19 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use parking_lot::Mutex;
 
+use super::disk::Disk;
 use super::hash::stream::{Buffer, Found, GROUP, Work};
 use super::hash::{PieceInput, piece_roots, sha1_many};
-use super::layout::Place;
+use super::layout::{Part, Place};
 use super::mapped::Mapped;
-use super::path::Access;
-use super::stored::size_of;
+use super::path::{Access, Folder};
+use super::stored::{Stored, size_of};
 use super::views::{self, Views};
 use super::{Storage, StorageError};
 use crate::bitfield::Bitfield;
@@ -32,16 +34,17 @@ impl Storage {
             return Err(StorageError::OutOfRange { piece: out.0, offset: 0, length: 0 });
         }
         let mut right = vec![false; pieces.len()];
+        let seen: Vec<Option<Seen<'_>>> = pieces.iter().map(|&piece| self.see(piece)).collect();
         let (mut views, mut unseen) = (Vec::new(), Vec::new());
-        for (n, &piece) in pieces.iter().enumerate() {
-            match self.view(piece)? {
+        for (n, seen) in seen.iter().enumerate() {
+            match seen.as_ref().map_or(Ok(None), |seen| seen.bytes(&self.folder))? {
                 Some(bytes) => views.push((n, bytes)),
                 None => unseen.push(n),
             }
         }
         self.check_views(pieces, &views, &mut right);
-        for &(n, _) in &views {
-            self.files_of(pieces[n]).try_for_each(|file| file.sound(&self.folder))?;
+        for seen in views.iter().filter_map(|&(n, _)| seen[n].as_ref()) {
+            seen.stored.sound(&self.folder, &seen.disk)?;
         }
         let mut buffer = None;
         for group in unseen.chunks(GROUP) {
@@ -55,7 +58,8 @@ impl Storage {
     }
 
     /// Checks all that is on disk, on `threads` threads, and takes note of what is right
-    /// ([`Storage::piece_is_verified`], so files found whole get their names). `progress` is
+    /// ([`Storage::piece_is_verified`], so files found whole get their names) and of what no longer
+    /// is ([`Storage::piece_is_lost`]). Nobody writes meanwhile. `progress` is
     /// told bytes as they are done, from any thread; once `stop` is set, what was found so far
     /// is returned.
     pub fn verify_all(
@@ -65,7 +69,9 @@ impl Storage {
         stop: &AtomicBool,
     ) -> Result<Bitfield, StorageError> {
         let (present, absent) = self.pieces_with_data()?;
-        progress(absent);
+        let length = |piece: &PieceIndex| u64::from(self.geometry.length_of(*piece));
+        progress(absent.iter().map(length).sum());
+        absent.into_iter().for_each(|piece| self.piece_is_lost(piece));
         let groups: Vec<&[PieceIndex]> = present.chunks(GROUP).collect();
         let (next, failed) = (AtomicUsize::new(0), Mutex::new(None));
         let work = || {
@@ -86,17 +92,23 @@ impl Storage {
         }
     }
 
-    /// Hashes a group and takes note of the right ones; says how many bytes that was.
+    /// Hashes a group and takes note of the verdicts; says how many bytes that was.
     fn verify_group(&self, group: &[PieceIndex], buffer: &mut Buffer) -> Result<u64, StorageError> {
         let verdicts = self.check_group(group, buffer)?;
-        for (&piece, _) in group.iter().zip(verdicts).filter(|(_, right)| *right) {
-            self.piece_is_verified(piece)?;
+        for (&piece, right) in group.iter().zip(verdicts) {
+            if right {
+                self.piece_is_verified(piece)?;
+            } else {
+                self.piece_is_lost(piece);
+            }
         }
         Ok(group.iter().map(|&piece| u64::from(self.geometry.length_of(piece))).sum())
     }
 
-    /// The pieces that may have been written, and the bytes of those that cannot.
-    fn pieces_with_data(&self) -> Result<(Vec<PieceIndex>, u64), StorageError> {
+    /// The pieces that may have been written, and those that cannot.
+    pub(super) fn pieces_with_data(
+        &self,
+    ) -> Result<(Vec<PieceIndex>, Vec<PieceIndex>), StorageError> {
         let ranges = self.files.iter().map(|file| match file {
             Some(file) => file.data_ranges(&self.folder),
             None => Ok(Vec::new()),
@@ -114,21 +126,15 @@ impl Storage {
             })
         };
         let all = (0..self.geometry.pieces()).map(PieceIndex);
-        let (present, absent): (Vec<_>, Vec<_>) = all.partition(has_data);
-        let absent = absent.iter().map(|&piece| u64::from(self.geometry.length_of(piece))).sum();
-        Ok((present, absent))
+        Ok(all.partition(has_data))
     }
 
-    /// A piece's bytes in memory, if it lies in one mapped file.
-    fn view(&self, piece: PieceIndex) -> Result<Option<&[u8]>, StorageError> {
+    /// Where a piece can be seen in memory, if it lies in one file that we write.
+    fn see(&self, piece: PieceIndex) -> Option<Seen<'_>> {
         let mut parts = self.layout.parts(self.whole(piece));
-        match (parts.next(), parts.next()) {
-            (Some(part), None) => match self.file(part) {
-                Some(file) => file.view(&self.folder, part.offset, part.length),
-                None => Ok(None),
-            },
-            _ => Ok(None),
-        }
+        let (Some(part), None) = (parts.next(), parts.next()) else { return None };
+        let stored = self.file(part)?;
+        Some(Seen { disk: stored.disk()?, stored, part })
     }
 
     fn check_views(&self, pieces: &[PieceIndex], views: &[(usize, &[u8])], right: &mut [bool]) {
@@ -154,10 +160,10 @@ impl Storage {
     }
 
     /// A file mapped to be read, if it is served and not written: then its name is its own.
-    fn map(&self, entry: usize) -> Option<Mapped> {
-        let (None, Some(path)) = (self.io, self.paths.get(entry)) else { return None };
-        let file = self.folder.file(path, Access::Read).ok()?;
-        let length = size_of(&file, &self.folder.shown(path)).ok()?;
+    pub(super) fn map(&self, entry: usize) -> Option<Mapped> {
+        let (None, Some(entry)) = (self.io, self.entries.get(entry)) else { return None };
+        let file = self.folder.file(&entry.path, Access::Read).ok()?;
+        let length = size_of(&file, &self.folder.shown(&entry.path)).ok()?;
         if length >= views::LEAST { Mapped::new(&file, length).ok() } else { None }
     }
 
@@ -185,6 +191,19 @@ impl Storage {
             PieceHash::V2 { root, .. } => found.root == Some(root),
         };
         Ok(pieces.iter().zip(found).map(right).collect())
+    }
+}
+
+/// A piece that may be seen where it lies: its file stays open meanwhile, whatever it is called.
+struct Seen<'a> {
+    stored: &'a Stored,
+    disk: Arc<Disk>,
+    part: Part,
+}
+
+impl Seen<'_> {
+    fn bytes(&self, folder: &Folder) -> Result<Option<&[u8]>, StorageError> {
+        self.stored.view(folder, &self.disk, self.part.offset, self.part.length)
     }
 }
 

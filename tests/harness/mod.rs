@@ -10,21 +10,26 @@
 //! |---|---|
 //! | `process` | one running program: its events, its words, its resources |
 //! | `programs` | tracker, seeder, leecher, list: the flags that every test gives them |
+//! | `terminal.py` | a terminal with somebody who types |
 //! | `scratch` | folders and files |
 //! | `hostile` | a scripted peer that keeps no rule |
 //! | `bittorrent` | the same in BitTorrent |
+//! | `desk` | a program behind a remote control, played by a table |
 //! | `relay` | a slow wire |
+//! | `rpc` | a daemon, and Transmission's RPC to it |
 //! | `registry` | what a tracker says, asked through the library |
 //!
 //! A test that measures time or memory holds [`alone`], the others hold [`together`].
 #![allow(dead_code, reason = "each test file uses its own part of the harness")]
 
 pub mod bittorrent;
+pub mod desk;
 pub mod hostile;
 pub mod process;
 pub mod programs;
 pub mod registry;
 pub mod relay;
+pub mod rpc;
 pub mod scratch;
 
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};

@@ -5,10 +5,10 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use parking_lot::{Condvar, Mutex};
 use serde_json::Value;
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
@@ -59,6 +59,32 @@ impl Process {
         Self::start_unread(name, program, args, folder).0
     }
 
+    /// Starts a program that is spoken to: what is written there it reads, up to the drop.
+    pub fn start_spoken<S: AsRef<OsStr>>(
+        name: &str,
+        program: &str,
+        args: &[S],
+        folder: &Path,
+    ) -> (Self, ChildStdin) {
+        let (mut process, _) = Self::spawn(name, program, args, folder, Stdio::piped());
+        let stdin = process.child.stdin.take().expect("stdin is piped");
+        (process, stdin)
+    }
+
+    /// Starts a program that finds this on its stdin, and then its end.
+    pub fn start_with_input<S: AsRef<OsStr>>(
+        name: &str,
+        program: &str,
+        args: &[S],
+        folder: &Path,
+        input: &str,
+    ) -> Self {
+        let (process, mut stdin) = Self::start_spoken(name, program, args, folder);
+        // Whoever ends before he has read everything is judged by how he ends.
+        let _ = stdin.write_all(input.as_bytes());
+        process
+    }
+
     /// Starts a program whose stdout is not read until the sender is dropped.
     pub fn start_unread<S: AsRef<OsStr>>(
         name: &str,
@@ -66,9 +92,19 @@ impl Process {
         args: &[S],
         folder: &Path,
     ) -> (Self, Sender<()>) {
+        Self::spawn(name, program, args, folder, Stdio::null())
+    }
+
+    fn spawn<S: AsRef<OsStr>>(
+        name: &str,
+        program: &str,
+        args: &[S],
+        folder: &Path,
+        stdin: Stdio,
+    ) -> (Self, Sender<()>) {
         let mut command = Command::new(program);
         command.args(args).current_dir(folder).env_remove("RUST_LOG").env("RUST_BACKTRACE", "1");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{program}: {error}"));
         let ear = Arc::new(Ear::default());
         let (gate, opened) = bounded(0);
@@ -106,6 +142,18 @@ impl Process {
     /// Lines on stdout that were no JSON.
     pub fn plain(&self) -> Vec<String> {
         self.ear.heard.lock().plain.clone()
+    }
+
+    /// Lines on stdout that were no JSON, from the `mark`-th on, once they are what is wanted.
+    pub fn wait_plain(
+        &self,
+        mark: usize,
+        within: Duration,
+        wanted: impl Fn(&[String]) -> bool,
+    ) -> Vec<String> {
+        let lines = |heard: &Heard| heard.plain.get(mark..).map(<[String]>::to_vec);
+        self.wait(within, |heard| lines(heard).filter(|lines| wanted(lines)))
+            .unwrap_or_else(|| panic!("{}: the lines did not come within {within:?}", self.name))
     }
 
     /// What it said to people so far.

@@ -24,6 +24,8 @@ const PIECES: u32 = 9;
 /// The most blocks of a copy, see `src/logic/picker/copies.rs`.
 const COPIED_BLOCKS: u32 = 8;
 
+const POLICIES: [Policy; 3] = [Policy::Rarest, Policy::Sequential, Policy::Random];
+
 /// What can happen to a picker. Peers, pieces and spans are numbers that the driver brings into
 /// range, so that any bytes are operations.
 #[derive(Debug, Clone, Copy)]
@@ -90,11 +92,15 @@ pub enum Operation {
     Priorities {
         wanted: u8,
     },
+    /// Pieces are chosen otherwise from now on.
+    Policy {
+        policy: u8,
+    },
 }
 
 impl From<[u8; 4]> for Operation {
     fn from([kind, peer, a, b]: [u8; 4]) -> Self {
-        match kind % 24 {
+        match kind % 25 {
             0 | 1 => Self::Join { peer, pieces: a },
             2 => Self::Leave { peer },
             3 | 4 => Self::Have { peer, piece: a },
@@ -109,7 +115,8 @@ impl From<[u8; 4]> for Operation {
             19 | 20 => Self::Write { lost: a % 8 == 0 },
             21 => Self::Void { peer, span: a },
             22 => Self::Judge { right: a % 3 > 0 },
-            _ => Self::Priorities { wanted: a },
+            23 => Self::Priorities { wanted: a },
+            _ => Self::Policy { policy: a },
         }
     }
 }
@@ -193,6 +200,8 @@ struct Driver {
     granted: Vec<(PeerKey, Span)>,
     /// Priorities were said: in order, the ends of files come first from then on.
     has_edges: bool,
+    /// What was said of each file last.
+    files: Vec<(Range<u32>, Priority)>,
     next_key: u64,
 }
 
@@ -200,7 +209,7 @@ impl Driver {
     fn new(seed: u8) -> Self {
         let geometry = Geometry::v2(65_536, LENGTHS).expect("a small torrent");
         assert_eq!(geometry.pieces(), PIECES);
-        let policy = [Policy::Rarest, Policy::Sequential, Policy::Random][usize::from(seed) % 3];
+        let policy = POLICIES[usize::from(seed) % POLICIES.len()];
         let have = drawn(if seed < 128 { 0 } else { seed });
         let rng = fastrand::Rng::with_seed(seed.into());
         let piece = |index: PieceIndex| Piece {
@@ -218,6 +227,7 @@ impl Driver {
             peers: BTreeMap::new(),
             granted: Vec::new(),
             has_edges: false,
+            files: FILES.into_iter().map(|file| (file, Priority::Normal)).collect(),
             next_key: 0,
         }
     }
@@ -259,6 +269,11 @@ impl Driver {
                 let levels = [Priority::Skip, Priority::Low, Priority::Normal, Priority::High];
                 let of_file = |file: usize| levels[usize::from(wanted >> (2 * file)) % 4];
                 self.prioritise(of_file);
+            }
+            Operation::Policy { policy } => {
+                self.policy = POLICIES[usize::from(policy) % POLICIES.len()];
+                self.picker.set_policy(self.policy, &self.files.clone());
+                self.has_edges = true;
             }
         }
     }
@@ -456,6 +471,7 @@ impl Driver {
             FILES.into_iter().enumerate().map(|(at, range)| (range, of_file(at))).collect();
         self.picker.set_priorities(&files);
         self.has_edges = true;
+        self.files.clone_from(&files);
         for (range, priority) in files {
             range.for_each(|piece| self.pieces[piece as usize].wanted = priority);
         }
@@ -550,6 +566,11 @@ impl Driver {
         let left = Self::pieces().filter(|&p| !self.piece(p).had);
         let left: u64 = left.map(|p| u64::from(self.geometry.length_of(p))).sum();
         assert_eq!(self.picker.left(), left);
+        let bytes = |p: PieceIndex| u64::from(self.geometry.length_of(p));
+        let wanted = Self::pieces().filter(|&p| self.piece(p).wanted > Priority::Skip);
+        assert_eq!(self.picker.wanted_total(), wanted.map(bytes).sum::<u64>());
+        let missing = Self::pieces().filter(|&p| self.is_lacking(p));
+        assert_eq!(self.picker.left_of_wanted(), missing.map(bytes).sum::<u64>());
         for peer in self.peers.values() {
             let wanted = Self::pieces().filter(|&p| self.is_lacking(p) && peer.have.has(p)).count();
             assert_eq!(self.picker.lacking_of(&peer.have) as usize, wanted, "{}", peer.key);

@@ -32,6 +32,9 @@ const FILES: [Range<u32>; 3] = [0..4, 4..5, 5..8];
 const LENGTHS: [u64; 3] = [3 * 65_536 + 20_000, 100, 2 * 65_536 + 40_000];
 const PIECES: u32 = 8;
 
+const POLICIES: [Policy; 3] = [Policy::Rarest, Policy::Sequential, Policy::Random];
+const LEVELS: [Priority; 4] = [Priority::Skip, Priority::Low, Priority::Normal, Priority::High];
+
 /// The web seed's key; peers count from 1.
 const WEB: PeerKey = PeerKey(1 << 32);
 
@@ -108,6 +111,11 @@ pub enum Operation {
     Priorities {
         wanted: u8,
     },
+    /// The same, and pieces are chosen otherwise from now on.
+    Policy {
+        wanted: u8,
+        policy: u8,
+    },
     Limit {
         to: u8,
     },
@@ -119,10 +127,10 @@ pub enum Operation {
 
 impl From<[u8; 4]> for Operation {
     fn from([kind, peer, a, b]: [u8; 4]) -> Self {
-        match kind % 32 {
+        match kind % 33 {
             0 | 1 => Self::Join { peer, native: a % 2 == 0 },
             2 => Self::Leave { peer },
-            3..=12 => Self::Say { peer, word: kind % 32 - 3, a },
+            3..=12 => Self::Say { peer, word: kind % 33 - 3, a },
             13 => Self::Request { peer, piece: a, offset: b },
             14 => Self::Fast { peer, piece: a, ours: b % 2 == 0 },
             15..=18 => Self::Answer { peer, request: a, blocks: b % 8, lies: b >= 224 },
@@ -136,6 +144,7 @@ impl From<[u8; 4]> for Operation {
             28 => Self::Sent { peer, bytes: a, waits: b % 2 == 0 },
             29 => Self::Priorities { wanted: a },
             30 => Self::Limit { to: a },
+            31 => Self::Policy { wanted: a, policy: b },
             _ => Self::Web { turn: a, lies: b >= 224 },
         }
     }
@@ -201,7 +210,7 @@ impl Driver {
         let choker = ChokerPolicy::ALL[usize::from(strategy) % ChokerPolicy::ALL.len()];
         let upload_slots = usize::from(slots) % 4;
         let params = Params {
-            policy: [Policy::Rarest, Policy::Sequential, Policy::Random][usize::from(seed) % 3],
+            policy: POLICIES[usize::from(seed) % POLICIES.len()],
             choker,
             upload_slots,
             timers: Timers::default(),
@@ -293,8 +302,11 @@ impl Driver {
                 self.swarm.on_sent(self.now, key, u64::from(bytes) << 14, waits);
             }
             Operation::Priorities { wanted } => {
-                let levels = [Priority::Skip, Priority::Low, Priority::Normal, Priority::High];
-                self.prioritise(|file| levels[usize::from(wanted >> (2 * file)) % 4]);
+                self.prioritise(None, |file| LEVELS[usize::from(wanted >> (2 * file)) % 4]);
+            }
+            Operation::Policy { wanted, policy } => {
+                let policy = POLICIES[usize::from(policy) % POLICIES.len()];
+                self.prioritise(Some(policy), |file| LEVELS[usize::from(wanted >> (2 * file)) % 4]);
             }
             Operation::Limit { to } => {
                 self.swarm.set_down_limit((to % 2 == 0).then_some(u64::from(to) << 13));
@@ -446,14 +458,23 @@ impl Driver {
         assert!(self.everybody || served.count() <= self.slots);
     }
 
-    fn prioritise(&mut self, of_file: impl Fn(usize) -> Priority) {
+    fn prioritise(&mut self, policy: Option<Policy>, of_file: impl Fn(usize) -> Priority) {
         let files: Vec<_> =
             FILES.into_iter().enumerate().map(|(at, range)| (range, of_file(at))).collect();
         for (range, priority) in &files {
             let wanted = *priority > Priority::Skip;
             range.clone().for_each(|piece| self.wanted[piece as usize] = wanted);
         }
-        self.act(|swarm, now, out| swarm.set_priorities(now, &files, out));
+        let was_satisfied = self.swarm.is_satisfied();
+        let mut says_complete = false;
+        self.act(|swarm, now, out| {
+            match policy {
+                Some(policy) => swarm.set_policy(now, policy, &files, out),
+                None => swarm.set_priorities(now, &files, out),
+            }
+            says_complete = out.contains(&Action::Complete);
+        });
+        assert_eq!(says_complete, self.swarm.is_satisfied() && !was_satisfied);
     }
 
     /// The web seed's life goes on by a step.
@@ -573,7 +594,7 @@ impl Driver {
     /// The user wants everything, the strangers fall silent but stay, and two honest peers come:
     /// they must be able to bring it all, and are never blamed for anything.
     fn finish(&mut self) {
-        self.prioritise(|_| Priority::Normal);
+        self.prioritise(None, |_| Priority::Normal);
         self.swarm.set_down_limit(None);
         if self.web_run.take().is_some() {
             self.act(|swarm, now, out| swarm.on_web_left(now, WEB, out));

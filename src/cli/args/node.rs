@@ -86,6 +86,39 @@ pub struct NodeArgs {
     #[argh(option, arg_name = "host:port")]
     pub peer: Vec<String>,
 
+    /// fetch only these files, by number from 0 or by name: 0,2-4; --list shows them
+    #[argh(option, arg_name = "list")]
+    pub select: Option<String>,
+
+    /// list the files of what --leech names, and fetch nothing
+    #[argh(switch)]
+    pub list: bool,
+
+    /// fetch pieces in order, the ends of each file first; the same as --picker sequential
+    #[argh(switch)]
+    pub sequential: bool,
+
+    /// run this by the shell when a download is whole; variables TR_TORRENT_NAME, .._DIR, ..
+    #[argh(option, arg_name = "command")]
+    pub on_done: Option<String>,
+
+    /// open the remote control, for peer remote and transmission-remote; PORT or ADDR:PORT
+    /// (127.0.0.1:9091)
+    #[argh(option, arg_name = "port", from_str_fn(endpoint))]
+    pub web: Option<SocketAddr>,
+
+    /// user and password of the remote control; needed beyond the loopback
+    #[argh(option, arg_name = "user:password", from_str_fn(user_and_password))]
+    pub auth: Option<(String, String)>,
+
+    /// read flags from this file, too: key = value
+    #[argh(option, arg_name = "file")]
+    pub config: Option<PathBuf>,
+
+    /// read DIR/config.toml, if it is there
+    #[argh(option, arg_name = "dir")]
+    pub config_dir: Option<PathBuf>,
+
     /// which piece comes next: rarest, random or sequential (rarest)
     #[argh(option, arg_name = "name")]
     pub picker: Option<Policy>,
@@ -98,8 +131,8 @@ pub struct NodeArgs {
     #[argh(option, arg_name = "how", from_str_fn(super_seeding))]
     pub super_seeding: Option<bool>,
 
-    /// the trackers are a hierarchy: walk it (iterative), or have a resolver (recursive) or the
-    /// trackers (chain) walk
+    /// who walks a hierarchy of trackers, this peer, a resolver or they themselves: iterative,
+    /// recursive or chain
     #[argh(option, arg_name = "how", from_str_fn(resolve_mode))]
     pub resolve: Option<ResolveMode>,
 
@@ -145,11 +178,29 @@ pub struct NodeArgs {
 }
 
 impl NodeArgs {
+    /// No flag is given.
+    pub(super) fn bare() -> Self {
+        Self::from_args(&["peer"], &[]).expect("no flag of a node must be given")
+    }
+
     /// Whether there is anything to do, and no two flags contradict each other.
     pub(super) fn check(&self) -> Result<(), CliError> {
         if self.seed.is_empty() && self.leech.is_empty() {
             return Err(CliError::usage(
                 "nothing to do: give --seed PATH or --leech NAME (peer --help shows both)",
+            ));
+        }
+        if self.sequential && self.picker.is_some_and(|picker| picker != Policy::Sequential) {
+            return Err(CliError::usage(
+                "--sequential and --picker contradict each other: give one",
+            ));
+        }
+        if self.list && !self.seed.is_empty() {
+            return Err(CliError::usage("--list is for what --leech names: leave --seed out"));
+        }
+        if self.select.is_some() && self.leech.is_empty() {
+            return Err(CliError::usage(
+                "--select is for what --leech names: a torrent is served whole",
             ));
         }
         self.log().check()
@@ -193,7 +244,12 @@ impl NodeArgs {
             piece_length: self.piece_length.map(|PieceLength(bytes)| bytes),
             io: self.io.unwrap_or_default(),
             time_scale: self.time_scale.map_or(default.time_scale, |Factor(factor)| factor),
-            picker: self.picker.unwrap_or_default(),
+            picker: self.picker.unwrap_or(if self.sequential {
+                Policy::Sequential
+            } else {
+                Policy::default()
+            }),
+            on_done: self.on_done.clone(),
             choker: self.choker.unwrap_or_default(),
             super_seeding: self.super_seeding.unwrap_or(default.super_seeding),
             resolve: self.resolve,
@@ -238,6 +294,37 @@ impl NodeArgs {
     }
 }
 
+/// The port of the remote control: Transmission's.
+pub const DOOR_PORT: u16 = 9091;
+
+/// Reads where the remote control listens: nothing, a port, an address, or both.
+pub fn endpoint(text: &str) -> Result<SocketAddr, String> {
+    const EXPECTED: &str = "expected PORT or ADDR:PORT, such as 9091 or 127.0.0.1:9091";
+    let loopback = IpAddr::from([127, 0, 0, 1]);
+    if text.is_empty() {
+        return Ok(SocketAddr::new(loopback, DOOR_PORT));
+    }
+    if let Ok(port) = text.parse() {
+        return Ok(SocketAddr::new(loopback, port));
+    }
+    let text = text.replacen("localhost", "127.0.0.1", 1);
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let address: Result<IpAddr, _> = text.trim_matches(['[', ']']).parse();
+    address.map(|address| SocketAddr::new(address, DOOR_PORT)).map_err(|_| EXPECTED.into())
+}
+
+/// Reads `USER:PASSWORD`.
+pub fn user_and_password(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((user, password)) if !user.is_empty() && !password.is_empty() => {
+            Ok((user.to_owned(), password.to_owned()))
+        }
+        _ => Err("expected USER:PASSWORD, neither of them empty".into()),
+    }
+}
+
 /// Whether `--seed` names a .torrent and not data.
 pub fn is_torrent(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("torrent")) && path.is_file()
@@ -257,11 +344,11 @@ fn dialled(peer: &str) -> Result<SocketAddr, CliError> {
     found.next().ok_or_else(|| expected("no such host"))
 }
 
-fn io_mode(text: &str) -> Result<IoMode, String> {
+pub(super) fn io_mode(text: &str) -> Result<IoMode, String> {
     named(text, &[("mmap", IoMode::Mmap), ("pread", IoMode::Pread)])
 }
 
-fn resolve_mode(text: &str) -> Result<ResolveMode, String> {
+pub(super) fn resolve_mode(text: &str) -> Result<ResolveMode, String> {
     let modes = [
         ("iterative", ResolveMode::Iterative),
         ("recursive", ResolveMode::Recursive),
@@ -270,7 +357,7 @@ fn resolve_mode(text: &str) -> Result<ResolveMode, String> {
     named(text, &modes)
 }
 
-fn super_seeding(text: &str) -> Result<bool, String> {
+pub(super) fn super_seeding(text: &str) -> Result<bool, String> {
     named(text, &[("auto", true), ("off", false)])
 }
 

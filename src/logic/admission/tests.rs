@@ -229,3 +229,12 @@ fn one_connection_survives_two_slow_calls_of_which_one_comes_late() {
         });
     }
 }
+
+#[test]
+fn when_fewer_may_be_there_the_youngest_go() {
+    let there = || vec![(at(3), PeerKey(1)), (at(1), PeerKey(2)), (at(2), PeerKey(3))];
+    for (most, go) in [(0, &[2, 3, 1][..]), (1, &[3, 1]), (2, &[1]), (3, &[]), (9, &[])] {
+        let go: Vec<_> = go.iter().map(|&key| PeerKey(key)).collect();
+        assert_eq!(surplus(there(), most), go, "{most}");
+    }
+}

@@ -190,6 +190,19 @@ fn what_was_complete_at_the_start_is_never_completed() {
 }
 
 #[test]
+fn a_partial_seed_says_paused_until_it_wants_more() {
+    let mut talk = Talk::new(&[&[A]]);
+    talk.announcer.on_partial_seed(true);
+    talk.check(&["> a Paused"]).interval(1800).check_wait(1800).check(&["> a Paused"]);
+    talk.interval(1800);
+    talk.announcer.on_partial_seed(false);
+    talk.check_wait(1800).check(&["> a None"]).interval(1800);
+    talk.announcer.on_partial_seed(true);
+    talk.announcer.on_stop();
+    talk.check(&["> a Stopped"]);
+}
+
+#[test]
 fn stopped_goes_to_everyone_who_may_know_of_us() {
     let mut talk = Talk::new(&[&[A], &[B], &[C]]);
     talk.check(&["> a Started"]).interval(60).check_wait(60);
@@ -285,4 +298,83 @@ fn a_strangers_url_on_this_machine_is_announced_to_where_it_is_a_trackers() {
     check("http://127.0.0.1:6969/announce?k=v", Reach::Anywhere);
     check("http://tracker.example/announce.php", Reach::Anywhere);
     check("udp://127.0.0.1:6969", Reach::Anywhere);
+}
+
+impl Talk {
+    fn tiers(&mut self, tiers: &[&[&str]]) -> &mut Self {
+        let tiers = tiers.iter().map(|tier| tier.iter().map(|url| (*url).into()).collect());
+        self.announcer.on_tiers(&tiers.collect::<Vec<_>>());
+        self
+    }
+
+    fn reannounce(&mut self) -> &mut Self {
+        self.announcer.on_reannounce();
+        self
+    }
+
+    /// Host, tier, whether it is asked now, when next, whether it waits behind others.
+    fn check_standing(&mut self, expected: &[&str]) -> &mut Self {
+        let line = |standing: Standing| {
+            let next = standing.next.map(|next| next.elapsed().as_secs());
+            let flags = [(standing.under_way, " asked"), (standing.backup, " backup")];
+            let flags = flags.map(|(is_so, word)| if is_so { word } else { "" }).concat();
+            format!("{} {} {next:?}{flags}", standing.url.host, standing.tier)
+        };
+        let lines: Vec<String> = self.announcer.standing().into_iter().map(line).collect();
+        assert_eq!(lines, expected);
+        self
+    }
+}
+
+#[test]
+fn of_new_tiers_who_is_gone_hears_stopped_and_who_stays_hears_nothing() {
+    let mut talk = Talk::new(&[&[A], &[C]]);
+    talk.check(&["> a Started"]).interval(1800);
+    talk.tiers(&[&[A], &[B]]).check(&[]); // one never knew us, and the other stands behind
+    talk.tiers(&[&[B]]).check(&["> a Stopped", "> b Started"]).interval(1800).interval(0);
+    talk.tiers(&[]).check(&["> b Stopped"]);
+    assert_eq!(talk.announcer.deadline(), None);
+    assert!(!talk.announcer.is_gone(), "it was not told to go");
+}
+
+#[test]
+fn a_new_tracker_that_is_dead_does_not_make_the_old_one_be_asked_too_soon() {
+    let mut talk = Talk::new(&[&[C]]);
+    talk.check(&["> c Started"]).interval(1800);
+    talk.tiers(&[&[A], &[C]]).check(&["> a Started"]).fail().check(&[]);
+    talk.now = at(899);
+    talk.check(&["> a Started"]).fail();
+    talk.now = at(901);
+    talk.check(&["> c None"]);
+}
+
+#[test]
+fn who_is_replaced_while_it_is_asked_hears_stopped_all_the_same() {
+    let mut talk = Talk::new(&[&[A]]);
+    talk.check(&["> a Started"]).tiers(&[&[C]]);
+    talk.announcer.on_stop();
+    talk.check(&["> a Stopped"]);
+}
+
+#[test]
+fn peers_that_are_wanted_now_are_asked_for_as_soon_as_the_tracker_allows() {
+    let mut talk = Talk::new(&[&[A]]);
+    talk.check(&["> a Started"]).interval(1800).reannounce().check(&[]);
+    talk.check_wait(900).check(&["> a None"]).interval(1800).check_wait(1800);
+    let mut talk = Talk::new(&[&[A]]);
+    talk.check(&["> a Started"]).fail().check(&[]).reannounce().check(&["> a Started"]);
+    let announce = talk.last();
+    talk.announcer.on_failed(talk.now, &announce, Some(Duration::from_mins(10)));
+    talk.reannounce().check(&[]);
+}
+
+#[test]
+fn a_tracker_behind_one_that_answers_is_a_backup() {
+    let mut talk = Talk::new(&[&[A], &[C]]);
+    talk.check_standing(&["a 0 Some(0)", "c 1 None backup"]);
+    talk.check(&["> a Started"]).check_standing(&["a 0 None asked", "c 1 None backup"]);
+    talk.interval(1800).check_standing(&["a 0 Some(1800)", "c 1 None backup"]);
+    talk.now = at(1800);
+    talk.check(&["> a None"]).fail().check_standing(&["a 0 None backup", "c 1 Some(1800)"]);
+    talk.check(&["> c Started"]).check_standing(&["a 0 None backup", "c 1 None asked"]);
 }

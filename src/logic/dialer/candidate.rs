@@ -242,6 +242,15 @@ impl Candidate {
         self.state = State::Idle(now + pause);
     }
 
+    /// It may be of use again, if it rests for no fault.
+    pub fn on_lacking(&mut self, now: Moment) {
+        if let State::Idle(at) = self.state
+            && self.failures == 0
+        {
+            self.state = State::Idle(at.min(now));
+        }
+    }
+
     /// Somebody says that the native dialect is spoken there: who says so knows better, unless a
     /// call has shown something else.
     pub fn on_named_native(&mut self) {

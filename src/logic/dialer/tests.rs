@@ -581,3 +581,30 @@ fn addresses_that_no_peer_can_have_are_not_kept() {
     }
     assert!(d.candidates.is_empty());
 }
+
+#[test]
+fn who_was_let_go_by_a_pause_is_called_again_at_once() {
+    let mut d = Dialer::default();
+    d.on_given(at(0), address(1), Native);
+    assert_eq!(calls(&mut d, 0, 9), [(address(1), Native)]);
+    d.on_connected(address(1), Native, true);
+    d.on_paused(at(1), address(1));
+    assert_eq!(calls(&mut d, 1, 9), [(address(1), Native)]);
+    d.on_failed(at(1), address(1));
+    d.on_paused(at(1), address(1));
+    assert_eq!(calls(&mut d, 1, 9), [], "a failure is no pause");
+}
+
+#[test]
+fn who_rests_because_both_had_everything_is_called_again_when_something_is_lacking() {
+    let mut d = Dialer::default();
+    d.on_given(at(0), address(1), Native);
+    d.on_given(at(0), address(2), Native);
+    assert_eq!(calls(&mut d, 0, 9).len(), 2);
+    d.on_connected(address(1), Native, true);
+    d.on_both_seed(at(1), address(1));
+    d.on_failed(at(1), address(2));
+    assert_eq!(calls(&mut d, 2, 9), []);
+    d.on_lacking(at(2));
+    assert_eq!(calls(&mut d, 2, 9), [(address(1), Native)], "the other one has to wait");
+}

@@ -102,8 +102,7 @@ impl OpenPiece {
     /// What a peer sent is wanted again, unless somebody works on the piece.
     pub(super) fn drop_what_came_from(&mut self, peer: PeerKey) {
         let at_work = |b: &Block| matches!(b.state, BlockState::Claimed | BlockState::Asked);
-        let is_whole = self.written as usize == self.blocks.len();
-        if is_whole || self.blocks.iter().any(at_work) {
+        if self.is_whole() || self.blocks.iter().any(at_work) {
             return;
         }
         for block in self.blocks.iter_mut().filter(|block| block.writer == Some(peer)) {
@@ -111,6 +110,16 @@ impl OpenPiece {
             self.written -= 1;
             self.wanted += 1;
         }
+    }
+
+    /// All its blocks are stored.
+    pub(super) fn is_whole(&self) -> bool {
+        self.written as usize == self.blocks.len()
+    }
+
+    /// Some block of it is being stored.
+    pub(super) fn is_claimed(&self) -> bool {
+        self.blocks.iter().any(|block| block.state == BlockState::Claimed)
     }
 
     /// Nobody was asked for any of it.

@@ -258,6 +258,33 @@ fn in_order_the_ends_of_each_file_come_first() {
 }
 
 #[test]
+fn the_order_may_change_while_pieces_come_and_files_keep_their_priorities() {
+    let mut p = picker();
+    let files = [(0..2, Priority::Low), (2..3, Priority::Normal), (3..4, Priority::Skip)];
+    p.set_priorities(&files);
+    let all = Bitfield::full(4);
+    assert_eq!(next(&mut p, ANN, &all, 4), Some(span(2, 0, 65536)));
+    p.set_policy(Policy::Sequential, &files);
+    let mut pick = || p.next_span(ANN, &all, 65536, Ask::Fresh).unwrap();
+    assert_eq!([pick(), pick()].map(|(s, why)| (s.piece.0, why)), [(0, Why::Edge), (1, Why::Edge)]);
+    assert_eq!(next(&mut p, ANN, &all, 4), None);
+}
+
+#[test]
+fn what_is_wanted_and_what_is_left_of_it_are_counted_in_bytes() {
+    let mut p = picker();
+    let total = 3 * 65536 + 24576;
+    assert_eq!((p.wanted_total(), p.left_of_wanted(), p.left()), (total, total, total));
+    p.on_verified(PieceIndex(3));
+    p.set_priorities(&[(0..1, Priority::Skip), (1..2, Priority::Low), (3..4, Priority::High)]);
+    assert_eq!((p.wanted_total(), p.left_of_wanted()), (65536 + 24576, 65536));
+    p.on_verified(PieceIndex(0));
+    assert_eq!((p.left_of_wanted(), p.left()), (65536, 2 * 65536));
+    p.on_verified(PieceIndex(1));
+    assert_eq!((p.left_of_wanted(), p.is_satisfied()), (0, true));
+}
+
+#[test]
 fn a_late_peer_is_asked_only_for_what_another_owes_too() {
     let mut p = picker();
     let all = Bitfield::full(4);

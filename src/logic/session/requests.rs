@@ -182,6 +182,19 @@ impl Requests {
         void
     }
 
+    /// Gives up on requests that nothing has come of yet and that are such; they may be under way,
+    /// and are welcome if they come. The peer should be told.
+    pub fn give_up_those(&mut self, is_such: impl Fn(Span) -> bool) -> Vec<Span> {
+        let given_up = |asked: &Asked| asked.arrived == 0 && asked.cut == 0 && is_such(asked.span);
+        let (void, kept): (Vec<Asked>, Vec<Asked>) = self.asked.drain(..).partition(given_up);
+        self.asked = kept.into();
+        for asked in &void {
+            self.pipeline.on_void(asked.open().into());
+            self.expect_late(asked.span);
+        }
+        void.into_iter().map(|asked| asked.span).collect()
+    }
+
     /// If nothing came for `timeout`, gives up on all that was asked and gives it back.
     pub fn next_missed(&mut self, now: Moment, timeout: Duration) -> Vec<Span> {
         if self.asked.is_empty() || self.busy || now.since(self.waiting_since) < timeout {

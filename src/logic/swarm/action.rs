@@ -32,7 +32,7 @@ pub enum Action {
     Disconnect(PeerKey, Parting),
     /// Never talk to this address again: it sent wrong bytes of this piece.
     Ban(SocketAddr, PieceIndex),
-    /// Every piece is here and verified.
+    /// Every piece that is wanted is here and verified.
     Complete,
     /// Why something is done, when [`super::Params::trace`] asks for it.
     Decided(Decision),

@@ -26,8 +26,8 @@ impl Swarm {
         chunk: Span,
         out: &mut Vec<Action>,
     ) -> Result<Vec<Span>, Fault> {
-        self.down.add(now, chunk.length.into());
         let Some(session) = self.sessions.get_mut(&peer) else { return Ok(Vec::new()) };
+        self.down.add(now, chunk.length.into());
         if !session.requests.on_chunk(now, chunk)? {
             return Ok(Vec::new());
         }
@@ -45,6 +45,10 @@ impl Swarm {
         chunk: Span,
         out: &mut Vec<Action>,
     ) -> Vec<Span> {
+        if self.stopped {
+            self.picker.on_void(peer, chunk);
+            return Vec::new();
+        }
         let claim = self.picker.claim(peer, chunk);
         for (other, span) in claim.cancel {
             let Some(session) = self.sessions.get_mut(&other) else { continue };

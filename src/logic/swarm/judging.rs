@@ -39,6 +39,12 @@ impl Swarm {
         }
         if self.is_satisfied() && was_wanted {
             out.push(Action::Complete);
+            if self.is_partial_seed() {
+                self.say_upload_only(out);
+            }
+        }
+        // The last piece may be one that nobody wanted any more when it came.
+        if self.is_complete() {
             peers.iter().for_each(|&peer| self.part_if_both_seed(peer, out));
         }
     }
@@ -53,6 +59,7 @@ impl Swarm {
         out: &mut Vec<Action>,
     ) {
         self.sessions.values_mut().for_each(|session| session.trust.on_judged(piece));
+        self.corrupt += u64::from(self.picker.geometry().length_of(piece));
         let writers = self.picker.on_failed(piece);
         let verdict = self.court.on_failed(piece, writers, found);
         decide(&self.params, out, || Decision::Failed(piece, verdict));
@@ -66,6 +73,12 @@ impl Swarm {
             Verdict::Nobody => {}
         }
         self.fill_all(now, out);
+    }
+
+    /// A piece whose blocks are all stored has no verdict, because the disk failed.
+    pub fn on_not_judged(&mut self, piece: PieceIndex) {
+        self.sessions.values_mut().for_each(|session| session.trust.on_judged(piece));
+        self.picker.on_not_judged(piece);
     }
 
     /// Whether the leaf hashes of this piece are waited for.

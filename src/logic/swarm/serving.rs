@@ -17,6 +17,12 @@ impl Swarm {
         taken.count() < self.choker.slots()
     }
 
+    /// From now on so many peers are served at once: more at once, fewer from the next round on.
+    pub fn set_upload_slots(&mut self, now: Moment, slots: usize, out: &mut Vec<Action>) {
+        self.choker.set_slots(slots);
+        self.fill_slots(now, out);
+    }
+
     /// A peer may ask for these pieces while it is choked, as far as they are here (BEP 6).
     pub fn allow_fast(&mut self, peer: PeerKey, set: &[PieceIndex], out: &mut Vec<Action>) {
         let (picker, sessions) = (&self.picker, &mut self.sessions);

@@ -17,6 +17,8 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+mod selection;
+
 const ANN: PeerKey = PeerKey(1);
 const BEN: PeerKey = PeerKey(2);
 const EVE: PeerKey = PeerKey(3);
@@ -212,6 +214,24 @@ fn a_request_while_choked_is_refused_and_one_out_of_range_is_a_fault() {
     );
     assert!(s.hear(ANN, &get(49152, 32768)).is_err());
     assert!(s.hear(ANN, &get(1, 10)).is_err());
+}
+
+#[test]
+fn more_upload_slots_are_given_at_once_and_fewer_with_the_next_round() {
+    let mut s = Stage::with(Bitfield::full(2), |params| params.upload_slots = 0);
+    for peer in [ANN, BEN] {
+        s.join(peer);
+        s.hear_all(peer, &[Message::HaveNone, Message::Interested]);
+    }
+    s.told("");
+    s.act(|swarm, now, out| swarm.set_upload_slots(now, 2, out));
+    s.told("peer 1 < Unchoke\npeer 2 < Unchoke");
+    s.act(|swarm, now, out| swarm.set_upload_slots(now, 0, out));
+    s.told("");
+    s.act(Swarm::on_round);
+    let chokes =
+        "peer 1 < Choke\n! UnqueueAll(PeerKey(1))\npeer 2 < Choke\n! UnqueueAll(PeerKey(2))";
+    s.told(chokes);
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub enum WebTurn {
     Fetch(Vec<Span>),
     /// Nothing is free at the moment; ask again.
     Wait,
-    /// Nothing more is wanted: all is here, or the torrent asks for nothing more.
+    /// Nothing more is wanted: all of that is here, or the torrent asks for nothing more.
     Done,
     /// It sent wrong bytes of this piece.
     Banned(PieceIndex),
@@ -56,6 +56,16 @@ impl WebSeeds {
         self.seeds.is_empty()
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.seeds.len()
+    }
+
+    /// Their keys.
+    pub(super) fn keys(&self) -> Vec<PeerKey> {
+        self.seeds.keys().copied().collect()
+    }
+
     /// How many wrote blocks that were verified.
     pub(super) fn of_use(&self) -> usize {
         self.of_use.len()
@@ -74,10 +84,15 @@ impl Swarm {
         self.web.seeds.insert(peer, WebSeed::default());
     }
 
+    /// Whether there may be something to fetch for a web seed.
+    pub fn wants_web_seeds(&self) -> bool {
+        !self.stopped && !self.is_satisfied()
+    }
+
     /// What a web seed is to do, when nothing is asked of it; `most` bytes at once, but at least a
     /// piece.
     pub fn next_web_run(&mut self, peer: PeerKey, most: u64) -> WebTurn {
-        if self.stopped || self.is_complete() {
+        if !self.wants_web_seeds() {
             return WebTurn::Done;
         }
         let is_alone = self.web.seeds.len() == 1;
@@ -101,6 +116,9 @@ impl Swarm {
         chunk: Span,
         out: &mut Vec<Action>,
     ) -> Vec<Span> {
+        if !self.web.seeds.contains_key(&peer) {
+            return Vec::new(); // the torrent was paused meanwhile
+        }
         self.down.add(now, chunk.length.into());
         self.claim_for(peer, chunk, out)
     }

@@ -14,13 +14,15 @@ mod board;
 
 use super::ask::{Announced, AskError, Asker};
 use super::preferences::Preferences;
+use super::status::{TrackerStatus, sentence};
 use crate::clock::Clock;
 use crate::ids::{InfoHash, InfoHashV1, PeerId};
 use crate::logic::announcer::reach_of;
 use crate::protocol::announce::{Announce, Event};
 use crate::protocol::url::{Scheme, Url};
-use board::{Board, Job, sentence};
+use board::{Board, Job};
 use crossbeam_channel::{Receiver, Sender, bounded, select};
+use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -97,6 +99,8 @@ pub struct AnnounceReport {
     pub complete: bool,
     /// Whether to ask for peers as often as the trackers allow.
     pub wants_peers: bool,
+    /// Whether all that is wanted is here, and something is not (BEP 21).
+    pub partial_seed: bool,
     /// Whether only its own trackers may know of it (BEP 27): it is private and names some, be it
     /// only native ones.
     pub private: bool,
@@ -149,6 +153,7 @@ enum Order {
 /// The running threads.
 pub struct Announcers {
     orders: Sender<Order>,
+    board: Arc<Mutex<Board>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -162,9 +167,11 @@ impl Announcers {
     ) -> io::Result<Self> {
         let (orders, heard) = bounded(4); // nudges that do not fit are as good as those that do
         let (results_in, results) = bounded(AT_ONCE + AT_ONCE_IN_A_HURRY); // one per thread
+        let board = Board::new(config.always, config.clock.time_scale());
+        let board = Arc::new(Mutex::new(board));
         let desk = Desk {
             asker: Arc::new(asker_of(&config.me)),
-            board: Board::new(config.always, config.clock.time_scale()),
+            board: board.clone(),
             me: config.me,
             clock: config.clock,
             source,
@@ -174,7 +181,18 @@ impl Announcers {
         };
         let thread = Builder::new().name("announcer".into());
         let thread = thread.spawn(move || desk.run(&heard, &results))?;
-        Ok(Self { orders, thread: Some(thread) })
+        Ok(Self { orders, board, thread: Some(thread) })
+    }
+
+    /// Asks the trackers of a torrent for peers as soon as they allow it.
+    pub fn reannounce(&self, key: InfoHash) {
+        self.board.lock().on_reannounce(key);
+        self.nudge();
+    }
+
+    /// How the trackers of a torrent stand, as far as it was looked at.
+    pub fn standing(&self, key: InfoHash) -> Vec<(Url, TrackerStatus)> {
+        self.board.lock().standing(key)
     }
 
     /// A torrent came, went or was completed.
@@ -213,7 +231,8 @@ struct Desk {
     me: AnnounceIdentity,
     clock: Clock,
     asker: Arc<Asker>,
-    board: Board,
+    /// Locked by whoever looks, too; never while something is asked.
+    board: Arc<Mutex<Board>>,
     source: AnnounceSource,
     events: Sender<AnnounceEvent>,
     /// The numbers of the `announce-<n>` threads that run.
@@ -233,7 +252,7 @@ impl Desk {
             }
             self.start_due(AT_ONCE, None);
             // What is due and waits for a slot is started when a result frees one.
-            let due = self.board.deadline().filter(|&due| due > now);
+            let due = self.board.lock().deadline().filter(|&due| due > now);
             let patience = due.map_or(next_look, |due| due.min(next_look)).since(now);
             select! {
                 recv(results) -> finished => if let Ok(finished) = finished {
@@ -252,14 +271,14 @@ impl Desk {
 
     fn look(&mut self) {
         let reports = (self.source)();
-        self.board.on_reports(self.clock.now(), &reports);
+        self.board.lock().on_reports(self.clock.now(), &reports);
     }
 
     /// Starts what is due while fewer than `most` are under way; `end` bounds their time.
     fn start_due(&mut self, most: usize, end: Option<Instant>) {
         while let Some(slot) = (0..most).find(|slot| !self.under_way.contains(slot)) {
             let now = self.clock.now();
-            let Some(job) = self.board.next_job(now) else { return };
+            let Some(job) = self.board.lock().next_job(now) else { return };
             let (announce, job) = (self.announce(&job), Box::new(job));
             let (asker, results) = (self.asker.clone(), self.results_in.clone());
             let deadline = deadline_of(&job.ask.url, end);
@@ -302,7 +321,8 @@ impl Desk {
         if let Err(error) = &result {
             log::debug!("{}: announcing {}: {error}", job.ask.url.origin(), job.hash);
         }
-        for event in self.board.on_result(self.clock.now(), job, result) {
+        let events = self.board.lock().on_result(self.clock.now(), job, result);
+        for event in events {
             if let Err(e) = self.events.try_send(event) {
                 log::debug!("nobody took a tracker's news: {e}");
             }
@@ -313,12 +333,12 @@ impl Desk {
     fn say_good_bye(mut self, results: &Receiver<Finished>, time: Duration) {
         let end = Instant::now() + time;
         self.look(); // the last totals are the ones that count
-        self.board.on_stop(self.clock.now());
+        self.board.lock().on_stop(self.clock.now());
         loop {
             if time > Duration::ZERO {
                 self.start_due(AT_ONCE + AT_ONCE_IN_A_HURRY, Some(end));
             }
-            if self.board.is_empty() {
+            if self.board.lock().is_empty() {
                 return;
             }
             match results.recv_deadline(end) {

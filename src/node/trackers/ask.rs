@@ -82,6 +82,12 @@ pub struct Announced {
     pub tracker_id: Option<Vec<u8>>,
     /// Peers to dial; at most 200.
     pub peers: Vec<SocketAddr>,
+    /// How many peers have everything, if it says so.
+    pub seeders: Option<u32>,
+    /// How many do not.
+    pub leechers: Option<u32>,
+    /// How often the torrent was completed.
+    pub completed: Option<u32>,
     /// A sentence for people.
     pub warning: Option<String>,
 }
@@ -145,7 +151,8 @@ impl Asker {
             let answer = self.udp.announce(url, announce, deadline)?;
             let interval = Some(answer.interval.into());
             let peers = answer.peers.into_iter().take(MAX_PEERS).collect();
-            return Ok(Announced { interval, peers, ..Announced::default() });
+            let (seeders, leechers) = (Some(answer.seeders), Some(answer.leechers));
+            return Ok(Announced { interval, peers, seeders, leechers, ..Announced::default() });
         }
         let query = AnnounceQuery { tracker_id, ..AnnounceQuery::new(announce) }.query();
         let url = url.with_query(&query);
@@ -160,6 +167,9 @@ impl Asker {
             min_interval: answer.min_interval,
             tracker_id: answer.tracker_id,
             peers: peers.filter(|&peer| may_tell(peer, tracker)).take(MAX_PEERS).collect(),
+            seeders: answer.seeders,
+            leechers: answer.leechers,
+            completed: answer.completed,
             warning: answer.warning,
         })
     }

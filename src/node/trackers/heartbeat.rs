@@ -7,11 +7,12 @@
 
 use super::errand::Running;
 use super::link::{ErrandResult, Link};
+use super::status::TrackerStatus;
 use super::{TorrentReport, TrackerEvent, reason};
 use crate::clock::{Clock, Moment};
-use crate::ids::PeerId;
+use crate::ids::{InfoHashV2, PeerId};
 use crate::readiness::{Interest, Readiness, Waker, Watched};
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Sender, bounded};
 use parking_lot::Mutex;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -63,7 +64,19 @@ struct Shared {
     nudged: AtomicBool,
     /// How long the good-bye may take, once we are leaving.
     stop: Mutex<Option<Duration>>,
+    orders: Mutex<Vec<Order>>,
 }
+
+/// Something that others want of the thread.
+enum Order {
+    /// How all trackers stand to a torrent.
+    Show(InfoHashV2, Sender<Vec<TrackerStatus>>),
+    /// Peers of a torrent.
+    Reannounce(InfoHashV2),
+}
+
+/// How long the thread may take to say how trackers stand; it never waits for them.
+const ANSWER: Duration = Duration::from_secs(1);
 
 impl Heartbeat {
     /// Starts the thread. `source` is called on it, at every beat and nudge.
@@ -92,6 +105,23 @@ impl Heartbeat {
             shared.nudged.store(true, Ordering::SeqCst);
             waker.wake();
         }
+    }
+
+    /// Asks the trackers of a torrent for peers as soon as they allow it.
+    pub fn reannounce(&self, hash: InfoHashV2) {
+        self.order(Order::Reannounce(hash));
+    }
+
+    /// How the trackers that hear of a torrent stand.
+    pub fn standing(&self, hash: InfoHashV2) -> Vec<TrackerStatus> {
+        let (answer, heard) = bounded(1); // one answer
+        self.order(Order::Show(hash, answer));
+        heard.recv_timeout(ANSWER).unwrap_or_default()
+    }
+
+    fn order(&self, order: Order) {
+        self.shared.orders.lock().push(order);
+        self.waker.wake();
     }
 
     /// Unregisters everything, waiting for answers up to `deadline` in all, and ends the thread.
@@ -178,6 +208,7 @@ impl Heart {
             let now = self.clock.now();
             self.heed_stop(now);
             self.refresh_reports(now);
+            self.heed_orders();
             self.speak(now);
             self.start_errands(now);
             self.pass_on_events();
@@ -199,6 +230,22 @@ impl Heart {
         {
             self.end = Some(now + time);
             self.lines.iter_mut().for_each(|line| line.link.on_stop());
+        }
+    }
+
+    fn heed_orders(&mut self) {
+        let orders = std::mem::take(&mut *self.shared.orders.lock());
+        for order in orders {
+            match order {
+                Order::Show(hash, answer) => {
+                    let links = self.lines.iter().map(|line| &line.link);
+                    // Whoever asked may have gone.
+                    let _ = answer.send(links.filter_map(|link| link.standing(&hash)).collect());
+                }
+                Order::Reannounce(hash) => {
+                    self.lines.iter_mut().for_each(|line| line.link.on_reannounce(&hash));
+                }
+            }
         }
     }
 

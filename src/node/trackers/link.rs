@@ -14,6 +14,7 @@
 
 mod tracked;
 
+use super::status::{LastAnnounce, Told, TrackerStatus, sentence};
 use super::{TorrentReport, TrackerEvent};
 use crate::bitfield::Bitfield;
 use crate::clock::{Clock, Moment};
@@ -115,6 +116,8 @@ pub struct Link {
     next_beat: Moment,
     next_seq: u32,
     reachable: Option<bool>,
+    /// When and why it could not be reached last.
+    lost: Option<LastAnnounce>,
     stopping: bool,
     events: VecDeque<TrackerEvent>,
     errands: VecDeque<Errand>,
@@ -141,6 +144,7 @@ impl Link {
             next_beat: Moment::START,
             next_seq: seq.wrapping_add(1),
             reachable: None,
+            lost: None,
             stopping: false,
             events: VecDeque::new(),
             errands: VecDeque::new(),
@@ -150,6 +154,36 @@ impl Link {
     /// The tracker.
     pub fn tracker(&self) -> SocketAddr {
         self.tracker
+    }
+
+    /// Peers of a torrent are wanted as soon as the tracker allows it.
+    pub fn on_reannounce(&mut self, hash: &InfoHashV2) {
+        if let Some(tracked) = self.torrents.get_mut(hash) {
+            tracked.hurry = true;
+        }
+    }
+
+    /// How the tracker stands to a torrent; `None` if it is not told of it.
+    pub fn standing(&self, hash: &InfoHashV2) -> Option<TrackerStatus> {
+        let tracked = self.torrents.get(hash).filter(|tracked| !tracked.leaving)?;
+        let is_asked = self.is_registering(hash)
+            || self.is_pending(|what| *what == What::Request(*hash))
+            || (self.cookie.is_none() && self.reachable != Some(false));
+        let due = if tracked.is_listed() {
+            self.request_due(hash, tracked)
+        } else if self.cookie.is_none() {
+            Some(self.hello_at)
+        } else {
+            Some(tracked.register_at)
+        };
+        let lost = self.lost.clone().filter(|_| self.reachable == Some(false));
+        Some(TrackerStatus {
+            native: true,
+            last: lost.or_else(|| tracked.last.clone()),
+            under_way: is_asked,
+            next: due.filter(|_| !is_asked),
+            ..TrackerStatus::unknown(self.tracker.to_string(), 0)
+        })
     }
 
     /// Whether fresh reports are needed, because a beat is due.
@@ -193,7 +227,7 @@ impl Link {
             self.start_again(now);
             self.hello_at = now + FIRST_PAUSE.min(self.heartbeat);
         }
-        self.set_unreachable(why);
+        self.set_unreachable(now, why);
     }
 
     /// We are leaving: every torrent is unregistered.
@@ -332,7 +366,8 @@ impl Link {
         self.next_beat = now;
     }
 
-    fn set_unreachable(&mut self, why: &str) {
+    fn set_unreachable(&mut self, now: Moment, why: &str) {
+        self.lost = Some(LastAnnounce { at: now, outcome: Err(why.to_owned()) });
         if self.reachable != Some(false) {
             self.reachable = Some(false);
             let why = why.to_owned();
@@ -347,7 +382,7 @@ impl Link {
 
     fn say_hello(&mut self, now: Moment) -> Vec<u8> {
         if self.hellos == PATIENCE {
-            self.set_unreachable("no answer");
+            self.set_unreachable(now, "no answer");
         }
         let pause = FIRST_PAUSE * 2_u32.pow(self.hellos.min(10));
         self.hellos += 1;
@@ -501,7 +536,8 @@ impl Link {
         }
         let Some(last) = tracked.asked_peers else { return Some(Moment::START) };
         let hungry = self.clock.scaled(HUNGRY_INTERVAL).min(self.interval);
-        Some(last + if tracked.report.wants_peers { hungry } else { self.interval })
+        let is_hungry = tracked.report.wants_peers || tracked.hurry;
+        Some(last + if is_hungry { hungry } else { self.interval })
     }
 
     fn on_ack(&mut self, now: Moment, what: What, ack: &Ack) {
@@ -605,6 +641,8 @@ impl Link {
             What::Register { .. } => {
                 log::warn!("{} does not list {hash}: {:?}", self.tracker, error.message);
                 let pause = Duration::from_millis(error.retry_after_ms.into()).max(self.interval);
+                let why = sentence(&error.message);
+                tracked.last = Some(LastAnnounce { at: now, outcome: Err(why) });
                 tracked.standing = Standing::Unknown;
                 tracked.register_at = now + pause;
             }
@@ -616,8 +654,15 @@ impl Link {
 
     fn on_peer_list(&mut self, now: Moment, hash: InfoHashV2, list: &PeerList, body: &[u8]) {
         let Some(tracked) = self.torrents.get_mut(&hash) else { return };
-        tracked.asked_peers = Some(now);
+        (tracked.asked_peers, tracked.hurry) = (Some(now), false);
         let Ok(peers) = read_peers(body) else { return };
+        let told = Told {
+            peers: peers.len(),
+            seeders: Some(list.seeders),
+            leechers: Some(list.leechers),
+            completed: None, // it does not count that
+        };
+        tracked.last = Some(LastAnnounce { at: now, outcome: Ok(told) });
         let given = TrackerEvent::Peers { tracker: self.tracker, info_hash: hash, peers };
         self.events.push_back(given);
         let rested = tracked.errand_peers.is_none_or(|last| now.since(last) >= self.interval);

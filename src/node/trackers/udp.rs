@@ -64,6 +64,10 @@ pub enum UdpError {
 pub struct Announced {
     /// Seconds until the next announce.
     pub interval: u32,
+    /// Peers that lack something.
+    pub leechers: u32,
+    /// Peers that have everything.
+    pub seeders: u32,
     /// Peers to dial.
     pub peers: Vec<SocketAddr>,
 }
@@ -92,9 +96,9 @@ impl UdpClient {
         let url_data = url.target.clone().into_bytes();
         let request = Request::Announce { announce, url_data };
         match self.ask(url, &request, deadline)? {
-            (Answer::Announce { interval, mut peers, .. }, tracker) => {
+            (Answer::Announce { interval, leechers, seeders, mut peers }, tracker) => {
                 peers.retain(|&peer| may_tell(peer, tracker.ip()));
-                Ok(Announced { interval, peers })
+                Ok(Announced { interval, leechers, seeders, peers })
             }
             _ => Err(UdpError::Nonsense),
         }

@@ -8,15 +8,13 @@
 use super::{AnnounceEvent, AnnounceReport};
 use crate::clock::Moment;
 use crate::ids::{InfoHash, InfoHashV1};
-use crate::logic::announcer::{Announcer, Answer, Ask, Params, reach_of};
+use crate::logic::announcer::{self as logic, Announcer, Answer, Ask, Params, reach_of};
 use crate::logic::reach::Reach;
 use crate::node::trackers::ask::{Announced, AskError};
+use crate::node::trackers::status::{LastAnnounce, Told, TrackerStatus, sentence};
 use crate::protocol::announce::Event;
 use crate::protocol::url::Url;
 use std::collections::{HashMap, HashSet, VecDeque};
-
-/// The most characters of a stranger's sentence that are passed on.
-const MAX_SENTENCE: usize = 200;
 
 /// What the torrent had to report last.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,6 +41,15 @@ pub struct Job {
     entry: u64,
 }
 
+/// Trackers that are announced to side by side with others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Group {
+    /// The torrent's own, in tiers.
+    Own,
+    /// One that the user named for all torrents.
+    Users(String),
+}
+
 impl Job {
     fn is_farewell(&self) -> bool {
         self.ask.event == Event::Stopped
@@ -54,8 +61,11 @@ struct Entry {
     id: u64,
     key: InfoHash,
     hash: InfoHashV1,
+    group: Group,
     tiers: Vec<Vec<String>>,
     announcer: Announcer,
+    /// What came of the last announce to each tracker.
+    last: Vec<(Url, LastAnnounce)>,
     totals: Totals,
     is_leaving: bool,
 }
@@ -72,6 +82,8 @@ pub struct Board {
     waiting: VecDeque<Job>,
     /// The trackers that a job is with.
     busy: HashSet<String>,
+    /// Farewells under way: what is said to that tracker about that torrent next comes after them.
+    parting: Vec<(Url, InfoHashV1)>,
     standing: Standing,
 }
 
@@ -85,6 +97,7 @@ impl Board {
             time_scale,
             waiting: VecDeque::new(),
             busy: HashSet::new(),
+            parting: Vec::new(),
             standing: Standing::default(),
         }
     }
@@ -93,12 +106,13 @@ impl Board {
     pub fn on_reports(&mut self, now: Moment, reports: &[AnnounceReport]) {
         let mut kept = HashSet::new();
         for report in reports {
-            for tiers in self.groups(report) {
+            for (group, tiers) in self.groups(report) {
                 for &hash in &report.hashes {
-                    let entry = self.entry(report, hash, &tiers);
+                    let entry = self.entry(now, report, hash, (&group, &tiers));
                     let AnnounceReport { left, uploaded, downloaded, .. } = *report;
                     entry.totals = Totals { left, uploaded, downloaded };
                     entry.announcer.on_report(report.complete, report.wants_peers);
+                    entry.announcer.on_partial_seed(report.partial_seed);
                     kept.insert(entry.id);
                 }
             }
@@ -118,7 +132,12 @@ impl Board {
         job: &Job,
         result: Result<Announced, AskError>,
     ) -> Vec<AnnounceEvent> {
-        if !job.is_farewell() {
+        if job.is_farewell() {
+            let is_it = |(url, hash): &(Url, InfoHashV1)| (url, *hash) == (&job.ask.url, job.hash);
+            if let Some(at) = self.parting.iter().position(is_it) {
+                self.parting.swap_remove(at);
+            }
+        } else {
             self.busy.remove(&job.ask.url.origin());
         }
         let Some(entry) = self.entries.iter_mut().find(|entry| entry.id == job.entry) else {
@@ -129,7 +148,11 @@ impl Board {
         let mut events = Vec::new();
         match result {
             Ok(announced) => {
-                let Announced { interval, min_interval, tracker_id, peers, warning } = announced;
+                let Announced { seeders, leechers, completed, .. } = announced;
+                let Announced { interval, min_interval, tracker_id, peers, warning, .. } =
+                    announced;
+                let told = Told { peers: peers.len(), seeders, leechers, completed };
+                entry.on_outcome(now, job, Ok(told));
                 let answer = Answer { interval, min_interval, tracker_id };
                 entry.announcer.on_answer(now, &job.ask, answer);
                 if !is_farewell {
@@ -142,8 +165,9 @@ impl Board {
             }
             Err(error) => {
                 entry.announcer.on_failed(now, &job.ask, error.rest());
+                let why = sentence(&error.to_string());
+                entry.on_outcome(now, job, Err(why.clone()));
                 if !is_farewell {
-                    let why = sentence(&error.to_string());
                     events.extend(self.standing.on_failure(&tracker, job.entry, why));
                 }
             }
@@ -164,16 +188,47 @@ impl Board {
                 self.waiting.push_back(Job { ask, hash, reach, totals, entry: id });
             }
         }
-        let is_free = |job: &Job| job.is_farewell() || !self.busy.contains(&job.ask.url.origin());
+        let is_free = |job: &Job| {
+            let parts =
+                self.parting.iter().any(|(url, hash)| (url, *hash) == (&job.ask.url, job.hash));
+            job.is_farewell() || !parts && !self.busy.contains(&job.ask.url.origin())
+        };
         let at = self.waiting.iter().position(is_free)?;
         let mut job = self.waiting.remove(at)?;
         if let Some(entry) = self.entries.iter().find(|entry| entry.id == job.entry) {
             job.totals = entry.totals;
         }
-        if !job.is_farewell() {
+        if job.is_farewell() {
+            self.parting.push((job.ask.url.clone(), job.hash));
+        } else {
             self.busy.insert(job.ask.url.origin());
         }
         Some(job)
+    }
+
+    /// Peers of a torrent are wanted as soon as its trackers allow it.
+    pub fn on_reannounce(&mut self, key: InfoHash) {
+        let entries = self.entries.iter_mut().filter(|entry| entry.key == key && !entry.is_leaving);
+        entries.for_each(|entry| entry.announcer.on_reannounce());
+    }
+
+    /// How the trackers of a torrent stand: its own in their tiers, then each of the user's.
+    pub fn standing(&self, key: InfoHash) -> Vec<(Url, TrackerStatus)> {
+        let mut all: Vec<(Url, TrackerStatus)> = Vec::new();
+        let mut tiers = 0;
+        for entry in self.entries.iter().filter(|entry| entry.key == key && !entry.is_leaving) {
+            // The user's stand in tiers of their own behind those of the torrent.
+            let base = if entry.group == Group::Own { 0 } else { tiers };
+            for (url, status) in entry.standing(base) {
+                if let Some((_, known)) = all.iter_mut().find(|(known, _)| *known == url) {
+                    known.merge(status);
+                } else {
+                    tiers = tiers.max(status.tier + 1);
+                    all.push((url, status));
+                }
+            }
+        }
+        all
     }
 
     /// When the next announce becomes due.
@@ -187,29 +242,31 @@ impl Board {
     }
 
     /// The torrent's own tiers, and each of the user's trackers that is not among them.
-    fn groups(&self, report: &AnnounceReport) -> Vec<Vec<Vec<String>>> {
+    fn groups(&self, report: &AnnounceReport) -> Vec<(Group, Vec<Vec<String>>)> {
         let has_own = report.tiers.iter().any(|tier| !tier.is_empty());
-        let mut groups: Vec<_> = has_own.then(|| report.tiers.clone()).into_iter().collect();
+        let own = has_own.then(|| (Group::Own, report.tiers.clone()));
+        let mut groups: Vec<_> = own.into_iter().collect();
         // A private torrent has no peers but those of its own trackers (BEP 27).
         if !report.private {
             let is_new = |url: &&String| !report.tiers.iter().flatten().any(|own| own == *url);
             let more = self.always.iter().filter(is_new);
-            groups.extend(more.map(|url| vec![vec![url.clone()]]));
+            groups.extend(more.map(|url| (Group::Users(url.clone()), vec![vec![url.clone()]])));
         }
         groups
     }
 
     fn entry(
         &mut self,
+        now: Moment,
         report: &AnnounceReport,
         hash: InfoHashV1,
-        tiers: &[Vec<String>],
+        (group, tiers): (&Group, &[Vec<String>]),
     ) -> &mut Entry {
         let is_it = |entry: &Entry| {
             !entry.is_leaving
                 && entry.key == report.key
                 && entry.hash == hash
-                && entry.tiers == tiers
+                && entry.group == *group
         };
         let at = self.entries.iter().position(is_it).unwrap_or_else(|| {
             let params = Params {
@@ -223,14 +280,32 @@ impl Board {
                 id: self.next_id,
                 key: report.key,
                 hash,
+                group: group.clone(),
                 tiers: tiers.to_vec(),
                 announcer: Announcer::new(&params),
+                last: Vec::new(),
                 totals: Totals::default(),
                 is_leaving: false,
             });
             self.entries.len() - 1
         });
-        &mut self.entries[at]
+        let entry = &mut self.entries[at];
+        if entry.tiers != tiers {
+            let stays =
+                |url: &Url| tiers.iter().flatten().any(|text| Url::parse(text).as_ref() == Ok(url));
+            // What was not sent yet needs no farewell.
+            self.waiting.retain(|job| {
+                let goes = job.entry == entry.id && !job.is_farewell() && !stays(&job.ask.url);
+                if goes {
+                    entry.announcer.on_failed(now, &job.ask, None);
+                }
+                !goes
+            });
+            entry.last.retain(|(url, _)| stays(url));
+            entry.announcer.on_tiers(tiers);
+            entry.tiers = tiers.to_vec();
+        }
+        entry
     }
 
     fn leave(&mut self, now: Moment, goes: impl Fn(&Entry) -> bool) {
@@ -258,6 +333,32 @@ impl Board {
             }
             !gone
         });
+    }
+}
+
+impl Entry {
+    /// Something came of an announce; what came of a farewell is nobody's business any more.
+    fn on_outcome(&mut self, at: Moment, job: &Job, outcome: Result<Told, String>) {
+        self.last.retain(|(url, _)| *url != job.ask.url);
+        if !job.is_farewell() {
+            self.last.push((job.ask.url.clone(), LastAnnounce { at, outcome }));
+        }
+    }
+
+    /// How its trackers stand; their tiers are counted from `base`.
+    fn standing(&self, base: usize) -> impl Iterator<Item = (Url, TrackerStatus)> {
+        self.announcer.standing().into_iter().map(move |standing| {
+            let logic::Standing { url, tier, under_way, next, backup } = standing;
+            let last = self.last.iter().find(|(known, _)| *known == url);
+            let status = TrackerStatus {
+                last: last.map(|(_, last)| last.clone()),
+                under_way,
+                next,
+                backup,
+                ..TrackerStatus::unknown(url.to_string(), base + tier)
+            };
+            (url, status)
+        })
     }
 }
 
@@ -316,12 +417,6 @@ impl Standing {
     }
 }
 
-/// A stranger's words on one line.
-pub(super) fn sentence(text: &str) -> String {
-    let visible = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().take(MAX_SENTENCE).map(visible).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -339,6 +434,7 @@ mod tests {
             downloaded: 2,
             complete: false,
             wants_peers: false,
+            partial_seed: false,
             private: false,
         }
     }
@@ -425,9 +521,13 @@ mod tests {
         assert_eq!(lines(&stopped), ["1 http://a/ Stopped"]);
         assert_eq!(stopped[0].totals, Totals { left: 0, uploaded: 1, downloaded: 2 });
         // It comes back while the farewell is under way.
-        board.on_reports(NOW, &[report(1, &["http://a/"])]);
-        assert_eq!(lines(&jobs(&mut board)), ["1 http://a/ Started"]);
+        board.on_reports(NOW, &[report(1, &["http://a/"]), report(2, &["http://a/"])]);
+        let others = jobs(&mut board);
+        assert_eq!(lines(&others), ["2 http://a/ Started"], "else the farewell might come last");
+        board.on_result(NOW, &others[0], late());
         board.on_result(NOW, &stopped[0], late());
+        assert_eq!(lines(&jobs(&mut board)), ["1 http://a/ Started"]);
+        board.on_reports(NOW, &[report(1, &["http://a/"])]);
         board.on_stop(NOW);
         assert_eq!(lines(&jobs(&mut board)), ["1 http://a/ Stopped"], "it may have heard us");
     }
@@ -467,6 +567,72 @@ mod tests {
         let warning = AnnounceEvent::Warning { tracker, text: "old client".into() };
         assert_eq!(round(&mut board, good), [found, warning]);
         assert_eq!(round(&mut board, good), []);
+    }
+
+    /// URL, tier, what came last, whether it is asked now, when next, whether it waits behind others.
+    fn standing(board: &Board) -> Vec<String> {
+        let line = |(_, status): (Url, TrackerStatus)| {
+            let last = status.last.map(|last| match last.outcome {
+                Ok(told) => format!("{} of {:?}", told.peers, told.seeders),
+                Err(why) => why,
+            });
+            let next = status.next.map(|next| next.elapsed().as_secs());
+            let flags = [(status.under_way, " asked"), (status.backup, " backup")];
+            let flags = flags.map(|(is_so, word)| if is_so { word } else { "" }).concat();
+            format!("{} {} {last:?} {next:?}{flags}", status.tier, status.url)
+        };
+        board.standing(InfoHash::V1(InfoHashV1([1; 20]))).into_iter().map(line).collect()
+    }
+
+    #[test]
+    fn a_tracker_stands_as_its_last_announce_went() {
+        let mut board = board(&["udp://u:1"]);
+        let mut hybrid = report(1, &["http://a/", "http://b/"]);
+        hybrid.hashes.push(InfoHashV1([9; 20]));
+        board.on_reports(NOW, &[hybrid]);
+        let first = jobs(&mut board);
+        assert_eq!(lines(&first), ["1 http://a/ Started", "1 udp://u:1 Started"]);
+        let expected = [
+            "0 http://a/ None None asked",
+            "1 http://b/ None None backup",
+            "2 udp://u:1 None None asked",
+        ];
+        assert_eq!(standing(&board), expected);
+        let told = Announced {
+            peers: vec!["10.0.0.1:1".parse().unwrap()],
+            seeders: Some(7),
+            interval: Some(600),
+            ..Announced::default()
+        };
+        board.on_result(NOW, &first[0], Ok(told));
+        board.on_result(NOW, &first[1], late());
+        let second = jobs(&mut board);
+        second.iter().for_each(|job| _ = board.on_result(NOW, job, Ok(Announced::default())));
+        let lines = standing(&board);
+        assert_eq!(lines[0], "0 http://a/ Some(\"1 of Some(7)\") Some(600)");
+        assert_eq!(lines[1], "1 http://b/ None None backup");
+        assert!(lines[2].starts_with("2 udp://u:1 Some(\"no answer in time\")"), "{lines:?}");
+        board.on_stop(NOW);
+        assert_eq!(standing(&board), [""; 0]);
+    }
+
+    #[test]
+    fn of_other_trackers_only_those_that_changed_hear() {
+        let mut board = board(&[]);
+        board.on_reports(NOW, &[report(1, &["http://a/x"])]);
+        let first = jobs(&mut board);
+        board.on_result(NOW, &first[0], Ok(Announced::default()));
+        board.on_reports(NOW, &[report(1, &["http://a/x", "http://b/"])]);
+        assert_eq!(lines(&jobs(&mut board)), [""; 0], "the second stands behind the first");
+        board.on_reports(NOW, &[report(1, &["http://b/"])]);
+        let changed = jobs(&mut board);
+        assert_eq!(lines(&changed), ["1 http://a/x Stopped", "1 http://b/ Started"]);
+        // It comes back before the others have answered, and what was never sent needs no farewell.
+        board.on_reports(NOW, &[report(1, &["http://b/y"])]);
+        board.on_reports(NOW, &[report(1, &["http://a/x"])]);
+        assert_eq!(lines(&jobs(&mut board)), ["1 http://b/ Stopped"]);
+        board.on_result(NOW, &changed[0], Ok(Announced::default()));
+        assert_eq!(lines(&jobs(&mut board)), ["1 http://a/x Started"]);
     }
 
     #[test]

@@ -70,17 +70,18 @@ fn report(url: &str) -> AnnounceReport {
         downloaded: 20,
         complete: false,
         wants_peers: false,
+        partial_seed: false,
         private: false,
     }
 }
 
-type Reports = Arc<parking_lot::Mutex<Vec<AnnounceReport>>>;
+type Reports = Arc<Mutex<Vec<AnnounceReport>>>;
 
 fn start(
     config: AnnounceConfig,
     reports: Vec<AnnounceReport>,
 ) -> (Announcers, Reports, Receiver<AnnounceEvent>) {
-    let reports = Arc::new(parking_lot::Mutex::new(reports));
+    let reports = Arc::new(Mutex::new(reports));
     let (events, told) = bounded(99);
     let source = reports.clone();
     let source = Box::new(move || source.lock().clone());

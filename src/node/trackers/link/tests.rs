@@ -401,3 +401,25 @@ fn whatever_a_tracker_sends_nothing_panics() {
         while talk.link.next_errand().is_some() {}
     }
 }
+
+#[test]
+fn a_tracker_stands_as_it_answered_and_is_asked_for_peers_when_somebody_wants_them() {
+    let report = report(1);
+    let mut talk = Talk::settled(&report);
+    let standing = |talk: &Talk| talk.link.standing(&report.info_hash).expect("it is told of it");
+    let answered = standing(&talk);
+    let told = Told { peers: 1, seeders: Some(1), leechers: Some(1), completed: None };
+    assert_eq!(answered.last, Some(LastAnnounce { at: at(0), outcome: Ok(told) }));
+    assert_eq!((answered.under_way, answered.next), (false, Some(at(30_000))));
+    talk.link.on_reannounce(&report.info_hash);
+    assert_eq!(standing(&talk).next, Some(at(2000)));
+    talk.later(2000).check(&["> REQUEST"]);
+    assert!(standing(&talk).under_way);
+    talk.peer_list(false);
+    talk.check(&["! Peers"]);
+    assert_eq!(standing(&talk).next, Some(at(32_000)), "it was for once");
+    talk.link.on_unreachable(talk.now, "connection refused");
+    let lost = LastAnnounce { at: at(2000), outcome: Err("connection refused".into()) };
+    assert_eq!(standing(&talk).last, Some(lost));
+    assert_eq!(talk.link.standing(&InfoHashV2([9; 32])), None);
+}

@@ -4,6 +4,7 @@ use crate::bitfield::Bitfield;
 use crate::clock::Moment;
 use crate::ids::PieceIndex;
 use crate::node::trackers::TorrentReport;
+use crate::node::trackers::status::LastAnnounce;
 use crate::protocol::tracker_native::{MAX_DATAGRAM_BITMAP, MAX_NAME};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,10 @@ pub(super) struct Tracked {
     pub told_seeding: bool,
     pub asked_peers: Option<Moment>,
     pub errand_peers: Option<Moment>,
+    /// What the tracker answered last.
+    pub last: Option<LastAnnounce>,
+    /// Peers are wanted at once: somebody asked for them.
+    pub hurry: bool,
     pub leaving: bool,
 }
 
@@ -44,6 +49,8 @@ impl Tracked {
             told_seeding: false,
             asked_peers: None,
             errand_peers: None,
+            last: None,
+            hurry: false,
             leaving: false,
         }
     }

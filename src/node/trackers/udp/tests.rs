@@ -75,7 +75,8 @@ fn an_announce_is_a_connect_and_a_question_and_the_next_one_keeps_the_connection
         tracker("127.0.0.1:0", 4, |_, head, request| vec![usual(head, request, Family::V4)]);
     let client = UdpClient::new(None);
     let answer = client.announce(&url, announce(), soon()).unwrap();
-    assert_eq!(answer, Announced { interval: 1800, peers: vec![peer("10.1.2.3:4")] });
+    let peers = vec![peer("10.1.2.3:4")];
+    assert_eq!(answer, Announced { interval: 1800, leechers: 1, seeders: 2, peers });
     client.announce(&url, announce(), soon()).unwrap();
     let hashes = [InfoHashV1([1; 20]), InfoHashV1([2; 20])];
     let figures = client.scrape(&url, &hashes, soon()).unwrap();

@@ -1,0 +1,326 @@
+//! What is kept over a restart: one .torrent and one JSON file for each torrent of a daemon.
+//!
+//! ```text
+//! DIR/lock                  held while the program runs: two of them never share a folder
+//! DIR/torrents/HASH.torrent what it is
+//! DIR/torrents/HASH.json    how it is to go on: folder, limits, priorities, what was done so far
+//! DIR/torrents/what-N.json  a link or a name whose metainfo is not here yet
+//! DIR/statistics.json       what all runs did
+//! ```
+//! A file is written beside its place and renamed, so that it is whole or the old one. What cannot
+//! be read is set aside as `NAME.bad` and named; its torrent is taken up with the usual settings
+//! and checked, as every torrent is at start. Writing is done by the thread `keep`.
+
+use super::job::Job;
+use super::record::Kept;
+use crate::cli::exit::{CliError, Exit};
+use crate::cli::item::Item;
+use crate::cli::what::What;
+use crate::clock::Moment;
+use crate::control::view::Sum;
+use crate::metainfo::Metainfo;
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+/// How often figures are written down while nothing else changes.
+const FIGURES: Duration = Duration::from_mins(1);
+
+/// Files that may wait to be written: all torrents of a large daemon at once.
+const WAITING: usize = 4096;
+
+/// The most of a JSON file that is read.
+const LONGEST: u64 = 16 << 20;
+
+/// A torrent of an earlier run.
+pub struct Found {
+    /// What it is.
+    pub item: Item,
+    /// How it is to go on.
+    pub kept: Kept,
+}
+
+/// What an earlier run left.
+#[derive(Default)]
+pub struct Left {
+    /// Its torrents, in the order of the queue.
+    pub torrents: Vec<Found>,
+    /// What all runs did.
+    pub sum: Sum,
+    /// What could not be read, in sentences.
+    pub troubles: Vec<String>,
+}
+
+/// Keeps the torrents of a program in a folder.
+pub struct Keeper {
+    folder: PathBuf,
+    /// Held until the program ends.
+    _lock: File,
+    writes: Sender<Errand>,
+    thread: JoinHandle<()>,
+    /// What was last written under which name, for each job.
+    last: HashMap<u32, (String, Vec<u8>)>,
+    next: Moment,
+}
+
+/// Something for the thread that writes.
+enum Errand {
+    Put(PathBuf, Vec<u8>),
+    Gone(PathBuf),
+}
+
+impl Keeper {
+    /// Takes the folder for this program, makes what is missing, and reads what is there.
+    ///
+    /// # Errors
+    /// [`Exit::Disk`] when it cannot be used or another program uses it.
+    pub fn open(folder: &Path) -> Result<(Self, Left), CliError> {
+        let torrents = folder.join("torrents");
+        let advice = "choose another --config-dir";
+        fs::create_dir_all(&torrents)
+            .map_err(|why| CliError::disk("make", &torrents, &why, advice))?;
+        let lock = lock(folder)?;
+        let left = read(folder);
+        let (writes, to_write) = bounded(WAITING);
+        let thread = Builder::new().name("keep".into()).spawn(move || write_all(&to_write));
+        let thread = thread.map_err(|error| {
+            CliError::new(Exit::Failed, format!("no thread to keep torrents: {error}"))
+        })?;
+        let folder = folder.to_owned();
+        let last = HashMap::new();
+        Ok((Self { folder, _lock: lock, writes, thread, last, next: Moment::START }, left))
+    }
+
+    /// Whether figures should be written down now; asks again a minute later.
+    pub fn is_due(&mut self, now: Moment) -> bool {
+        let due = now >= self.next;
+        if due {
+            self.next = now + FIGURES;
+        }
+        due
+    }
+
+    /// Writes down how a torrent is to go on, if that changed.
+    pub fn keep(&mut self, job: &Job, place: usize) {
+        let name = name_of(job);
+        let kept = serde_json::to_vec_pretty(&Kept::of(job, place)).expect("it can be written");
+        match self.last.get(&job.id) {
+            Some((before, bytes)) if *before == name && *bytes == kept => return,
+            Some((before, _)) if *before != name => {
+                let before = self.path(before, "json");
+                self.write(Errand::Gone(before));
+            }
+            _ => {}
+        }
+        self.write(Errand::Put(self.path(&name, "json"), kept.clone()));
+        self.last.insert(job.id, (name, kept));
+    }
+
+    /// Writes a torrent's metainfo down.
+    pub fn keep_torrent(&mut self, meta: &Metainfo) {
+        let path = self.torrent_path(meta);
+        if !path.exists() {
+            self.write(Errand::Put(path, meta.to_torrent()));
+        }
+    }
+
+    /// Where a torrent's metainfo is kept.
+    pub fn torrent_path(&self, meta: &Metainfo) -> PathBuf {
+        self.path(&meta.info_hash().to_string(), "torrent")
+    }
+
+    /// A torrent is no longer kept.
+    pub fn forget(&mut self, job: &Job) {
+        let name = name_of(job);
+        for name in
+            [Some(name), self.last.remove(&job.id).map(|(name, _)| name)].into_iter().flatten()
+        {
+            self.write(Errand::Gone(self.path(&name, "torrent")));
+            self.write(Errand::Gone(self.path(&name, "json")));
+        }
+    }
+
+    /// Writes down what all runs did.
+    pub fn keep_sum(&mut self, sum: &Sum) {
+        let kept = KeptSum {
+            downloaded: sum.downloaded,
+            uploaded: sum.uploaded,
+            added: sum.added,
+            runs: sum.runs,
+            active_secs: sum.active.as_secs(),
+        };
+        let bytes = serde_json::to_vec_pretty(&kept).expect("numbers are JSON");
+        self.write(Errand::Put(self.folder.join("statistics.json"), bytes));
+    }
+
+    /// Waits until everything is written.
+    pub fn finish(self) {
+        drop(self.writes);
+        // It panics only on a bug, which has been said then.
+        let _ = self.thread.join();
+    }
+
+    fn path(&self, name: &str, ending: &str) -> PathBuf {
+        self.folder.join("torrents").join(format!("{name}.{ending}"))
+    }
+
+    fn write(&self, write: Errand) {
+        if let Err(TrySendError::Full(_)) = self.writes.try_send(write) {
+            log::warn!("{}: the disk is too slow: some state is not kept", self.folder.display());
+        }
+    }
+}
+
+/// What a torrent's files are called: by its hash, or by a hash of the word it was named by.
+fn name_of(job: &Job) -> String {
+    use sha2::{Digest, Sha256};
+    if let Some(hash) = job.info_hash() {
+        return hash.to_string();
+    }
+    let word = job.item.word().unwrap_or_else(|| job.label.clone());
+    let digest: [u8; 32] = Sha256::digest(word.as_bytes()).into();
+    format!("what-{}", crate::ids::hex(&digest[..8]))
+}
+
+fn lock(folder: &Path) -> Result<File, CliError> {
+    let path = folder.join("lock");
+    let advice = "choose another --config-dir";
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|why| CliError::disk("write", &path, &why, advice))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(CliError::new(
+            Exit::Disk,
+            format!(
+                "{} is in use by another peer daemon: stop that one or {advice}",
+                folder.display()
+            ),
+        )),
+        Err(error) => Err(CliError::disk("lock", &path, &error.into(), advice)),
+    }
+}
+
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default)]
+struct KeptSum {
+    downloaded: u64,
+    uploaded: u64,
+    added: u64,
+    runs: u64,
+    active_secs: u64,
+}
+
+fn read(folder: &Path) -> Left {
+    let mut left = Left::default();
+    let sum: KeptSum =
+        read_json(&folder.join("statistics.json"), &mut left.troubles).unwrap_or_default();
+    left.sum = Sum {
+        downloaded: sum.downloaded,
+        uploaded: sum.uploaded,
+        added: sum.added,
+        runs: sum.runs,
+        active: Duration::from_secs(sum.active_secs),
+    };
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder.join("torrents"))
+        .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
+        .unwrap_or_default();
+    paths.sort();
+    let ends_in = |path: &Path, ending: &str| path.extension().is_some_and(|e| e == ending);
+    for path in paths.iter().filter(|path| ends_in(path, "torrent")) {
+        match crate::cli::show::read_torrent(path) {
+            Ok(meta) => {
+                let json = path.with_extension("json");
+                let kept: Kept = read_json(&json, &mut left.troubles).unwrap_or_default();
+                let item = match &kept.seed {
+                    Some(seed) => Item::Seed(seed.clone()),
+                    None => Item::Torrent(Arc::new(meta)),
+                };
+                left.torrents.push(Found { item, kept });
+            }
+            Err(error) => left.troubles.push(set_aside(path, &error.to_string())),
+        }
+    }
+    for path in paths.iter().filter(|path| ends_in(path, "json")) {
+        if path.with_extension("torrent").exists() || !path.exists() {
+            continue;
+        }
+        let Some(kept) = read_json::<Kept>(path, &mut left.troubles) else { continue };
+        let item = match (&kept.what, &kept.seed) {
+            (_, Some(seed)) => Some(Item::Seed(seed.clone())),
+            (Some(word), None) => word.parse::<What>().ok().map(Item::Leech),
+            (None, None) => None,
+        };
+        left.torrents.extend(item.map(|item| Found { item, kept }));
+    }
+    left.torrents.sort_by_key(|found| found.kept.place);
+    left
+}
+
+/// A JSON file of ours; `None` if it is not there, or cannot be read: then it is set aside.
+fn read_json<T: for<'de> Deserialize<'de>>(path: &Path, troubles: &mut Vec<String>) -> Option<T> {
+    let bytes = match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Ok(meta) if meta.len() > LONGEST => Err(format!("it has {} bytes", meta.len())),
+        _ => fs::read(path).map_err(|error| error.to_string()),
+    };
+    let value =
+        bytes.and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));
+    match value {
+        Ok(value) => Some(value),
+        Err(why) => {
+            troubles.push(set_aside(path, &why));
+            None
+        }
+    }
+}
+
+/// Renames what cannot be read, and says so.
+fn set_aside(path: &Path, why: &str) -> String {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".bad");
+    let aside = PathBuf::from(aside);
+    match fs::rename(path, &aside) {
+        Ok(()) => format!(
+            "{} cannot be read ({why}): it is set aside as {}; what it said begins anew",
+            path.display(),
+            aside.display()
+        ),
+        Err(error) => format!("{} cannot be read ({why}) nor renamed ({error})", path.display()),
+    }
+}
+
+/// The `keep` thread.
+fn write_all(writes: &Receiver<Errand>) {
+    for write in writes {
+        let done = match &write {
+            Errand::Put(path, bytes) => put(path, bytes).map_err(|error| (path, error)),
+            Errand::Gone(path) => match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err((path, error)),
+                _ => Ok(()),
+            },
+        };
+        if let Err((path, error)) = done {
+            log::warn!("{} cannot be kept: {error}", path.display());
+        }
+    }
+}
+
+/// Writes a file whole or not at all.
+pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let mut file = File::create(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    drop(file);
+    fs::rename(&beside, path)?;
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
