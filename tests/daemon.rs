@@ -9,6 +9,8 @@ use harness::scratch::{Scratch, assert_same, copy, flip, listing};
 use harness::{DOWNLOAD, SOON, together, until};
 use serde_json::{Value, json};
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
@@ -463,4 +465,39 @@ fn a_door_that_is_taken_ends_the_program_with_9() {
     let mut third = Process::start("third", PEER, &words, scratch.path());
     third.expect_exit(9, SOON);
     first.process.stop(0);
+}
+
+#[test]
+fn an_address_is_fetched_at_once_and_one_that_has_no_torrent_is_refused() {
+    let _turn = together();
+    let scratch = Scratch::new("address");
+    let torrent = scratch.at("a.torrent");
+    create(&scratch.file("src/a.bin", 100_000, 10), &torrent, "");
+    let bytes = fs::read(&torrent).unwrap();
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = server.local_addr().unwrap();
+    let serving = std::thread::Builder::new().name("web".into());
+    let serving = serving.spawn(move || {
+        for body in [bytes, b"no torrent".to_vec()] {
+            let (mut caller, _) = server.accept().unwrap();
+            let mut head = [0; 4096];
+            let _ = caller.read(&mut head).unwrap();
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+            caller.write_all(answer.as_bytes()).unwrap();
+            caller.write_all(&body).unwrap();
+        }
+    });
+    let folder = scratch.folder("daemon");
+    let mut daemon = Daemon::start(&folder, &["-w", "down"]);
+    let mut remote = daemon.remote();
+    let add = json!({ "filename": format!("http://{at}/a.torrent"), "paused": true });
+    let id = remote.add(add.clone());
+    assert_eq!(remote.torrent(id, &["name"])["name"], "a.bin");
+    let refused = remote.try_call("torrent-add", add.clone())["result"].clone();
+    assert!(refused.as_str().unwrap().contains("corrupt torrent file"), "{refused}");
+    serving.unwrap().join().unwrap();
+    let refused = remote.try_call("torrent-add", add)["result"].clone();
+    assert!(refused.as_str().unwrap().contains(&at.to_string()), "nobody is there: {refused}");
+    assert_eq!(remote.torrents(&["id"]).len(), 1);
+    daemon.process.stop(0);
 }

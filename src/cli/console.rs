@@ -81,7 +81,7 @@ pub fn console(args: &ConsoleArgs, env: &Env) -> Result<(), CliError> {
     });
     let reading = reading
         .map_err(|e| CliError::new(Exit::Failed, format!("no thread to read lines: {e}")))?;
-    let ended = session.work(&Wires { signals, letters });
+    let ended = session.work(&Wires { signals, letters, desk: None });
     drop(door);
     // After a signal WAIT finds that nobody is there; who waits for a line goes with the process.
     if over.recv_timeout(3 * LOOK) == Err(RecvTimeoutError::Timeout) {

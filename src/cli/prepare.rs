@@ -50,6 +50,9 @@ const LONGEST_TORRENT: u64 = 16 * 1024 * 1024;
 /// How long that may take, be `--timeout` as short as it may.
 const WEB: Duration = Duration::from_secs(15);
 
+/// The same, be it as long as it may.
+const WEB_MOST: Duration = Duration::from_mins(1);
+
 /// Native trackers that are looked up for one torrent.
 const NAMED_TRACKERS: usize = 8;
 
@@ -395,14 +398,8 @@ fn from_hash(
 
 /// The .torrent that an address of the web is.
 fn from_web(context: &Context, url: &str) -> Result<Metainfo, CliError> {
-    let no_answer = |why: &str| CliError::new(Exit::NoAnswer, format!("{url}: {why}"));
-    let at = Url::parse(url).map_err(|error| CliError::usage(format!("{url}: {error}")))?;
-    let deadline = Instant::now() + context.config.timeout.max(WEB);
-    let get = Get { url: &at, bind: context.bind, range: None, limit: LONGEST_TORRENT, deadline };
-    let (head, bytes) = http::fetch(&get).map_err(|error| no_answer(&error.to_string()))?;
-    if head.status != 200 {
-        return Err(no_answer(&format!("the server says {}", head.status)));
-    }
+    let time = context.config.timeout.clamp(WEB, WEB_MOST);
+    let bytes = fetch_torrent(context.bind, url, time)?;
     let meta = Metainfo::parse(&bytes).map_err(|error| {
         CliError::new(Exit::BadTorrent, format!("{url} is no torrent: {error}"))
     })?;
@@ -410,6 +407,23 @@ fn from_web(context: &Context, url: &str) -> Result<Metainfo, CliError> {
         return Err(no_layers(Path::new(url), "get one that has them"));
     }
     Ok(meta)
+}
+
+/// What a web server has at an address: the bytes of a .torrent, as it says.
+///
+/// # Errors
+/// [`Exit::NoAnswer`] when there is no good answer within that time, [`Exit::Usage`] when the address
+/// is none.
+pub fn fetch_torrent(bind: Option<IpAddr>, url: &str, time: Duration) -> Result<Vec<u8>, CliError> {
+    let no_answer = |why: &str| CliError::new(Exit::NoAnswer, format!("{url}: {why}"));
+    let at = Url::parse(url).map_err(|error| CliError::usage(format!("{url}: {error}")))?;
+    let deadline = Instant::now() + time;
+    let get = Get { url: &at, bind, range: None, limit: LONGEST_TORRENT, deadline };
+    let (head, bytes) = http::fetch(&get).map_err(|error| no_answer(&error.to_string()))?;
+    if head.status != 200 {
+        return Err(no_answer(&format!("the server says {}", head.status)));
+    }
+    Ok(bytes)
 }
 
 /// What a magnet link names, and the peers that it names: the metainfo comes from them, or from

@@ -62,7 +62,7 @@ pub fn run(args: &NodeArgs, env: &Env) -> Result<(), CliError> {
         let job = session.job(item);
         session.take(job);
     }
-    let ended = session.work(&Wires { signals, letters });
+    let ended = session.work(&Wires { signals, letters, desk: None });
     drop(door);
     ended
 }

@@ -41,8 +41,8 @@ use super::progress::{Progress, State, TorrentLine};
 use super::resolve::FAREWELL;
 use super::signals;
 use crate::clock::Moment;
-use crate::control::Letter;
 use crate::control::view::Sum;
+use crate::control::{Desk, Letter};
 use crate::node::{Node, Torrent};
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use job::{Job, Past, Stage};
@@ -104,6 +104,8 @@ pub struct Wires {
     pub signals: Receiver<signals::Stop>,
     /// Orders; a channel that never has any if there is no door.
     pub letters: Receiver<Letter>,
+    /// The desk that they come from: what an order has to wait for is handed in there again.
+    pub desk: Option<Desk>,
 }
 
 /// The torrents of a running program.
@@ -310,7 +312,7 @@ impl<'a> Session<'a> {
                 },
                 recv(events) -> event => if let Ok(event) = event { self.on_event(event) },
                 recv(letters) -> letter => match letter {
-                    Ok(letter) => self.on_letter(letter),
+                    Ok(letter) => self.on_letter(letter, wires.desk.as_ref()),
                     Err(_) => letters = never(), // every door is closed
                 },
                 recv(wires.signals) -> _ => return true,

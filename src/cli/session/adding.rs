@@ -7,13 +7,17 @@ use super::job::Job;
 use super::orders::{Outcome, no};
 use crate::cli::args::is_torrent;
 use crate::cli::item::Item;
+use crate::cli::prepare::fetch_torrent;
 use crate::cli::torrent_file::read_torrent;
 use crate::cli::what::What;
-use crate::control::order::{Addition, Detail, Refusal, Reply, Source};
+use crate::control::Desk;
+use crate::control::order::{Addition, Detail, Order, Refusal, Reply, Source};
 use crate::metainfo::Metainfo;
 use crate::metainfo::magnet::Magnet;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Session<'_> {
     /// Takes a torrent up; one that is there already is told, and nothing changes.
@@ -83,6 +87,36 @@ impl Session<'_> {
         };
         self.jobs.iter().find(same).map(|job| job.id)
     }
+}
+
+/// How long a web server has for a .torrent, while somebody waits for the answer to an order.
+const FETCH: Duration = Duration::from_secs(8);
+
+/// An addition by the address of a .torrent, and that address; any other order as it is.
+pub(super) fn from_web(order: Order) -> Result<(String, Box<Addition>), Order> {
+    match order {
+        Order::Add(addition) => match &addition.source {
+            Source::What(word) => match word.parse() {
+                Ok(What::Url(url)) => Ok((url, addition)),
+                _ => Err(Order::Add(addition)),
+            },
+            _ => Err(Order::Add(addition)),
+        },
+        order => Err(order),
+    }
+}
+
+/// Fetches the .torrent of an addition and hands the order in again; a server that does not answer
+/// is told to whoever gave the order.
+pub(super) fn fetch(
+    bind: Option<IpAddr>,
+    url: &str,
+    addition: Box<Addition>,
+    desk: &Desk,
+) -> Outcome {
+    let bytes = fetch_torrent(bind, url, FETCH).map_err(|error| Refusal::No(error.message))?;
+    let source = Source::Torrent(bytes);
+    desk.order(Order::Add(Box::new(Addition { source, ..*addition })))
 }
 
 /// What a word names; a .torrent is read at once, so that a bad one is refused and not listed.

@@ -1,11 +1,12 @@
 //! Orders from outside, carried out. What has to wait for a disk or a tracker gets a thread of its
 //! own, and the letter with it: the loop goes on meanwhile.
 
+use super::adding;
 use super::job::{Job, Stage};
 use super::{Session, today};
-use crate::control::Letter;
 use crate::control::order::{CatalogueEntry, Name, Order, Place, Refusal, Reply, Which};
 use crate::control::view::Sum;
+use crate::control::{Desk, Letter};
 use crate::node::Torrent;
 use crate::node::trackers::calls;
 use crossbeam_channel::Sender;
@@ -27,8 +28,16 @@ pub(super) fn no<T>(why: impl Into<String>) -> Result<T, Refusal> {
 
 impl Session<'_> {
     /// Somebody wants something done.
-    pub(super) fn on_letter(&mut self, letter: Letter) {
+    pub(super) fn on_letter(&mut self, letter: Letter, desk: Option<&Desk>) {
         let Letter { order, answer } = letter;
+        let order = match (adding::from_web(order), desk) {
+            (Ok((url, addition)), Some(desk)) => {
+                let (bind, desk) = (self.context.bind, desk.clone());
+                return aside(answer, move || adding::fetch(bind, &url, addition, &desk));
+            }
+            (Ok((_, addition)), None) => Order::Add(addition),
+            (Err(order), _) => order,
+        };
         let outcome = match order {
             Order::FreeSpace(path) => return aside(answer, move || room(&path)),
             Order::Catalogue => {
