@@ -231,7 +231,8 @@ def trackers(check, daemon, props):
 
         def later(rows):
             return rows[0]["lastAnnounceTime"] > before and rows[0]["lastAnnounceSucceeded"]
-        daemon.wait(1, "trackerStats", later, 15)
+        # The tracker wants half a minute between two announces, however often somebody asks.
+        daemon.wait(1, "trackerStats", later, 45)
 
 
 def session(check, daemon):
