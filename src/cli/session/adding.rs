@@ -2,7 +2,6 @@
 //! and never listed.
 
 use super::Session;
-use super::happenings::is_same;
 use super::job::Job;
 use super::orders::{Outcome, no};
 use crate::cli::args::is_torrent;
@@ -76,7 +75,7 @@ impl Session<'_> {
     /// The torrent that is the same as an item, as far as that can be told now.
     fn known(&self, item: &Item) -> Option<u32> {
         let same = |job: &&Job| match (item, &job.item) {
-            (Item::Torrent(meta), _) => is_same(job, meta) || has_hash(job, meta),
+            (Item::Torrent(meta), _) => has_hash(job, meta),
             (Item::Seed(path), Item::Seed(other)) => path == other,
             _ => {
                 item.info_hash().is_some_and(|hash| {

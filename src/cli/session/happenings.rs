@@ -9,7 +9,6 @@ use crate::cli::prepare::{News, Prepared};
 use crate::cli::progress::{Finished, State, done_line};
 use crate::cli::units;
 use crate::clock::Moment;
-use crate::metainfo::Metainfo;
 use crate::node::{self, NewTorrent, Torrent, TorrentStatus};
 use crate::protocol::Dialect;
 use std::net::SocketAddr;
@@ -328,9 +327,4 @@ impl Running {
             peers: self.last.peers.len(),
         }
     }
-}
-
-/// Whether a metainfo is that of a job.
-pub(super) fn is_same(job: &Job, meta: &Metainfo) -> bool {
-    job.info_hash() == Some(meta.info_hash())
 }

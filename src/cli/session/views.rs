@@ -69,8 +69,11 @@ impl Session<'_> {
         view.crowd = crowd(&peers, last.web_seeds);
         let trackers = self.node.trackers(torrent);
         view.trouble = view.trouble.take().or_else(|| trouble_of(&trackers));
-        let availability = self.node.availability(torrent);
-        view.available = available(torrent, &availability, last.left);
+        // Of what is whole nothing is missing that somebody could have.
+        if last.left > 0 || detail.pieces {
+            view.availability = self.node.availability(torrent);
+            view.available = available(torrent, &view.availability, last.left);
+        }
         if detail.peers {
             view.peers = peers.into_iter().map(peer_view).collect();
         }
@@ -83,7 +86,8 @@ impl Session<'_> {
         }
         if detail.pieces {
             view.pieces = torrent.have().as_bytes().to_vec();
-            view.availability = availability;
+        } else {
+            view.availability = Vec::new();
         }
     }
 
