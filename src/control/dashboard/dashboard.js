@@ -553,12 +553,13 @@ function paintMap() {
   map.dirty = [];
 }
 
-// The largest square cells with which all pieces fit into the width and about half of the window.
+// The largest square cells with which all pieces fit into the width, and into the height that the window has left.
 function fitMap(n) {
   const canvas = $("pieces");
   const scale = devicePixelRatio || 1;
   const width = Math.max(1, Math.floor($("pieces-box").clientWidth * scale));
-  const height = Math.max(200, Math.min(innerHeight * 0.5, innerHeight - 330)) * scale;
+  const below = innerHeight - $("pieces-box").getBoundingClientRect().top - scrollY - 95;
+  const height = Math.max(260, innerHeight * (innerWidth < 760 ? 0.5 : 0.34), below) * scale;
   const least = Math.max(n > 1e6 ? 1 : 2, Math.round((n > 2e5 ? 1 : 1.6) * scale));
   let cell = Math.min(Math.round(34 * scale * zoom()), Math.floor(Math.sqrt((width * height) / Math.max(1, n))) + 1);
   while (cell > least && Math.ceil(n / Math.floor(width / cell)) * cell > height) cell--;
@@ -683,7 +684,7 @@ function fillKey(item, row, pieces) {
   if (!item.swatch.classList.contains("unwanted") && item.colour !== row.colour) item.swatch.style.backgroundColor = item.colour = row.colour;
   write(item.what, row.says);
   write(item.count, count(row.count));
-  write(item.percent, percent(row.count, pieces));
+  write(item.percent, row.count && row.count < pieces / 1000 ? "< 0.1 %" : percent(row.count, pieces));
 }
 
 // Puts the frame around the piece that is pointed at.
@@ -908,13 +909,12 @@ function standing(peer) {
 function boardPlan(width, slots, waiting) {
   const k = zoom();
   const wide = width >= 620 * k;
-  const card = { width: Math.min(290 * k, (width - (wide ? 210 : 78) * k) / 2), height: (wide ? 58 : 46) * k };
-  const step = card.height + 9 * k;
-  const head = 26 * k;
-  const height = head + Math.max(slots, waiting, 3) * step;
-  const us = { x: width / 2, y: head + (height - head - 9 * k) / 2, r: (wide ? 56 : 33) * k };
-  const y = (row, of) => head + (height - head - of * step) / 2 + row * step;
-  return { k, wide, card, step, head, height, us, y, right: width - card.width - 2, left: 2 };
+  const card = { width: Math.min(290 * k, (width - (wide ? 220 : 92) * k) / 2), high: (wide ? 60 : 44) * k, low: 44 * k };
+  const [head, space] = [26 * k, 9 * k];
+  const height = head + Math.max(slots * (card.high + space), waiting * (card.low + space), 190 * k);
+  const us = { x: width / 2, y: head + (height - head - space) / 2, r: (wide ? 58 : 17) * k };
+  const y = (row, of, tall) => head + (height - head - of * (tall + space)) / 2 + row * (tall + space);
+  return { k, wide, card, head, height, us, y, right: width - card.width - 2, left: 2 };
 }
 
 // Gives each served peer a slot that it keeps.
@@ -941,8 +941,8 @@ function drawBoard(torrent, { peers, choking }) {
   const listed = waiting.slice(0, MOST_WAITING);
   const plan = boardPlan(svg.clientWidth || svg.parentNode.clientWidth || 600, slots, listed.length);
   const placed = [
-    ...served.map((peer) => ({ peer, x: plan.right, y: plan.y(board.slots.get(peer.address), slots) })),
-    ...listed.map((peer, row) => ({ peer, x: plan.left, y: plan.y(row, listed.length) })),
+    ...served.map((peer) => ({ peer, x: plan.right, y: plan.y(board.slots.get(peer.address), slots, plan.card.high), height: plan.card.high })),
+    ...listed.map((peer, row) => ({ peer, x: plan.left, y: plan.y(row, listed.length, plan.card.low), height: plan.card.low })),
   ];
   mark(svg, "viewBox", "0 0 " + Math.round(svg.clientWidth || 600) + " " + Math.round(plan.height));
   svg.style.height = Math.round(plan.height) + "px";
@@ -954,8 +954,8 @@ function drawBoard(torrent, { peers, choking }) {
   const idle = of("idle").filter((peer) => !peer.gives).length;
   write(svg.served, plan.wide ? "Our slots" : "Slots");
   write(svg.waiting, waiting.length > listed.length ? "Waiting: " + listed.length + " of " + waiting.length : plan.wide ? "Without a slot" : "Waiting");
-  place2(svg.served, plan.right, plan.head - 10 * plan.k);
-  place2(svg.waiting, plan.left, plan.head - 10 * plan.k);
+  put(svg.served, plan.right, plan.head - 10 * plan.k);
+  put(svg.waiting, plan.left, plan.head - 10 * plan.k);
   board.idle = idle;
   write($("board-says"), boardInWords(served, of("waits"), idle));
 }
@@ -977,7 +977,7 @@ function buildBoard(svg) {
   svg.append(svg.slots, svg.wires, svg.us, svg.cards, svg.served, svg.waiting);
 }
 
-function place2(element, x, y) {
+function put(element, x, y) {
   mark(element, "x", Math.round(x));
   mark(element, "y", Math.round(y));
 }
@@ -991,13 +991,11 @@ function fillUs(svg, { us, k, wide }, torrent) {
   }
   mark(svg.clock, "transform", "rotate(-90 " + us.x + " " + us.y + ")");
   svg.clock.around = 2 * Math.PI * (us.r + 6 * k);
-  place2(svg.name, us.x, us.y - (wide ? 16 : 3) * k);
-  place2(svg.in, us.x, us.y + 5 * k);
-  place2(svg.out, us.x, us.y + 24 * k);
-  write(svg.name, wide ? "we" : "we");
+  put(svg.name, us.x, us.y + (wide ? -16 : 5) * k);
+  put(svg.in, us.x, us.y + 5 * k);
+  put(svg.out, us.x, us.y + 24 * k);
   write(svg.in, wide ? "↓ " + rate(torrent.down) : "");
   write(svg.out, wide ? "↑ " + rate(torrent.up) : "");
-  if (!wide) place2(svg.name, us.x, us.y + 5 * k);
 }
 
 // Dashed frames for the slots that are free.
@@ -1005,36 +1003,34 @@ function slotFrames({ card, right, y, k }, slots, taken) {
   const frames = [];
   for (let slot = 0; slot < slots; slot++) {
     if (taken.has(slot)) continue;
-    frames.push(draw("rect", { class: "slot", x: right, y: y(slot, slots), width: card.width, height: card.height, rx: 8 * k }));
-    frames.push(draw("text", { class: "small", x: right + 10 * k, y: y(slot, slots) + card.height / 2 + 4 * k }, "slot " + (slot + 1) + ": free"));
+    const top = y(slot, slots, card.high);
+    frames.push(draw("rect", { class: "slot", x: right, y: top, width: card.width, height: card.high, rx: 8 * k }));
+    frames.push(draw("text", { class: "small", x: right + 10 * k, y: top + card.high / 2 + 4 * k }, "slot " + (slot + 1) + ": free"));
   }
   return frames;
 }
 
-// Lines between us and the cards: to it as it stands, and from it if it gives.
-function wires(placed, { us, card, k }) {
+// Lines between us and the cards: to it as it stands, and from it if it gives. They leave the circle side by side.
+function wires(placed, { us, card, k, height }) {
   const most = Math.max(1, ...placed.map(({ peer }) => Math.max(peer.gives, peer.takes)));
   const width = (n) => (1.5 + 8 * Math.sqrt(n / most)) * k;
   const made = [];
-  for (const { peer, x, y } of placed) {
+  for (const { peer, x, y, height: tall } of placed) {
     const end = x > us.x ? x : x + card.width;
-    const turn = x > us.x ? 1 : -1;
-    const from = us.x + turn * (us.r + 9 * k);
     const line = (kind, offset, thick) => {
-      const [y1, y2] = [us.y + offset, y + card.height / 2 + offset];
+      const to = y + tall / 2 + offset;
+      const lean = ((to - us.y) / height) * 1.5 * us.r;
+      const from = us.x + Math.sign(end - us.x) * Math.sqrt((us.r + 10 * k) ** 2 - lean ** 2);
       const bend = (from + end) / 2;
-      return draw("path", { class: "wire " + kind, d: "M" + from + " " + y1 + " C" + bend + " " + y1 + " " + bend + " " + y2 + " " + end + " " + y2, style: null, "stroke-width": thick });
+      const wire = draw("path", { class: "wire " + kind, d: "M" + [from, us.y + lean, "C" + bend, us.y + lean, bend, to, end, to].join(" ") });
+      if (thick) wire.style.strokeWidth = thick.toFixed(1);
+      made.push(wire);
     };
     const kind = standing(peer);
-    if (kind !== "idle") made.push(withWidth(line(kind, peer.gives ? -5 * k : 0), kind === "waits" ? null : width(peer.takes)));
-    if (peer.gives) made.push(withWidth(line("gives", kind === "idle" ? 0 : 5 * k), width(peer.gives)));
+    if (kind !== "idle") line(kind, peer.gives ? -5 * k : 0, kind === "waits" ? 0 : width(peer.takes));
+    if (peer.gives) line("gives", kind === "idle" ? 0 : 5 * k, width(peer.gives));
   }
   return made;
-}
-
-function withWidth(wire, width) {
-  if (width) wire.style.strokeWidth = width.toFixed(1);
-  return wire;
 }
 
 function buildCard({ peer }) {
@@ -1048,20 +1044,20 @@ function buildCard({ peer }) {
   return card;
 }
 
-function fillCard(group, { peer, x, y }, { card, k, wide }) {
+function fillCard(group, { peer, x, y, height }, { card, k, wide }) {
+  const [word, , why] = standingOfUs(peer);
+  const isServed = !peer.amChoking;
   mark(group, "data-standing", standing(peer));
   group.style.transform = "translate(" + Math.round(x) + "px," + Math.round(y) + "px)";
   mark(group.frame, "width", card.width);
-  mark(group.frame, "height", card.height);
+  mark(group.frame, "height", height);
   mark(group.frame, "rx", 8 * k);
-  const lines = wide ? [17, 33, 49] : [18, 36, 0];
-  [group.address, group.rates, group.why].forEach((line, i) => place2(line, 9 * k, lines[i] * k));
-  const room = Math.floor((card.width - 16 * k) / (6.4 * k));
-  const why = standingOfUs(peer)[2];
-  write(group.title, peer.address + ", " + (peer.client || "unknown program") + ": " + standingOfUs(peer)[0] + (why ? ", " + why : ""));
+  [group.address, group.rates, group.why].forEach((line, i) => put(line, 9 * k, (18 + 16.5 * i) * k));
+  write(group.title, peer.address + ", " + (peer.client || "unknown program") + ": " + word + (why ? ", " + why : ""));
   write(group.address, cut(peer.address, Math.floor((card.width - 14 * k) / (7.8 * k))));
-  write(group.rates, wide ? "takes " + rate(peer.takes) + " · gives " + rate(peer.gives) : "↑" + short(peer.takes) + " ↓" + short(peer.gives));
-  write(group.why, wide ? cut(why, room) : "");
+  const [takes, gives] = wide ? ["takes " + rate(peer.takes), "gives " + rate(peer.gives)] : ["↑" + short(peer.takes), "↓" + short(peer.gives)];
+  write(group.rates, isServed ? takes + (wide ? " · " : " ") + gives : peer.gives ? gives : wide ? "gives nothing" : "");
+  write(group.why, wide && isServed ? cut(why, Math.floor((card.width - 16 * k) / (6.9 * k))) : "");
 }
 
 // A rate on a narrow card.
@@ -1530,8 +1526,7 @@ function logRow(line) {
   return row;
 }
 
-const HIDDEN = new Set(["t", "n", "ev", "conn", "to", "from", "msg", "kind", "seq", "why", "torrent", "set", "dropped", "ok", "id"]);
-const NAMES = { off: "from byte", len: "bytes", first: "first" };
+const HIDDEN = new Set(["off", "t", "n", "ev", "conn", "to", "from", "msg", "kind", "seq", "why", "torrent", "set", "dropped", "ok", "id"]);
 
 // The numbers of a line, each with its name.
 function numbersOf(line) {
@@ -1541,7 +1536,8 @@ function numbersOf(line) {
   for (const [name, value] of Object.entries(line)) {
     if (HIDDEN.has(name) && !(name === "dropped" && !Array.isArray(value))) continue;
     if (name === "says") parts.push("“" + value + "”");
-    else parts.push((NAMES[name] || name) + " " + (typeof value === "number" ? count(value) : value));
+    else if (name === "len") parts.push(count(value) + " bytes" + (line.off == null ? "" : " at " + count(line.off)));
+    else parts.push(name + " " + (typeof value === "number" ? count(value) : value));
   }
   return parts.join(", ");
 }
@@ -1884,6 +1880,12 @@ function buildHelp() {
   $("shortcuts-on").checked = remember("shortcuts") !== "off";
 }
 
+// Tables stay tables for assistive technology where the style lays them out as cards.
+function nameTables() {
+  const roles = { table: "table", "thead, tbody": "rowgroup", "thead tr": "row", "thead th": "columnheader" };
+  for (const [what, role] of Object.entries(roles)) document.querySelectorAll("main :is(" + what + ")").forEach((part) => part.setAttribute("role", role));
+}
+
 // What happens when something is pressed.
 function wire() {
   const click = (id, act) => $(id).addEventListener("click", act);
@@ -1966,6 +1968,7 @@ function wireWindow() {
 readPlace();
 buildLogTypes();
 buildHelp();
+nameTables();
 wire();
 wireWindow();
 setTheme(remember("theme"));
