@@ -313,7 +313,7 @@ function showAll() {
   tendLog();
 }
 
-const VIEWS = { pieces: showPieces, peers: showPeers, choking: showChoking, graphs: showGraphs, files: showFiles, trackers: showTrackers, log: showLogPeers };
+const VIEWS = { pieces: showPieces, peers: showPeers, choking: showChoking, graphs: showGraphs, files: showNewFiles, trackers: showTrackers, log: showLogPeers };
 
 // ---- Orders ---------------------------------------------------------------------------------
 
@@ -614,7 +614,9 @@ function paintCells(values, some) {
     const y = Math.floor(piece / columns) * cell;
     const value = values[piece];
     const colour = lut[value];
-    for (let row = y; row < y + inner; row++) pixels.fill(colour, row * stride + x, row * stride + x + inner);
+    for (let at = y * stride + x, row = 0; row < inner; row++, at += stride) {
+      for (let column = 0; column < inner; column++) pixels[at + column] = colour;
+    }
     if (value === hatched) hatch(x, y, inner, period, stride);
     left = Math.min(left, x);
     top = Math.min(top, y);
@@ -875,7 +877,7 @@ function drawStrip(canvas, bar) {
 // We are in the middle, our slots to the right with whom they serve, to the left those who wait.
 // A peer keeps its slot as long as it is served, so that a move is seen as a move.
 
-const STRATEGIES = { "tft": "tit for tat", "tit-for-tat": "tit for tat", "round-robin": "round robin", "bittyrant": "BitTyrant", "propshare": "proportional share" };
+const STRATEGIES = { "tft": "tit for tat", "legout": "tit for tat by Legout", "random": "by lot", "round-robin": "round robin", "all": "everybody is served", "freeride": "free riding: nobody is served", "bittyrant": "BitTyrant", "propshare": "proportional share" };
 const MOST_WAITING = 9;
 const MOST_SLOTS = 14;
 const board = { slots: new Map(), until: null, every: 10, decided: "" };
@@ -952,7 +954,7 @@ function drawBoard(torrent, { peers, choking }) {
   fillUs(svg, plan, torrent);
   keep(svg.cards, placed, ({ peer }) => peer.address, buildCard, (card, at) => fillCard(card, at, plan));
   const idle = of("idle").filter((peer) => !peer.gives).length;
-  write(svg.served, plan.wide ? "Our slots" : "Slots");
+  write(svg.served, board.slots.size > served.length ? "Served: " + served.length + " of " + board.slots.size : plan.wide ? "Our slots" : "Slots");
   write(svg.waiting, waiting.length > listed.length ? "Waiting: " + listed.length + " of " + waiting.length : plan.wide ? "Without a slot" : "Waiting");
   put(svg.served, plan.right, plan.head - 10 * plan.k);
   put(svg.waiting, plan.left, plan.head - 10 * plan.k);
@@ -1220,10 +1222,10 @@ function drawLines(canvas, pen, state) {
   const y = (n) => top + height * (1 - n / most);
   const x = (i, length) => left + width * (ago ? 1 - ((length - 1 - i) * every) / span : length > 1 ? i / (length - 1) : 1);
   drawFrame(pen, state, most, rate);
-  for (const [i, share] of [0, 0.5, 1].entries()) {
-    pen.textAlign = ["left", "center", "right"][i];
-    const seconds = ago ? span * (1 - share) : span * share;
-    pen.fillText(ago ? (share === 1 ? "now" : time(seconds) + " ago") : share === 0 ? "start" : time(seconds), left + width * share, top + height + 6 * k);
+  for (const share of width > 380 * k ? [0, 0.5, 1] : [0, 1]) {
+    pen.textAlign = { 0: "left", 0.5: "center", 1: "right" }[share];
+    const seconds = time(ago ? span * (1 - share) : span * share).replace(/ 0 \w+$/, "");
+    pen.fillText(ago ? (share === 1 ? "now" : seconds + " ago") : share === 0 ? "start" : seconds, left + width * share, top + height + 6 * k);
   }
   for (const line of lines) drawLine(pen, line, x, y, state, most);
   drawKeys(pen, state);
@@ -1261,12 +1263,13 @@ function drawLine(pen, { values, colour, limit, name }, x, y, { left, width, k }
 }
 
 // What the colours are, above the picture, with the values of now.
-function drawKeys(pen, { lines, left, k }) {
+function drawKeys(pen, { lines, left, width, k }) {
   let x = left;
   pen.textAlign = "left";
   pen.textBaseline = "middle";
   for (const { name, colour, values, limit } of lines) {
-    const text = name + " " + rate(values[values.length - 1]) + (limit == null ? ", no limit" : ", limit " + rate(limit));
+    const against = width < 380 * k ? "" : limit == null ? ", no limit" : ", limit " + rate(limit);
+    const text = name + " " + rate(values[values.length - 1]) + against;
     pen.fillStyle = colour;
     pen.fillRect(x, 8 * k, 18 * k, 4 * k);
     pen.fillStyle = token("ink");
@@ -1294,7 +1297,7 @@ function drawBars(canvas, pen, state) {
   pen.textAlign = "left";
   pen.textBaseline = "middle";
   pen.fillStyle = token("ink");
-  pen.fillText("pieces, by how many connected peers have them", left, 10 * k);
+  pen.fillText("pieces, by their copies", left, 10 * k);
   mark(canvas, "aria-label", bars.length ? bars.map((n, i) => (n ? words(i) : "")).filter(Boolean).join("; ") : "No pieces yet");
   const i = state.at == null ? null : Math.min(bars.length - 1, Math.floor(state.at * bars.length));
   write($(canvas.id + "-says"), i == null || i < 0 ? "Point at a bar to read it." : words(i));
@@ -1304,12 +1307,20 @@ function drawBars(canvas, pen, state) {
 
 const FILE_COLUMNS = [["wanted"], ["name"], ["size", "", true], ["done"], ["priority"]];
 
+let filesShown = null;
+
 function onFiles(files) {
   news.files = files;
   if (place.tab === "files" && shown()) showFiles();
 }
 
+// Thousands of rows are filled again only when there is news of them.
+function showNewFiles() {
+  if (filesShown !== news.files || !news.files) showFiles();
+}
+
 function showFiles() {
+  filesShown = news.files;
   const files = news.files && news.files.id === place.torrent ? news.files.files : [];
   const filter = $("files-filter").value.toLowerCase();
   const listed = files.map((file, index) => ({ ...file, index })).filter((file) => file.name.toLowerCase().includes(filter));
@@ -1614,7 +1625,7 @@ function buildLogTypes() {
 // ---- Adding ---------------------------------------------------------------------------------
 
 function openAdd() {
-  tell($("add-said"), "");
+  tellAdd([]);
   if (news.state) write($("add-usual"), news.state.session.downloadDir || "the usual folder");
   $("add").showModal();
   $("add-what").focus();
@@ -1674,7 +1685,7 @@ function base64Of(file) {
 // The refusals as a list, in the dialog.
 function tellAdd(troubles) {
   $("add-said").hidden = !troubles.length;
-  $("add-said").replaceChildren(...troubles.map((trouble) => make("li", "", trouble)));
+  $("add-said").firstElementChild.replaceChildren(...troubles.map((trouble) => make("li", "", trouble)));
 }
 
 // Whether something that is dragged may be dropped here: files, or a link.
@@ -1936,7 +1947,7 @@ function onEnter(id, act) {
   $(id).addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !event.target.matches("input")) return;
     event.preventDefault();
-    act();
+    if (event.target.type !== "search") act();
   });
 }
 
