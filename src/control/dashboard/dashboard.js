@@ -877,7 +877,7 @@ function drawStrip(canvas, bar) {
 // We are in the middle, our slots to the right with whom they serve, to the left those who wait.
 // A peer keeps its slot as long as it is served, so that a move is seen as a move.
 
-const STRATEGIES = { "tft": "tit for tat", "legout": "tit for tat by Legout", "random": "by lot", "round-robin": "round robin", "all": "everybody is served", "freeride": "free riding: nobody is served", "bittyrant": "BitTyrant", "propshare": "proportional share" };
+const STRATEGIES = { "tft": "tit for tat", "legout": "tit for tat, and turns of a minute when seeding", "random": "by lot", "round-robin": "round robin", "all": "everybody is served", "freeride": "free riding: nobody is served", "bittyrant": "BitTyrant", "propshare": "proportional share" };
 const MOST_WAITING = 9;
 const MOST_SLOTS = 14;
 const board = { slots: new Map(), until: null, every: 10, decided: "" };
@@ -1056,7 +1056,8 @@ function fillCard(group, { peer, x, y, height }, { card, k, wide }) {
   mark(group.frame, "rx", 8 * k);
   [group.address, group.rates, group.why].forEach((line, i) => put(line, 9 * k, (18 + 16.5 * i) * k));
   write(group.title, peer.address + ", " + (peer.client || "unknown program") + ": " + word + (why ? ", " + why : ""));
-  write(group.address, cut(peer.address, Math.floor((card.width - 14 * k) / (7.8 * k))));
+  const room = Math.floor((card.width - 14 * k) / (7.8 * k)); // the end of an address, its port, says most
+  write(group.address, peer.address.length > room ? "…" + peer.address.slice(1 - room) : peer.address);
   const [takes, gives] = wide ? ["takes " + rate(peer.takes), "gives " + rate(peer.gives)] : ["↑" + short(peer.takes), "↓" + short(peer.gives)];
   write(group.rates, isServed ? takes + (wide ? " · " : " ") + gives : peer.gives ? gives : wide ? "gives nothing" : "");
   write(group.why, wide && isServed ? cut(why, Math.floor((card.width - 16 * k) / (6.9 * k))) : "");
