@@ -138,6 +138,40 @@ impl Bitfield {
     pub fn missing(&self) -> impl Iterator<Item = PieceIndex> + '_ {
         (0..self.pieces).map(PieceIndex).filter(|&piece| !self.has(piece))
     }
+
+    /// In how many equal parts a row shows the pieces, at most.
+    pub const PARTS: u32 = 64;
+
+    /// The pieces cut into [`Self::PARTS`] equal parts, or into as many as there are pieces: for each
+    /// how many of its pieces are there, and how many it has. One look at each byte.
+    pub fn parts(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let parts = self.pieces.min(Self::PARTS);
+        let edge =
+            move |part: u32| (u64::from(part) * u64::from(self.pieces) / u64::from(parts)) as u32;
+        let part = move |n: u32| (edge(n), edge(n + 1));
+        (0..parts).map(part).map(|(from, to)| (self.count_in(from, to), to - from))
+    }
+
+    /// The same as one hexadecimal digit each: 0 if none is there, f if all are.
+    pub fn bar(&self) -> String {
+        let digit = |(there, of): (u32, u32)| match there {
+            0 => 0,
+            there if there == of => 15,
+            there => 1 + (u64::from(there) * 14 / u64::from(of)) as u32,
+        };
+        let digits = self.parts().map(digit);
+        digits.map(|digit| char::from_digit(digit, 16).unwrap_or('f')).collect()
+    }
+
+    /// How many pieces are there from one to before another.
+    fn count_in(&self, from: u32, to: u32) -> u32 {
+        let (first, last) = (from as usize / 8, (to as usize).div_ceil(8));
+        let ones = |bytes: &[u8]| bytes.iter().map(|byte| byte.count_ones()).sum::<u32>();
+        let before = (self.bytes[first] & !(0xff >> (from % 8))).count_ones();
+        let aligned = to.is_multiple_of(8);
+        let behind = if aligned { 0 } else { self.bytes[last - 1] & (0xff >> (to % 8)) };
+        ones(&self.bytes[first..last]) - before - behind.count_ones()
+    }
 }
 
 fn mask(piece: PieceIndex) -> u8 {
@@ -161,6 +195,30 @@ mod tests {
                 let (a, b) = (some(), some());
                 assert_eq!(a.first_in_both(&b), a.iter().find(|&piece| b.has(piece)), "{pieces}");
             }
+        }
+    }
+
+    #[test]
+    fn a_row_has_equal_parts_and_only_full_ones_are_shown_full() {
+        let mut bits = Bitfield::new(10);
+        for piece in [0, 3, 9] {
+            bits.set(PieceIndex(piece));
+        }
+        assert_eq!(bits.bar(), "f00f00000f");
+        assert_eq!((Bitfield::new(0).bar(), Bitfield::full(1).bar()), (String::new(), "f".into()));
+        for pieces in [63, 64, 65, 1000, 4001] {
+            let mut dice = fastrand::Rng::with_seed(pieces.into());
+            let mut bits = Bitfield::new(pieces);
+            (0..pieces / 2).for_each(|_| _ = bits.set(PieceIndex(dice.u32(..pieces))));
+            let (there, of) = bits.parts().fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
+            assert_eq!(
+                (there, of, bits.parts().count()),
+                (bits.count(), pieces, 64.min(pieces as usize))
+            );
+            let mut all = Bitfield::full(pieces);
+            assert_eq!(all.bar(), "f".repeat(64.min(pieces as usize)));
+            all.clear(PieceIndex(pieces - 1));
+            assert!(!all.bar().ends_with('f'));
         }
     }
 

@@ -16,6 +16,12 @@
 /// Bytes as letters.
 pub mod base64;
 
+/// What a page shows besides.
+pub mod board;
+
+/// The page.
+pub mod dashboard;
+
 /// The door.
 pub mod http;
 
@@ -36,7 +42,9 @@ pub mod view;
 pub use order::{Addition, Order, Refusal, Reply, Which};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use std::time::Duration;
+use parking_lot::{Condvar, Mutex};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// How long an order may take: the program's loop never waits for a tracker or a disk, so a longer
 /// silence means that it is on its way out.
@@ -59,13 +67,21 @@ pub struct Letter {
 #[derive(Debug, Clone)]
 pub struct Desk {
     letters: Sender<Letter>,
+    bell: Arc<Bell>,
+}
+
+/// Rung when something happened that whoever looks wants to see at once.
+#[derive(Debug, Default)]
+struct Bell {
+    rings: Mutex<u64>,
+    rang: Condvar,
 }
 
 impl Desk {
     /// A desk, and the other end of it for the loop that carries orders out.
     pub fn open() -> (Self, Receiver<Letter>) {
         let (letters, received) = bounded(WAITING);
-        (Self { letters }, received)
+        (Self { letters, bell: Arc::default() }, received)
     }
 
     /// Hands an order in and waits for its answer.
@@ -78,11 +94,40 @@ impl Desk {
         self.letters.send_timeout(letter, PATIENCE).map_err(|_| Refusal::Gone)?;
         answered.recv_timeout(PATIENCE).unwrap_or(Err(Refusal::Gone))
     }
+
+    /// Something happened.
+    pub fn ring(&self) {
+        *self.bell.rings.lock() += 1;
+        self.bell.rang.notify_all();
+    }
+
+    /// Waits until something happens, or until a deadline; `heard` counts what happened so far, and
+    /// is 0 at first.
+    pub fn wait(&self, heard: &mut u64, deadline: Instant) {
+        let mut rings = self.bell.rings.lock();
+        while *rings == *heard && !self.bell.rang.wait_until(&mut rings, deadline).timed_out() {}
+        *heard = *rings;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_waits_hears_the_bell_and_what_rang_before() {
+        let (desk, _letters) = Desk::open();
+        let (other, mut heard) = (desk.clone(), 0);
+        other.ring();
+        let long = Instant::now() + Duration::from_mins(10);
+        desk.wait(&mut heard, long);
+        let ringing = std::thread::Builder::new().name("bell".into()).spawn(move || other.ring());
+        desk.wait(&mut heard, long);
+        assert_eq!(heard, 2);
+        ringing.unwrap().join().unwrap();
+        desk.wait(&mut heard, Instant::now());
+        assert_eq!(heard, 2, "nothing more happened");
+    }
 
     #[test]
     fn an_order_is_answered_by_whoever_reads_the_letters() {

@@ -43,6 +43,9 @@ pub mod ban;
 /// What a peer may ask for while choked.
 pub mod fast_set;
 
+/// How fast things went.
+pub mod history;
+
 /// Whom to call, and when again.
 pub mod dialer;
 

@@ -202,6 +202,8 @@ impl Node {
         let listens = listener.local_addr()?;
         let trace = options.trace.as_ref().map(|path| trace::start(path, clock, peer_id, listens));
         let (trace, trace_writer) = trace.transpose()?.unzip();
+        let looked_at = || options.watchable.then(|| trace::without_file(clock, peer_id, listens));
+        let trace = trace.or_else(looked_at);
         let slot = Arc::new(OnceLock::new());
         let uploads = start_uploads(slot.clone())?;
         let (written, finished) = bounded::<Written>(verifier::WAITING);
@@ -231,6 +233,7 @@ impl Node {
             connections: AtomicUsize::new(0),
             leaving: Mutex::default(),
             next_key: AtomicU64::new(1),
+            next_round: Mutex::new(clock.now() + clock.scaled(Timers::default().round)),
             trace,
         });
         slot.get_or_init(|| Arc::downgrade(&shared));
@@ -342,7 +345,7 @@ impl Node {
             up_limit: self.options.up_limit,
             super_seeding: self.options.super_seeding,
             keeps_partial: true,
-            trace: self.shared.trace.is_some(),
+            trace: self.shared.is_traced(),
             down_limit: None, // what holds now is set below
             seed: fastrand::u64(..),
         };

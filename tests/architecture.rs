@@ -30,7 +30,10 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
     // The programs' bodies: node and tracker never meet.
     ("node", BELOW_PROGRAMS),
     ("tracker", BELOW_PROGRAMS),
-    ("control", &["node", "tracker", "config", "ids", "metainfo", "protocol", "logic", "clock"]),
+    (
+        "control",
+        &["node", "tracker", "config", "ids", "bitfield", "metainfo", "protocol", "logic", "clock"],
+    ),
     // The lab drives the logic that ships; it starts the programs as processes.
     ("lab", BELOW_LAB),
     ("cli", EVERYTHING),

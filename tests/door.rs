@@ -296,8 +296,13 @@ fn pages_are_at_their_places_and_nowhere_else() {
     fs::create_dir(web.path().join("javascript")).unwrap();
     fs::write(web.path().join("javascript/a.js"), "1;").unwrap();
     let open = open(DoorOptions { web_home: Some(web.path().to_owned()), ..options() });
-    let answer = open.ask("GET /", "", "");
-    assert!(answer.text().contains("/transmission/rpc") && answer.text().contains("/web/"));
+    for (path, kind) in [("/", "html"), ("/dashboard.css", "css"), ("/dashboard.js", "javascript")]
+    {
+        let answer = open.ask(&format!("GET {path}"), "", "");
+        let is_kind = answer.field("Content-Type") == Some(&format!("text/{kind}; charset=utf-8"));
+        assert!(answer.status == 200 && is_kind && !answer.body.is_empty(), "{path}");
+        assert_eq!(open.ask(&format!("POST {path}"), "", "").status, 405, "{path}");
+    }
     for path in ["/transmission", "/transmission/", "/transmission/web"] {
         let answer = open.ask(&format!("GET {path}"), "", "");
         assert_eq!((answer.status, answer.field("Location")), (301, Some("/transmission/web/")));

@@ -53,10 +53,9 @@ pub fn console(args: &ConsoleArgs, env: &Env) -> Result<(), CliError> {
     let above = env.on_screen(screen);
     logging::init(&args.log(), env.rust_log.as_deref(), &above.screen)?;
     let (desk, letters) = Desk::open();
-    let door =
-        door.map(|door| door::open_at(door, desk.clone(), &above, args.quiet)).transpose()?;
+    let door = door.map(|door| door::open(door, desk.clone(), &above, args.quiet)).transpose()?;
     let signals = watch_signals()?;
-    let node = start(&config)?;
+    let node = start(&config, door.is_some())?;
     let context = context(&config, &node)?;
     let session = Session::open(Opening {
         env: &above,
@@ -73,7 +72,7 @@ pub fn console(args: &ConsoleArgs, env: &Env) -> Result<(), CliError> {
         keeper: None,
         before: Sum::default(),
     });
-    let console = Console { desk, env: Arc::new(above.clone()), first: None };
+    let console = Console { desk: desk.clone(), env: Arc::new(above.clone()), first: None };
     let (reads, over) = bounded::<()>(0); // never sent on
     let reading = Builder::new().name("console".into()).spawn(move || {
         let _reads = reads;
@@ -81,7 +80,7 @@ pub fn console(args: &ConsoleArgs, env: &Env) -> Result<(), CliError> {
     });
     let reading = reading
         .map_err(|e| CliError::new(Exit::Failed, format!("no thread to read lines: {e}")))?;
-    let ended = session.work(&Wires { signals, letters, desk: None });
+    let ended = session.work(&Wires { signals, letters, desk });
     drop(door);
     // After a signal WAIT finds that nobody is there; who waits for a line goes with the process.
     if over.recv_timeout(3 * LOOK) == Err(RecvTimeoutError::Timeout) {

@@ -51,10 +51,10 @@ pub fn daemon(args: &DaemonArgs, env: &Env) -> Result<(), CliError> {
     let (keeper, left) = Keeper::open(&state)?;
     let _pid = args.pid_file.as_deref().map(PidFile::write).transpose()?;
     let (desk, letters) = Desk::open();
-    let door = door::open_at(door, desk.clone(), env, args.quiet)?;
+    let door = door::open(door, desk.clone(), env, args.quiet)?;
     let folders = folders.watch(desk.clone())?;
     let signals = watch_signals()?;
-    let node = start(&config)?;
+    let node = start(&config, true)?;
     let context = context(&config, &node)?;
     let Left { torrents, sum, troubles } = left;
     let manner =
@@ -75,7 +75,7 @@ pub fn daemon(args: &DaemonArgs, env: &Env) -> Result<(), CliError> {
     for found in torrents {
         session.restore(found, args.paused);
     }
-    let ended = session.work(&Wires { signals, letters, desk: Some(desk) });
+    let ended = session.work(&Wires { signals, letters, desk });
     drop((door, folders));
     ended
 }

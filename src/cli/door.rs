@@ -3,9 +3,8 @@
 use super::args::DaemonArgs;
 use super::env::Env;
 use super::exit::{CliError, Exit};
+use crate::control::Desk;
 use crate::control::http::{Door, DoorError, DoorOptions};
-use crate::control::{Desk, Letter};
-use crossbeam_channel::Receiver;
 use std::net::SocketAddr;
 
 /// A door at an address; beyond the loopback it needs a user and a password.
@@ -24,22 +23,14 @@ pub fn of_daemon(options: DoorOptions, args: &DaemonArgs, env: &Env) -> DoorOpti
     DoorOptions { hosts: args.allow_host.clone(), web_home, ..options }
 }
 
-/// Opens a door to a desk of its own.
-pub fn open(
-    options: DoorOptions,
-    env: &Env,
-    quiet: bool,
-) -> Result<(Door, Receiver<Letter>), CliError> {
-    let (desk, letters) = Desk::open();
-    open_at(options, desk, env, quiet).map(|door| (door, letters))
-}
-
 /// Opens a door to a desk, and says where it is.
-pub fn open_at(options: DoorOptions, desk: Desk, env: &Env, quiet: bool) -> Result<Door, CliError> {
+pub fn open(options: DoorOptions, desk: Desk, env: &Env, quiet: bool) -> Result<Door, CliError> {
     let door = Door::open(options, desk)?;
     if !quiet {
-        let line = format!("remote control at http://{}/transmission/rpc", door.address());
-        let _ = env.screen.line(&line); // a closed stderr stops nobody
+        let at = door.address();
+        // A closed stderr stops nobody.
+        let _ = env.screen.line(&format!("dashboard at http://{at}/"));
+        let _ = env.screen.line(&format!("remote control at http://{at}/transmission/rpc"));
     }
     Ok(door)
 }

@@ -14,6 +14,7 @@ use super::session::{Manner, Opening, Session, Wires};
 use super::what::What;
 use super::{list_files, logging, signals};
 use crate::config::{PeerConfig, PortChoice, ResolveMode};
+use crate::control::Desk;
 use crate::control::view::Sum;
 use crate::ids::PeerId;
 use crate::node::{Node, NodeError, NodeOptions};
@@ -34,15 +35,11 @@ pub fn run(args: &NodeArgs, env: &Env) -> Result<(), CliError> {
         return list_files::list(&config, &items, args.json, env);
     }
     let door = args.web.map(|at| door::options(at, args.auth.clone())).transpose()?;
-    let (door, letters) = match door {
-        Some(options) => {
-            let (door, letters) = door::open(options, env, args.quiet)?;
-            (Some(door), letters)
-        }
-        None => (None, never()),
-    };
+    let (desk, letters) = Desk::open();
+    let open = |options| door::open(options, desk.clone(), env, args.quiet);
+    let door = door.map(open).transpose()?;
     let signals = watch_signals()?;
-    let node = start(&config)?;
+    let node = start(&config, door.is_some())?;
     let mut context = context(&config, &node)?;
     context.choice.select.clone_from(&args.select);
     let manner =
@@ -62,7 +59,7 @@ pub fn run(args: &NodeArgs, env: &Env) -> Result<(), CliError> {
         let job = session.job(item);
         session.take(job);
     }
-    let ended = session.work(&Wires { signals, letters, desk: None });
+    let ended = session.work(&Wires { signals, letters, desk });
     drop(door);
     ended
 }
@@ -117,8 +114,11 @@ fn addresses(config: &PeerConfig) -> Result<Vec<SocketAddr>, CliError> {
 }
 
 /// Starts a node with these settings.
-pub fn start(config: &PeerConfig) -> Result<Node, CliError> {
-    Ok(Node::start(options(config, addresses(config)?))?)
+///
+/// What happens in it can be looked at if it has a door.
+pub fn start(config: &PeerConfig, watchable: bool) -> Result<Node, CliError> {
+    let options = options(config, addresses(config)?);
+    Ok(Node::start(NodeOptions { watchable, ..options })?)
 }
 
 /// What torrents of a node are prepared with.
@@ -158,6 +158,7 @@ fn options(config: &PeerConfig, trackers: Vec<SocketAddr>) -> NodeOptions {
         dns_prefs: config.dns_prefs,
         time_scale: config.time_scale,
         trace: config.trace.clone(),
+        watchable: false,
     }
 }
 

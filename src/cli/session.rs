@@ -31,6 +31,8 @@ mod orders;
 mod record;
 /// How things stand, as values.
 mod views;
+/// What a page wants to see.
+mod watching;
 
 use super::env::Env;
 use super::exit::{CliError, Exit};
@@ -43,8 +45,9 @@ use super::signals;
 use crate::clock::Moment;
 use crate::control::view::Sum;
 use crate::control::{Desk, Letter};
+use crate::logic::history::History;
 use crate::node::{Node, Torrent};
-use crossbeam_channel::{Receiver, Sender, bounded, never, select};
+use crossbeam_channel::{Receiver, Sender, bounded, select};
 use job::{Job, Past, Stage};
 use kept::{Found, Keeper};
 use live::Live;
@@ -102,10 +105,10 @@ pub struct Opening<'a> {
 pub struct Wires {
     /// Ctrl-C and SIGTERM.
     pub signals: Receiver<signals::Stop>,
-    /// Orders; a channel that never has any if there is no door.
+    /// Orders.
     pub letters: Receiver<Letter>,
     /// The desk that they come from: what an order has to wait for is handed in there again.
-    pub desk: Option<Desk>,
+    pub desk: Desk,
 }
 
 /// The torrents of a running program.
@@ -133,6 +136,8 @@ pub struct Session<'a> {
     next_look: Moment,
     /// Torrents that were removed lately.
     removed: Vec<(Moment, u32)>,
+    /// How fast things went.
+    log: watching::Log,
     /// Somebody ordered the end.
     closing: bool,
     news: (Sender<Numbered>, Receiver<Numbered>),
@@ -209,6 +214,7 @@ impl<'a> Session<'a> {
             failure: None,
             next_look: Moment::START,
             removed: Vec::new(),
+            log: watching::Log::default(),
             closing: false,
             news: bounded(NEWS),
         };
@@ -234,6 +240,7 @@ impl<'a> Session<'a> {
             leash: None,
             opened: false,
             kept: self.keeper.is_some(),
+            history: History::default(),
             past: Past { added: today(), ..Past::default() },
             stage: Stage::Waiting(None),
         }
@@ -303,17 +310,24 @@ impl<'a> Session<'a> {
     /// True if it was told to stop.
     fn run(&mut self, wires: &Wires) -> bool {
         let events = self.node.events().clone();
-        let (news, mut letters) = (self.news.1.clone(), wires.letters.clone());
+        let (news, letters) = (self.news.1.clone(), wires.letters.clone());
         loop {
             let pause = self.next_look.since(self.now());
             select! {
                 recv(news) -> word => if let Ok((id, attempt, word)) = word {
+                    if !matches!(word, News::State(_)) {
+                        wires.desk.ring();
+                    }
                     self.on_news(id, attempt, word);
                 },
-                recv(events) -> event => if let Ok(event) = event { self.on_event(event) },
-                recv(letters) -> letter => match letter {
-                    Ok(letter) => self.on_letter(letter, wires.desk.as_ref()),
-                    Err(_) => letters = never(), // every door is closed
+                recv(events) -> event => if let Ok(event) = event {
+                    if !event.repeats_itself() {
+                        wires.desk.ring();
+                    }
+                    self.on_event(event);
+                },
+                recv(letters) -> letter => if let Ok(letter) = letter {
+                    self.on_letter(letter, &wires.desk);
                 },
                 recv(wires.signals) -> _ => return true,
                 default(pause) => {}
@@ -378,6 +392,7 @@ impl<'a> Session<'a> {
         for at in 0..self.jobs.len() {
             self.look_at(now, at);
         }
+        self.measure(now);
         if self.manner.draws && self.progress.is_due(now) {
             let lines: Vec<TorrentLine> =
                 self.jobs.iter().filter_map(|job| job.line(now)).collect();

@@ -96,13 +96,15 @@ impl Door {
         let room = Room {
             guard: Guard::new(address.port(), &options.hosts, options.auth.as_ref(), &session),
             failures: Mutex::new(Failures::default()),
-            rpc: Rpc::new(desk, session.as_str()),
+            rpc: Rpc::new(desk.clone(), session.as_str()),
+            desk,
             session,
             site,
             program: options.program,
             patience: options.patience,
             is_closing: AtomicBool::new(false),
             large: AtomicUsize::new(0),
+            watching: AtomicUsize::new(0),
         };
         let callers = Mutex::new(HashMap::new());
         let hall = Arc::new(Hall { listener, room, callers, left: Condvar::new() });
@@ -126,6 +128,7 @@ impl Drop for Door {
         let start = Instant::now();
         self.hall.room.is_closing.store(true, Ordering::Relaxed);
         self.stop = None;
+        self.hall.room.desk.ring(); // whoever watches looks up
         stop_listening(&self.hall.listener);
         if let Some(thread) = self.thread.take() {
             // It ends by a panic only, which has been reported.

@@ -1,7 +1,9 @@
 //! What a program can be told and asked: [`Order`], and its [`Reply`] or [`Refusal`].
 
+use super::board::{Board, Layer, Past};
 use super::view::{Session, Statistics, TorrentView};
 use crate::logic::picker::Priority;
+use crate::node::trace::Lines;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,6 +21,12 @@ pub enum Order {
     Session,
     /// What all torrents together did. [`Reply::Statistics`]
     Statistics,
+    /// One torrent, looked at closely. [`Reply::Board`]
+    Board(u32, Layer),
+    /// How fast things went, and one torrent by its number. [`Reply::Past`]
+    Past(Option<u32>),
+    /// The trace from a place on, or from now on. [`Reply::Log`]
+    Log(Option<u64>),
     /// Takes a torrent up. [`Reply::Added`]
     Add(Box<Addition>),
     /// Lets torrents go. [`Reply::Done`]
@@ -65,6 +73,23 @@ pub enum Order {
     Catalogue,
     /// Ends the program. [`Reply::Done`]
     Close,
+}
+
+impl Order {
+    /// Whether nothing changes by it.
+    pub fn only_looks(&self) -> bool {
+        matches!(
+            self,
+            Self::Look { .. }
+                | Self::Session
+                | Self::Statistics
+                | Self::Board(..)
+                | Self::Past(_)
+                | Self::Log(_)
+                | Self::FreeSpace(_)
+                | Self::Catalogue
+        )
+    }
 }
 
 /// Which torrents an order means.
@@ -258,6 +283,12 @@ pub enum Reply {
     Session(Box<Session>),
     /// What was done.
     Statistics(Statistics),
+    /// A torrent; `None` if there is none of that number, or it is not at work.
+    Board(Option<Box<Board>>),
+    /// How fast things went.
+    Past(Box<Past>),
+    /// A part of the trace.
+    Log(Lines),
     /// A torrent was taken up.
     Added {
         /// It; of a magnet not much is known yet.

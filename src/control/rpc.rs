@@ -177,6 +177,7 @@ impl Rpc {
             "session_stats" => session::stats(self),
             "session_close" => self.done(Order::Close).map(nothing),
             "free_space" => torrents::free_space(self, args),
+            "catalogue" => torrents::catalogue(self),
             "blocklist_update" => Ok(one("blocklist-size", 0.into())),
             "port_test" => Ok(one("port-is-open", false.into())),
             "group_get" => self.kept.lock().groups(args),

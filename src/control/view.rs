@@ -228,6 +228,8 @@ pub struct PeerView {
     pub takes: u64,
     /// Bytes of content received from it.
     pub given: u64,
+    /// Bytes of content sent to it.
+    pub taken: u64,
     /// Whether we do not serve it.
     pub am_choking: bool,
     /// Whether we serve it on trial.
@@ -244,6 +246,16 @@ pub struct PeerView {
     pub is_snubbed: bool,
     /// Requests that it has not answered.
     pub requests: usize,
+    /// Bytes asked of it and not delivered.
+    pub in_flight: u64,
+    /// The most bytes that are asked of it at a time.
+    pub window: u64,
+    /// The shortest time between a question and the first bytes of its answer.
+    pub round_trip: Option<Duration>,
+    /// How long it has been connected.
+    pub connected: Duration,
+    /// Its number among the connections of this run.
+    pub number: u64,
 }
 
 /// Who named a peer.

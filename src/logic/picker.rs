@@ -20,7 +20,7 @@ use crate::logic::PeerKey;
 use crate::logic::availability::{Availability, Rank};
 use open::{Block, BlockState, OpenPiece};
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::str::FromStr;
 
 /// Copies of what another peer owes.
@@ -29,11 +29,14 @@ mod copies;
 mod open;
 /// Runs of whole pieces, for web seeds.
 mod run;
+/// Every piece's state.
+mod states;
 /// What is wanted.
 mod wanted;
 /// Why a span was picked.
 mod why;
 
+pub use states::PieceState;
 pub use wanted::Priority;
 pub use why::Why;
 
@@ -113,6 +116,8 @@ pub struct Picker {
     ranks: Vec<Rank>,
     /// Pieces that are being fetched, in the order in which they were begun.
     open: Vec<OpenPiece>,
+    /// Pieces that came and were wrong, until they are right.
+    spoilt: BTreeSet<PieceIndex>,
     /// What each peer was asked for last: it goes on there.
     at_work: HashMap<PeerKey, PieceIndex>,
     /// Who has what; it lists the pieces that are wanted, not here and not open.
@@ -138,6 +143,7 @@ impl Picker {
             selected: Bitfield::full(pieces),
             ranks: Vec::new(),
             open: Vec::new(),
+            spoilt: BTreeSet::new(),
             at_work: HashMap::new(),
             availability,
             rng,
@@ -338,12 +344,14 @@ impl Picker {
             self.lacking_bytes -= u64::from(self.geometry.length_of(piece));
         }
         self.have.set(piece);
+        self.spoilt.remove(&piece);
         self.availability.unlist(piece);
         self.close(piece).map(writers_of).unwrap_or_default()
     }
 
     /// The piece did not match its hash: all of it is wanted again. Gives who wrote its blocks.
     pub fn on_failed(&mut self, piece: PieceIndex) -> Writers {
+        self.spoilt.insert(piece);
         let closed = self.close(piece);
         let was_alone = closed.as_ref().is_some_and(|open| open.alone);
         let writers = closed.map(writers_of).unwrap_or_default();

@@ -47,6 +47,8 @@ pub struct Session {
     pub peer: PeerKey,
     /// Where it listens, or where it called from.
     pub address: SocketAddr,
+    /// Where it listens, if it said so: what people know it by.
+    pub listens: Option<SocketAddr>,
     /// How we speak to it.
     pub dialect: Dialect,
     /// We do not serve it.
@@ -115,6 +117,7 @@ impl Session {
         Self {
             peer,
             address,
+            listens: None,
             dialect,
             am_choking: true,
             am_interested: false,

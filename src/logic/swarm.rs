@@ -33,8 +33,12 @@ use std::time::Duration;
 pub mod action;
 /// What is asked of whom.
 mod asking;
+/// Who was given a slot lately.
+pub mod board;
 /// What becomes of a piece whose blocks are all here.
 mod judging;
+/// From whom each piece came.
+mod origins;
 /// Pausing, and going on.
 mod pause;
 /// What is wanted.
@@ -49,6 +53,7 @@ pub mod status;
 pub mod web;
 
 pub use action::{Action, Decision, Parting};
+pub use board::{Board, Ruling};
 pub use showing::FirstWord;
 pub use status::{PeerStatus, Standing};
 
@@ -115,6 +120,9 @@ pub struct Swarm {
     web: web::WebSeeds,
     /// What the leechers were shown, while we are the only seeder.
     showing: Option<SuperSeed>,
+    /// The last decisions of the choker, and who is banned.
+    minutes: board::Minutes,
+    origins: origins::Origins,
     params: Params,
     stopped: bool,
 }
@@ -142,6 +150,8 @@ impl Swarm {
             corrupt: 0,
             web: web::WebSeeds::default(),
             showing: showing.filter(|_| params.super_seeding),
+            minutes: board::Minutes::default(),
+            origins: origins::Origins::default(),
             params,
             stopped: false,
         }
@@ -170,6 +180,11 @@ impl Swarm {
     /// Bytes of pieces that did not match their hashes.
     pub fn corrupt(&self) -> u64 {
         self.corrupt
+    }
+
+    /// From now on decisions are said with their reasons, or not.
+    pub fn set_trace(&mut self, on: bool) {
+        self.params.trace = on;
     }
 
     /// How many connected peers have each piece.
@@ -216,6 +231,14 @@ impl Swarm {
             self.addresses.retain(|peer, _| sessions.contains_key(peer));
         }
         self.addresses.insert(peer, address);
+    }
+
+    /// A peer listens there, as it says. It is shown by that address; bans go by the one it called
+    /// from, which it cannot choose.
+    pub fn on_listens(&mut self, peer: PeerKey, at: SocketAddr) {
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            session.listens = Some(at);
+        }
     }
 
     /// A peer is gone.

@@ -340,6 +340,9 @@ fn say_what_we_have(shared: &Shared, connection: &Arc<Connection>) {
     picker.lines.insert(connection.key, connection.clone());
     let dialect = connection.speech.dialect();
     picker.on_joined(now, connection.key, connection.who.source, dialect);
+    if let Some(at) = connection.listens_at() {
+        picker.on_listens(connection.key, at);
+    }
     let first_word = picker.first_word(connection.key);
     first_word.messages(dialect).iter().for_each(|message| shared.say(connection, message));
     match dialect {

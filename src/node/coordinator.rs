@@ -168,11 +168,15 @@ impl Coordinator<'_> {
         // A nudge is for the dialer; what time decides is decided by time, however often it comes.
         let tick = self.tick.is_due(now);
         let round = self.round.is_due(now);
+        if round {
+            *self.shared.next_round.lock() = self.round.next;
+        }
         let ping = self.ping.is_due(now);
         let look = self.look.is_due(now);
         if tick {
             self.shared.shut_those_that_linger(now);
         }
+        let traced = self.shared.is_traced();
         self.first = self.first.wrapping_add(1);
         for nth in 0..torrents.len() {
             // Another one is first each time, so that none takes all dials for itself.
@@ -182,6 +186,7 @@ impl Coordinator<'_> {
             }
             self.shared.decide(torrent, |swarm, now, out| {
                 if tick {
+                    swarm.set_trace(traced);
                     swarm.on_tick(now, out);
                 }
                 if round {

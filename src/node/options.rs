@@ -42,6 +42,8 @@ pub struct NodeOptions {
     pub time_scale: f64,
     /// The file that every message and every decision is written to.
     pub trace: Option<PathBuf>,
+    /// Whether the same can be looked at while it happens ([`super::Node::log`]).
+    pub watchable: bool,
 }
 
 impl NodeOptions {
@@ -64,6 +66,7 @@ impl NodeOptions {
             dns_prefs: false,
             time_scale: 1.0,
             trace: None,
+            watchable: false,
         }
     }
 }

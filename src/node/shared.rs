@@ -8,6 +8,7 @@
 //! | `Torrent::spoilt` | web seeds that lied | anything |
 //! | `Torrent::selecting` | the choice of files, on disk and in the swarm | anything but that |
 //! | `Torrent::tiers` | the URLs of its trackers | anything |
+//! | `Shared::next_round` | when the next round is | anything |
 //! | `Torrent::leaves` | the leaf hashes asked for lately | anything but reading that one piece |
 //!
 //! The order is `selecting`, then `peers`, then `picker`. Decisions are taken under `picker` as a list of
@@ -88,7 +89,9 @@ pub struct Shared {
     pub leaving: Mutex<Vec<(Moment, Arc<Connection>)>>,
     /// The next [`PeerKey`].
     pub next_key: AtomicU64,
-    /// Where everything is written down, if it is (`--trace`).
+    /// When the chokers' next round is.
+    pub next_round: Mutex<Moment>,
+    /// Where everything is written down (`--trace`), or can be looked at.
     pub trace: Option<Arc<Trace>>,
 }
 

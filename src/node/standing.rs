@@ -5,9 +5,12 @@
 
 use crate::clock::Moment;
 use crate::ids::PeerId;
+use crate::logic::PeerKey;
 use crate::logic::dialer::Source;
-use crate::logic::swarm::PeerStatus;
+use crate::logic::picker::PieceState;
+use crate::logic::swarm::{Board, PeerStatus};
 use crate::node::shared::Connection;
+use crate::node::trace::Lines;
 use crate::node::trackers::status::TrackerStatus;
 use crate::node::{Node, Torrent};
 use crate::protocol::Dialect;
@@ -80,6 +83,43 @@ impl Node {
         let native = torrent.info_hash.v2().map(|hash| self.heartbeat.standing(hash));
         let tiers = torrent.tiers.lock().clone();
         list(&tiers, &self.options.announce_urls, announced, native.unwrap_or_default())
+    }
+
+    /// Which pieces each connected peer has, see [`crate::bitfield::Bitfield::bar`].
+    pub fn bars(&self, torrent: &Torrent) -> Vec<(PeerKey, String)> {
+        torrent.picker.lock().bars()
+    }
+
+    /// The state of each piece of a torrent.
+    pub fn piece_states(&self, torrent: &Torrent) -> Vec<PieceState> {
+        torrent.picker.lock().states()
+    }
+
+    /// From whom the pieces of a torrent came, see [`crate::logic::swarm::Swarm::origins`].
+    pub fn origins(&self, torrent: &Torrent) -> (Vec<Option<SocketAddr>>, Vec<Option<u16>>) {
+        torrent.picker.lock().origins()
+    }
+
+    /// How upload slots of a torrent are given out.
+    pub fn board(&self, torrent: &Torrent) -> Board {
+        torrent.picker.lock().board()
+    }
+
+    /// When they are given out anew: in all torrents at once.
+    pub fn next_round(&self) -> Moment {
+        *self.shared.next_round.lock()
+    }
+
+    /// The trace from a place on, or from now on, if this node was started
+    /// [`watchable`](super::NodeOptions::watchable) or writes one.
+    pub fn log(&self, place: Option<u64>) -> Option<Lines> {
+        let lines = self.shared.trace.as_ref()?.since(place);
+        if place.is_none() {
+            // Those that begin meanwhile are told by the coordinator.
+            let torrents = self.shared.torrents.lock().all();
+            torrents.iter().for_each(|torrent| torrent.picker.lock().set_trace(true));
+        }
+        Some(lines)
     }
 
     /// How many connected peers have each piece of a torrent.

@@ -6,6 +6,9 @@
 //! not take soon enough is not kept beyond 16 MiB: a line says how many are missing. A file that
 //! fails is reported once and ends the trace, never a transfer.
 //!
+//! Without a file the same lines are made while somebody looks ([`Trace::since`]), and the last of
+//! them are kept for that; when nobody has looked for a while, no line is made.
+//!
 //! `t` is when a control message is put into its outbox, when the first frame of content that holds
 //! a chunk is begun, and when a message that came is read out of the receive buffer. Lines stand in
 //! this order; only the first words of a connection come late, when it is known that it is one.
@@ -16,7 +19,7 @@ use crate::ids::{PEER_ID_PREFIX, PeerId, Span};
 use crate::logic::swarm::Action;
 use crate::node::NodeError;
 use crate::node::opening::Opening;
-use crate::node::shared::{Connection, Lines, Shared, Torrent};
+use crate::node::shared::{self, Connection, Shared, Torrent};
 use crate::protocol::Dialect;
 use crate::protocol::message::Message;
 use crate::protocol::speech::Speech;
@@ -24,11 +27,13 @@ use crate::trace::{Event, Link, Said, write};
 use crossbeam_channel::RecvTimeoutError::Timeout;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
@@ -41,26 +46,62 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How long a node that has stopped waits for the file at least.
 const LAST: Duration = Duration::from_millis(200);
 
+/// Lines that are kept for whoever looks: what the busiest node tells in a second.
+const KEPT: usize = 20_000;
+
+/// When nobody has looked for so long, nobody looks.
+const LOOKS: Duration = Duration::from_secs(5);
+
 /// What is told at a node.
 #[derive(Debug)]
 pub struct Trace {
     clock: Clock,
     /// What the node is called in it.
     name: String,
+    /// Whether there is a file, or somebody looks.
+    is_heard: AtomicBool,
     pending: Mutex<Pending>,
 }
 
-/// What waits for the file.
+/// What waits for the file, and what is kept for whoever looks.
 #[derive(Debug, Default)]
 struct Pending {
     lines: String,
     /// How many lines there was no room for.
     lost: u64,
-    /// The file failed.
+    /// There is no file, or it failed.
     is_over: bool,
+    kept: Option<Kept>,
+}
+
+/// Lines for whoever looks.
+#[derive(Debug)]
+struct Kept {
+    lines: VecDeque<Box<str>>,
+    /// The number of the first of them.
+    first: u64,
+    /// When somebody last looked.
+    looked: Moment,
+}
+
+/// Lines of a trace from some place on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Lines {
+    /// Lines of JSON.
+    pub lines: Vec<Box<str>>,
+    /// How many that were asked for are not kept any more.
+    pub lost: u64,
+    /// The place behind them.
+    pub next: u64,
 }
 
 impl Trace {
+    fn new(clock: Clock, name: String, has_file: bool) -> Self {
+        let pending = Pending { is_over: !has_file, ..Pending::default() };
+        let (is_heard, pending) = (AtomicBool::new(has_file), Mutex::new(pending));
+        Self { clock, name, is_heard, pending }
+    }
+
     /// Something happens now.
     pub fn write(&self, event: &Event) {
         self.put(|| self.clock.now(), event);
@@ -73,7 +114,19 @@ impl Trace {
 
     /// The time is taken under the lock, so that it never runs backwards from line to line.
     fn put(&self, t: impl FnOnce() -> Moment, event: &Event) {
-        let mut pending = self.pending.lock();
+        if !self.is_heard() {
+            return;
+        }
+        let pending = &mut *self.pending.lock();
+        let t = t();
+        if let Some(kept) = &mut pending.kept {
+            if t.since(kept.looked) < LOOKS {
+                kept.put(t, &self.name, event);
+            } else {
+                pending.kept = None;
+                self.is_heard.store(!pending.is_over, Ordering::Relaxed);
+            }
+        }
         if pending.is_over {
             return;
         }
@@ -81,7 +134,24 @@ impl Trace {
             pending.lost += 1;
             return;
         }
-        write(&mut pending.lines, t(), &self.name, event);
+        write(&mut pending.lines, t, &self.name, event);
+    }
+
+    /// Whether lines are made at all.
+    pub fn is_heard(&self) -> bool {
+        self.is_heard.load(Ordering::Relaxed)
+    }
+
+    /// Lines from a place on, or from now on; they are kept as long as somebody asks for them every
+    /// five seconds.
+    pub fn since(&self, place: Option<u64>) -> Lines {
+        let now = self.clock.now();
+        let mut pending = self.pending.lock();
+        self.is_heard.store(true, Ordering::Relaxed);
+        let empty = || Kept { lines: VecDeque::new(), first: 0, looked: now };
+        let kept = pending.kept.get_or_insert_with(empty);
+        kept.looked = now;
+        kept.since(place)
     }
 
     /// Gives the file what waits; `spare` is an empty buffer, and is one again.
@@ -109,8 +179,40 @@ impl Trace {
     }
 
     fn give_up(&self) {
-        *self.pending.lock() = Pending { is_over: true, ..Pending::default() };
+        let mut pending = self.pending.lock();
+        let kept = pending.kept.take();
+        self.is_heard.store(kept.is_some(), Ordering::Relaxed);
+        *pending = Pending { is_over: true, kept, ..Pending::default() };
     }
+}
+
+impl Kept {
+    fn put(&mut self, t: Moment, name: &str, event: &Event) {
+        let mut line = String::new();
+        write(&mut line, t, name, event);
+        if line.is_empty() {
+            return;
+        }
+        if self.lines.len() >= KEPT {
+            self.lines.pop_front();
+            self.first += 1;
+        }
+        self.lines.push_back(line.trim_end().into());
+    }
+
+    fn since(&self, place: Option<u64>) -> Lines {
+        let next = self.first + self.lines.len() as u64;
+        // A place of an earlier look, which ended meanwhile, is none of these.
+        let place = place.filter(|&place| place <= next).unwrap_or(next);
+        let skipped = place.saturating_sub(self.first) as usize;
+        let lines = self.lines.iter().skip(skipped).cloned().collect();
+        Lines { lines, lost: self.first.saturating_sub(place), next }
+    }
+}
+
+/// A trace without a file.
+pub fn without_file(clock: Clock, id: PeerId, listen: SocketAddr) -> Arc<Trace> {
+    Arc::new(Trace::new(clock, name_of(id, listen), false))
 }
 
 /// Ends a trace.
@@ -138,7 +240,7 @@ pub fn start(
     let failed = |source| NodeError::Trace { path: path.to_owned(), source };
     let mut file = File::create(path).map_err(failed)?;
     let name = name_of(id, listen);
-    let trace = Arc::new(Trace { clock, name, pending: Mutex::default() });
+    let trace = Arc::new(Trace::new(clock, name, true));
     trace.write(&Event::Start { id: Some(id), listen });
     let (stop, stopped) = bounded::<()>(0); // never sent on
     let (running, ended) = bounded::<()>(0); // never sent on
@@ -249,9 +351,14 @@ impl Shared {
         trace.write_at(heard, &Event::Recv { link, seq: 0, said: theirs });
     }
 
+    /// Whether anybody hears of decisions.
+    pub fn is_traced(&self) -> bool {
+        self.trace.as_ref().is_some_and(|trace| trace.is_heard())
+    }
+
     /// A swarm wants something done.
-    pub fn trace_action(&self, torrent: &Torrent, lines: &Lines, action: &Action) {
-        let Some(trace) = &self.trace else { return };
+    pub fn trace_action(&self, torrent: &Torrent, lines: &shared::Lines, action: &Action) {
+        let Some(trace) = self.trace.as_ref().filter(|trace| trace.is_heard()) else { return };
         let peers = |key| lines.get(&key).map(|connection| connection.who.address);
         let torrent = Some(torrent.info_hash.short());
         trace.write(&Event::Does { action, torrent, peers: &peers });
@@ -263,7 +370,7 @@ mod tests {
     use super::*;
 
     fn trace() -> Trace {
-        Trace { clock: Clock::start(1.0), name: "ann".into(), pending: Mutex::default() }
+        Trace::new(Clock::start(1.0), "ann".into(), true)
     }
 
     fn listens() -> Event<'static> {
@@ -303,6 +410,45 @@ mod tests {
         trace.give_up();
         trace.write(&listens());
         assert!(trace.pending.lock().lines.is_empty());
+    }
+
+    #[test]
+    fn whoever_looks_gets_what_happens_from_then_on() {
+        let trace = Trace::new(Clock::start(1.0), "ann".into(), false);
+        trace.write(&listens());
+        assert!(!trace.is_heard(), "nobody looks");
+        let start = trace.since(None);
+        assert_eq!(start, Lines { lines: Vec::new(), lost: 0, next: 0 });
+        (0..3).for_each(|_| trace.write(&listens()));
+        let got = trace.since(Some(1));
+        assert_eq!((got.lines.len(), got.lost, got.next), (2, 0, 3));
+        assert!(
+            got.lines[0].ends_with(r#""ev":"start","listen":"127.0.0.1:1"}"#),
+            "{:?}",
+            got.lines
+        );
+        assert!(trace.pending.lock().lines.is_empty(), "there is no file to write them to");
+        assert_eq!(trace.since(Some(77)).next, 3, "a place of an earlier look");
+    }
+
+    #[test]
+    fn what_is_kept_for_whoever_looks_is_bounded_and_says_what_is_missing() {
+        let trace = Trace::new(Clock::start(1.0), "ann".into(), false);
+        trace.since(None);
+        (0..KEPT + 5).for_each(|_| trace.write(&listens()));
+        let got = trace.since(Some(2));
+        assert_eq!((got.lines.len(), got.lost, got.next), (KEPT, 3, KEPT as u64 + 5));
+    }
+
+    #[test]
+    fn when_nobody_looks_any_more_no_line_is_made() {
+        let trace = Trace::new(Clock::start(1.0), "ann".into(), false);
+        trace.since(None);
+        let late = trace.clock.now() + LOOKS;
+        trace.write(&listens());
+        assert!(trace.is_heard());
+        trace.write_at(late, &listens());
+        assert!(!trace.is_heard() && trace.pending.lock().kept.is_none());
     }
 
     #[test]

@@ -6,16 +6,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use swarmlet::bitfield::Bitfield;
+use swarmlet::clock::Moment;
+use swarmlet::control::board::{Board, Layer, Map, Past};
 use swarmlet::control::order::{
-    Addition, Change, FileChange, LimitChange, Name, Order, Refusal, Reply, Settings, Source,
-    TrackerName, Which,
+    Addition, CatalogueEntry, Change, FileChange, LimitChange, Name, Order, Refusal, Reply,
+    Settings, Source, TrackerName, Which,
 };
 use swarmlet::control::view::{
     Crowd, Dates, FileView, From, Limit, Origin, PeerView, Session, Spent, State, Statistics, Sum,
     TorrentSettings, TorrentView, TrackerView,
 };
 use swarmlet::control::{Desk, Letter};
-use swarmlet::logic::picker::Priority;
+use swarmlet::ids::PieceIndex;
+use swarmlet::logic::choker::Why;
+use swarmlet::logic::history::{History, Rates};
+use swarmlet::logic::picker::{PieceState, Priority};
+use swarmlet::logic::swarm;
+use swarmlet::node::trace::Lines;
 
 /// The table, and what was ordered so far.
 pub struct FakeDesk {
@@ -123,7 +131,11 @@ impl Table {
                 return Err(Refusal::No("there is no folder /none".into()));
             }
             Order::FreeSpace(_) => return Ok(Reply::Room { free: 1000, total: 4000 }),
-            Order::Catalogue => return Ok(Reply::Catalogue(Vec::new())),
+            Order::Catalogue => return Ok(Reply::Catalogue(vec![entry()])),
+            Order::Board(1, layer) => return Ok(Reply::Board(Some(Box::new(board(layer))))),
+            Order::Board(..) => return Ok(Reply::Board(None)),
+            Order::Past(_) => return Ok(Reply::Past(Box::new(past()))),
+            Order::Log(place) => return Ok(Reply::Log(log(place))),
             Order::Announce(_) | Order::Queue { .. } | Order::Close => {}
         }
         Ok(Reply::Done)
@@ -328,6 +340,7 @@ fn peer(address: ([u8; 4], u16), gives: u64, takes: u64) -> PeerView {
         gives,
         takes,
         given: gives * 4,
+        taken: takes * 4,
         am_choking: takes == 0,
         is_optimistic: false,
         why: String::new(),
@@ -336,6 +349,11 @@ fn peer(address: ([u8; 4], u16), gives: u64, takes: u64) -> PeerView {
         peer_interested: takes > 0,
         is_snubbed: false,
         requests: 4,
+        in_flight: 65_536,
+        window: 131_072,
+        round_trip: Some(Duration::from_millis(3)),
+        connected: Duration::from_secs(61),
+        number: u64::from(address.1),
     }
 }
 
@@ -386,4 +404,69 @@ fn statistics() -> Statistics {
         active: Duration::from_secs(3661),
     };
     Statistics { active: 2, paused: 0, down: 250_000, up: 50_000, current: sum(1), all: sum(5) }
+}
+
+/// A content of the trackers' lists.
+fn entry() -> CatalogueEntry {
+    let (name, info_hash) = ("listed.zip".into(), "ab".repeat(32));
+    CatalogueEntry { name, info_hash, size: 7, seeders: 2, leechers: 1 }
+}
+
+/// Number 1, looked at closely: three pieces of five are here.
+fn board(layer: Layer) -> Board {
+    use PieceState::{Asked, Missing, Verified};
+    let ben = SocketAddr::from(([127, 0, 0, 3], 51413));
+    let why = Why::Gives { rank: 1, of: 2, rate: 50_000 };
+    let at = Moment::after(Duration::from_secs(18));
+    let mut have = Bitfield::full(5);
+    for piece in [3, 4] {
+        have.clear(PieceIndex(piece));
+    }
+    Board {
+        now: Moment::after(Duration::from_secs(20)),
+        next_round: Duration::from_secs(8),
+        choking: swarm::Board {
+            strategy: "tft",
+            slots: 4,
+            seeding: false,
+            every: Duration::from_secs(10),
+            rulings: vec![swarm::Ruling {
+                at,
+                is_round: true,
+                served: vec![(ben, why)],
+                dropped: vec![SocketAddr::from(([127, 0, 0, 2], 6881))],
+            }],
+            bans: vec![(SocketAddr::from(([127, 0, 0, 66], 666)), PieceIndex(2))],
+        },
+        bars: vec![(6881, "fff00".into()), (51413, "00fff".into())],
+        copies: vec![0, 4, 1],
+        map: match layer {
+            Layer::State => Map::State(vec![Verified, Verified, Verified, Asked, Missing]),
+            Layer::Source => Map::Source {
+                have,
+                sources: vec![Some(ben)],
+                places: vec![Some(0), Some(0), None, None, None],
+            },
+            Layer::Availability => Map::Availability(vec![1, 1, 2, 1, 1]),
+        },
+    }
+}
+
+/// Two seconds.
+fn past() -> Past {
+    let mut session = History::default();
+    for down in [10, 30] {
+        session.on_second(Rates { down, up: 1 });
+    }
+    Past { session, torrent: None }
+}
+
+/// Two lines, told to whoever begins to look.
+fn log(place: Option<u64>) -> Lines {
+    let lines = [
+        r#"{"t":1.000000,"n":"a","ev":"recv","conn":7,"from":"127.0.0.2:6881","msg":"HAVE","piece":1}"#,
+        r#"{"t":1.000000,"n":"a","ev":"verify","piece":1,"ok":true}"#,
+    ];
+    let new = if place.is_none() { 2 } else { 0 };
+    Lines { lines: lines[..new].iter().map(|&line| line.into()).collect(), lost: 0, next: 2 }
 }

@@ -17,6 +17,7 @@
 //! | `desk` | a program behind a remote control, played by a table |
 //! | `relay` | a slow wire |
 //! | `rpc` | a daemon, and Transmission's RPC to it |
+//! | `watch` | a page that listens to a stream of events |
 //! | `registry` | what a tracker says, asked through the library |
 //!
 //! A test that measures time or memory holds [`alone`], the others hold [`together`].
@@ -31,6 +32,7 @@ pub mod registry;
 pub mod relay;
 pub mod rpc;
 pub mod scratch;
+pub mod watch;
 
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::io::{self, Read};

@@ -15,6 +15,7 @@ use crate::clock::Moment;
 use crate::control::order::{FileChange, Until};
 use crate::control::view::TorrentSettings;
 use crate::ids::InfoHash;
+use crate::logic::history::History;
 use crate::logic::picker::Priority;
 use crate::logic::swarm::Standing;
 use crate::metainfo::Metainfo;
@@ -60,6 +61,8 @@ pub struct Job {
     pub kept: bool,
     /// What was done in earlier runs, and when what happened.
     pub past: Past,
+    /// How fast things went in this run.
+    pub history: History,
     /// How far it is.
     pub stage: Stage,
 }
@@ -324,6 +327,7 @@ mod tests {
             leash: None,
             opened: false,
             kept: false,
+            history: History::default(),
             past: Past::default(),
             stage,
         }

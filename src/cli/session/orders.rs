@@ -28,16 +28,16 @@ pub(super) fn no<T>(why: impl Into<String>) -> Result<T, Refusal> {
 
 impl Session<'_> {
     /// Somebody wants something done.
-    pub(super) fn on_letter(&mut self, letter: Letter, desk: Option<&Desk>) {
+    pub(super) fn on_letter(&mut self, letter: Letter, desk: &Desk) {
         let Letter { order, answer } = letter;
-        let order = match (adding::from_web(order), desk) {
-            (Ok((url, addition)), Some(desk)) => {
+        let order = match adding::from_web(order) {
+            Ok((url, addition)) => {
                 let (bind, desk) = (self.context.bind, desk.clone());
                 return aside(answer, move || adding::fetch(bind, &url, addition, &desk));
             }
-            (Ok((_, addition)), None) => Order::Add(addition),
-            (Err(order), _) => order,
+            Err(order) => order,
         };
+        let looks = order.only_looks();
         let outcome = match order {
             Order::FreeSpace(path) => return aside(answer, move || room(&path)),
             Order::Catalogue => {
@@ -47,7 +47,10 @@ impl Session<'_> {
             order => self.carry_out(order),
         };
         let _ = answer.send(outcome); // who asked may have gone
-        self.next_look = self.now();
+        if !looks {
+            self.next_look = self.now();
+            desk.ring();
+        }
     }
 
     /// Carries out what can be done at once.
@@ -64,6 +67,9 @@ impl Session<'_> {
             }
             Order::Session => Ok(Reply::Session(Box::new(self.session_view()))),
             Order::Statistics => Ok(Reply::Statistics(self.statistics())),
+            Order::Board(id, layer) => Ok(Reply::Board(self.board(id, layer).map(Box::new))),
+            Order::Past(id) => Ok(Reply::Past(Box::new(self.past(id)))),
+            Order::Log(place) => Ok(Reply::Log(self.lines(place))),
             Order::Add(addition) => self.add(*addition),
             Order::Remove { which, with_data } => Ok(self.each(&which, |session, id| {
                 session.remove_one(id, with_data);

@@ -308,6 +308,7 @@ fn peer_view(peer: standing::PeerView) -> PeerView {
         gives: status.gives,
         takes: status.takes,
         given: status.given,
+        taken: peer.sent,
         am_choking: status.standing == Standing::Choked,
         is_optimistic: status.standing == Standing::Optimistic,
         why: status.why.map(|why| why.to_string()).unwrap_or_default(),
@@ -316,6 +317,11 @@ fn peer_view(peer: standing::PeerView) -> PeerView {
         peer_interested: status.peer_interested,
         is_snubbed: status.snubbed,
         requests: status.requests,
+        in_flight: status.in_flight,
+        window: status.window,
+        round_trip: status.round_trip,
+        connected: peer.connected,
+        number: status.peer.0,
     }
 }
 

@@ -6,6 +6,8 @@ use super::inbox::{End, Inbox};
 use super::options::Patience;
 use super::reply::Reply;
 use super::site::{self, Site};
+use crate::control::Desk;
+use crate::control::dashboard::{self, MAX_WATCHERS, Outlet, Watch};
 use crate::control::rpc::Rpc;
 use crate::control::rpc::session::SNAKE_VERSION;
 use log::{debug, warn};
@@ -37,6 +39,8 @@ pub struct Room {
     pub guard: Guard,
     /// Who guessed.
     pub failures: Mutex<Failures>,
+    /// The program.
+    pub desk: Desk,
     /// Who answers.
     pub rpc: Rpc,
     /// The session id, for those who do not know it yet.
@@ -51,6 +55,8 @@ pub struct Room {
     pub is_closing: AtomicBool,
     /// Long bodies that are being read.
     pub large: AtomicUsize,
+    /// Callers that watch.
+    pub watching: AtomicUsize,
 }
 
 /// Answers a caller until it leaves or makes no sense.
@@ -75,6 +81,8 @@ enum Verdict<'a> {
     Reply(Reply<'a>),
     /// Its body is for the RPC.
     Rpc,
+    /// It is told what happens until it leaves.
+    Watch(Watch),
 }
 
 impl<'a> Caller<'a> {
@@ -105,6 +113,13 @@ impl<'a> Caller<'a> {
         let room = self.room;
         let (reply, keep) = match judge(room, head, self.from, Instant::now()) {
             Verdict::Rpc => (self.rpc(head)?, true),
+            Verdict::Watch(watch) => {
+                if let Some(_watching) = Permit::take(&room.watching, MAX_WATCHERS) {
+                    return self.show(head, &watch);
+                }
+                let reply = Reply::plain(503, "too many watchers, close another page first");
+                (reply.with("Retry-After", "5"), false)
+            }
             // Whoever waits for a word before it sends its body sends none now.
             Verdict::Reply(reply) if head.waits && self.inbox.is_empty() => (reply, false),
             Verdict::Reply(reply) => {
@@ -117,6 +132,23 @@ impl<'a> Caller<'a> {
         debug!("{}: {:?} {}", self.from, head.method, reply.status);
         self.send(&reply.bytes(head.method == Method::Head, keep)).map_err(|_| End::Gone)?;
         Ok(keep)
+    }
+
+    /// Tells what happens until the caller leaves; then nothing else is said.
+    fn show(&mut self, head: &Head, watch: &Watch) -> Result<bool, End> {
+        let room = self.room;
+        let stream = Reply::stream().bytes(true, false);
+        self.send(&stream).map_err(|_| End::Gone)?;
+        if head.method == Method::Head {
+            return Ok(false);
+        }
+        let out = Outlet {
+            desk: &room.desk,
+            send: &mut |text| self.send(text.as_bytes()),
+            is_over: &|| room.is_closing.load(Ordering::Relaxed),
+        };
+        dashboard::watch(watch, &room.program, out).map_err(|_| End::Gone)?;
+        Ok(false)
     }
 
     /// Reads a body and has it answered.
@@ -134,7 +166,7 @@ impl<'a> Caller<'a> {
         let mut body = Vec::new();
         self.inbox.body(head.length, MAX_BODY, &mut |part| {
             if permit.is_none() && body.len() + part.len() > LARGE {
-                permit = Some(Permit::take(&room.large).ok_or(End::Refused(503))?);
+                permit = Some(Permit::take(&room.large, MAX_LARGE).ok_or(End::Refused(503))?);
             }
             body.extend_from_slice(part);
             Ok(())
@@ -169,14 +201,14 @@ impl<'a> Caller<'a> {
     }
 }
 
-/// One of the places for long bodies.
+/// One of some places: for long bodies, for watchers.
 struct Permit<'a>(&'a AtomicUsize);
 
 impl<'a> Permit<'a> {
-    fn take(large: &'a AtomicUsize) -> Option<Self> {
-        let more = |taken| (taken < MAX_LARGE).then_some(taken + 1);
-        large.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-        Some(Self(large))
+    fn take(places: &'a AtomicUsize, most: usize) -> Option<Self> {
+        let more = |taken| (taken < most).then_some(taken + 1);
+        places.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Self(places))
     }
 }
 
@@ -204,8 +236,14 @@ fn judge<'a>(room: &'a Room, head: &Head, from: IpAddr, now: Instant) -> Verdict
     if matches!(head.path.as_str(), "/transmission/rpc" | "/transmission/rpc/") {
         return judge_rpc(room, head);
     }
+    let is_look = matches!(head.method, Method::Get | Method::Head);
+    if let Some(watch) = Watch::at(&head.path, &head.query).filter(|_| is_look) {
+        return watch.map_or_else(|why| Verdict::Reply(Reply::plain(400, why)), Verdict::Watch);
+    }
     let page = match (head.path.as_str(), &room.site) {
-        ("/", _) => front_page(room),
+        (path, _) if let Some((kind, text)) = dashboard::page(path) => {
+            Reply::new(200, kind, text.as_bytes())
+        }
         ("/transmission" | "/transmission/" | "/transmission/web", Some(_)) => {
             Reply::plain(301, "the page is below").with("Location", site::PLACE)
         }
@@ -215,7 +253,7 @@ fn judge<'a>(room: &'a Room, head: &Head, from: IpAddr, now: Instant) -> Verdict
         },
         _ => Reply::status(404),
     };
-    if !matches!(head.method, Method::Get | Method::Head) && page.status != 404 {
+    if !is_look && page.status != 404 {
         return Verdict::Reply(Reply::status(405).with("Allow", "GET, HEAD"));
     }
     Verdict::Reply(page)
@@ -253,16 +291,4 @@ fn judge_rpc<'a>(room: &'a Room, head: &Head) -> Verdict<'a> {
         return Verdict::Rpc;
     }
     Verdict::Reply(Reply::status(405).with("Allow", "POST"))
-}
-
-/// What is at `/`.
-fn front_page(room: &Room) -> Reply<'_> {
-    let page = if room.site.is_some() { "A web page for it: /transmission/web/\n" } else { "" };
-    let text = format!(
-        "{}: the remote control of a running peer.\n\n\
-         Programs speak Transmission's RPC to /transmission/rpc here:\n\
-         transmission-remote, peer remote and others do.\n{page}",
-        room.program
-    );
-    Reply::new(200, "text/plain; charset=utf-8", text.into_bytes())
 }

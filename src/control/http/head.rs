@@ -37,6 +37,8 @@ pub struct Head {
     pub method: Method,
     /// To what: the path without its query.
     pub path: String,
+    /// What follows the path behind a `?`.
+    pub query: String,
     /// What the caller calls us.
     pub host: Option<String>,
     /// Whose page calls.
@@ -71,6 +73,9 @@ pub fn read(bytes: &[u8]) -> Result<Option<(Head, usize)>, u16> {
         return Err(400);
     };
     let fields = Fields(head.headers);
+    let end = target.find(['?', '#']).unwrap_or(target.len());
+    let (path, rest) = target.split_at(end);
+    let query = rest.strip_prefix('?').unwrap_or_default();
     let head = Head {
         method: match method {
             "GET" => Method::Get,
@@ -78,7 +83,8 @@ pub fn read(bytes: &[u8]) -> Result<Option<(Head, usize)>, u16> {
             "POST" => Method::Post,
             _ => Method::Other,
         },
-        path: target.split(['?', '#']).next().unwrap_or_default().to_owned(),
+        path: path.to_owned(),
+        query: query.split('#').next().unwrap_or_default().to_owned(),
         host: fields.only("host")?,
         origin: fields.only("origin")?,
         fetch_site: fields.only("sec-fetch-site")?,
@@ -156,6 +162,7 @@ mod tests {
         let expected = Head {
             method: Method::Post,
             path: "/transmission/rpc".into(),
+            query: "x=secret".into(),
             host: some("localhost:9091"),
             origin: some("http://localhost:9091"),
             fetch_site: some("same-origin"),

@@ -24,12 +24,21 @@ pub struct Reply<'a> {
     fields: Vec<(&'static str, Cow<'a, str>)>,
     /// Whether it is Transmission's page, or belongs to it.
     is_foreign: bool,
+    /// Whether what follows has no end that could be told.
+    is_stream: bool,
 }
 
 impl<'a> Reply<'a> {
     /// A body of some kind.
     pub fn new(status: u16, kind: &'static str, body: impl Into<Cow<'a, [u8]>>) -> Self {
-        Self { status, kind, body: body.into(), fields: Vec::new(), is_foreign: false }
+        Self {
+            status,
+            kind,
+            body: body.into(),
+            fields: Vec::new(),
+            is_foreign: false,
+            is_stream: false,
+        }
     }
 
     /// Nothing but a status and a sentence.
@@ -42,6 +51,11 @@ impl<'a> Reply<'a> {
     pub fn status(status: u16) -> Self {
         let text = format!("{status} {}\n", reason(status));
         Self::new(status, "text/plain; charset=utf-8", text.into_bytes())
+    }
+
+    /// The head of a stream of events (WHATWG HTML, 9.2), which ends with its connection.
+    pub fn stream() -> Self {
+        Self { is_stream: true, ..Self::new(200, "text/event-stream", &b""[..]) }
     }
 
     /// With one more field.
@@ -68,6 +82,8 @@ impl<'a> Reply<'a> {
         };
         if self.status != 204 {
             field("Content-Type", self.kind);
+        }
+        if self.status != 204 && !self.is_stream {
             field("Content-Length", &self.body.len().to_string());
         }
         field("Connection", if keep { "keep-alive" } else { "close" });

@@ -177,6 +177,7 @@ fn host_of(authority: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn idle() -> PeerView {
         PeerView {
@@ -190,6 +191,7 @@ mod tests {
             gives: 0,
             takes: 0,
             given: 0,
+            taken: 0,
             am_choking: true,
             is_optimistic: false,
             why: String::new(),
@@ -198,6 +200,11 @@ mod tests {
             peer_interested: false,
             is_snubbed: false,
             requests: 0,
+            in_flight: 0,
+            window: 0,
+            round_trip: None,
+            connected: Duration::ZERO,
+            number: 1,
         }
     }
 

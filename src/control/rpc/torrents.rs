@@ -1,7 +1,7 @@
 //! The methods on torrents: look, change, add, remove, locate.
 
 use super::super::base64;
-use super::super::order::{Addition, Detail, Name, Order, Reply, Source, Which};
+use super::super::order::{Addition, CatalogueEntry, Detail, Name, Order, Reply, Source, Which};
 use super::super::view::TorrentView;
 use super::args::{Args, Fault};
 use super::names::Spelling;
@@ -70,8 +70,10 @@ pub fn add(rpc: &Rpc, args: &Args<'_>) -> Result<Map<String, Value>, Fault> {
     let filename = args.text("filename")?.filter(|name| !name.is_empty());
     let metainfo = args.long_text("metainfo")?.filter(|text| !text.is_empty());
     args.text("cookies")?;
+    let seed = args.folder("seed", "path of a file or folder")?;
     let source = match (filename, metainfo) {
         (Some(word), _) => Source::What(word.to_owned()),
+        (None, _) if let Some(path) = seed => Source::Seed(path),
         (None, Some(text)) => {
             let bytes = base64::decode(text);
             Source::Torrent(bytes.ok_or_else(|| Fault::argument("metainfo", "base64"))?)
@@ -117,6 +119,22 @@ pub fn rename(args: &Args<'_>) -> Result<(), Fault> {
     args.text("path")?;
     args.text("name")?;
     Err(Fault::Refused("names are what the torrent says: this program renames nothing".into()))
+}
+
+/// `catalogue`: what the trackers list.
+pub fn catalogue(rpc: &Rpc) -> Result<Map<String, Value>, Fault> {
+    let Reply::Catalogue(entries) = rpc.ask(Order::Catalogue)? else { return Err(Fault::Gone) };
+    let entry = |entry: CatalogueEntry| {
+        json!({
+            "name": entry.name,
+            "infoHash": entry.info_hash,
+            "size": entry.size,
+            "seeders": entry.seeders,
+            "leechers": entry.leechers,
+        })
+    };
+    let entries = entries.into_iter().map(entry).collect::<Vec<_>>();
+    Ok(super::session::object(json!({ "entries": entries })))
 }
 
 /// `free-space`.

@@ -13,7 +13,12 @@ impl Swarm {
     pub fn on_verified(&mut self, now: Moment, piece: PieceIndex, out: &mut Vec<Action>) {
         let was_wanted = self.picker.lacks(piece);
         decide(&self.params, out, || Decision::Verified(piece));
-        for writer in self.picker.on_verified(piece).into_iter().flatten() {
+        let writers = self.picker.on_verified(piece);
+        let (sessions, addresses) = (&self.sessions, &self.addresses);
+        let listens = |peer| sessions.get(&peer).and_then(|session| session.listens);
+        let address = |peer| listens(peer).or_else(|| addresses.get(&peer).copied());
+        self.origins.on_verified(piece, self.picker.have().pieces(), &writers, address);
+        for writer in writers.into_iter().flatten() {
             self.sources.extend(self.addresses.get(&writer));
             self.web.on_verified(writer);
             if let Some(session) = self.sessions.get_mut(&writer) {
@@ -110,6 +115,7 @@ impl Swarm {
             return;
         }
         let Some(&address) = self.addresses.get(&peer) else { return };
+        self.minutes.on_banned(address, piece);
         out.push(Action::Ban(address, piece));
         // It may have come back under another number since.
         let there = self.sessions.values().filter(|s| s.address == address || s.peer == peer);

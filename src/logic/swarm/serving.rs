@@ -45,11 +45,11 @@ impl Swarm {
         let candidates = self.candidates(now);
         let served = self.choker.next_round(now, self.is_satisfied(), &candidates);
         let weights: HashMap<PeerKey, u32> = served.iter().map(|s| (s.peer, s.weight)).collect();
-        decide(&self.params, out, || {
-            let loses = |c: &&Candidate| c.unchoked && !weights.contains_key(&c.peer);
-            let dropped = candidates.iter().filter(loses).map(|c| c.peer).collect();
-            Decision::Choke { served: served.iter().map(|s| (s.peer, s.why)).collect(), dropped }
-        });
+        let loses = |c: &&Candidate| c.unchoked && !weights.contains_key(&c.peer);
+        let dropped: Vec<_> = candidates.iter().filter(loses).map(|c| c.peer).collect();
+        let served: Vec<_> = served.iter().map(|s| (s.peer, s.why)).collect();
+        self.note_ruling(now, true, &served, &dropped);
+        decide(&self.params, out, || Decision::Choke { served, dropped });
         for Candidate { peer, unchoked, .. } in candidates {
             let weight = weights.get(&peer);
             if unchoked != weight.is_some() {
@@ -74,6 +74,7 @@ impl Swarm {
             if let Some(idle) = idle.map(|s| s.peer).filter(|_| unchoked >= self.choker.slots()) {
                 self.set_choking(now, idle, true, out);
             }
+            self.note_ruling(now, false, &[(peer, why)], &[]);
             decide(&self.params, out, || Decision::FreeSlot(peer, why));
             self.set_choking(now, peer, false, out);
             self.weigh(peer, Some(weight), out);

@@ -2,11 +2,14 @@
 
 use super::Swarm;
 use crate::clock::Moment;
+use crate::ids::PieceIndex;
 use crate::logic::PeerKey;
 use crate::logic::choker::Why;
+use crate::logic::picker::PieceState;
 use crate::logic::session::Session;
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// How we stand to a peer, in the words of the field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +55,8 @@ pub struct PeerStatus {
     pub in_flight: u64,
     /// The most bytes that are asked of it at a time.
     pub window: u64,
+    /// The shortest time between a question and the first bytes of its answer.
+    pub round_trip: Option<Duration>,
     /// Whether it is late with what it owes.
     pub snubbed: bool,
     /// Whether we serve it.
@@ -74,6 +79,25 @@ impl Swarm {
         self.sessions.values().map(|session| self.status(now, session)).collect()
     }
 
+    /// Which pieces each peer has, as one hexadecimal digit for each of up to 64 equal parts of the
+    /// torrent: 0 has none of them, f all.
+    pub fn bars(&self) -> Vec<(PeerKey, String)> {
+        self.sessions.values().map(|session| (session.peer, session.have().bar())).collect()
+    }
+
+    /// The state of each piece.
+    pub fn states(&self) -> Vec<PieceState> {
+        self.picker.states()
+    }
+
+    /// From whom the pieces came: everyone that one came from, in the order of their first (`None`
+    /// stands for web seeds), and for each piece a place in that list, if it is known.
+    pub fn origins(&self) -> (Vec<Option<SocketAddr>>, Vec<Option<u16>>) {
+        let pieces = (0..self.have().pieces()).map(PieceIndex);
+        let places = pieces.map(|piece| self.origins.of(piece)).collect();
+        (self.origins.sources().to_vec(), places)
+    }
+
     fn status(&self, now: Moment, s: &Session) -> PeerStatus {
         let why = self.choker.decision(s.peer).filter(|_| !s.am_choking).map(|served| served.why);
         let standing = match why {
@@ -92,6 +116,7 @@ impl Swarm {
             requests: s.requests.count(),
             in_flight: s.requests.pipeline.in_flight(),
             window: s.requests.pipeline.window(),
+            round_trip: s.requests.pipeline.round_trip(),
             snubbed: s.requests.pipeline.is_snubbed(),
             standing,
             why,

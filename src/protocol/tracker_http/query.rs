@@ -182,6 +182,15 @@ impl<'a> Given<'a> {
     }
 }
 
+/// The first value of a parameter of any query string, decoded.
+pub fn parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    let (_, value) = pairs(query.as_bytes()).find(|(key, _)| **key == *name.as_bytes())?;
+    match decoded(value) {
+        Cow::Borrowed(text) => std::str::from_utf8(text).ok().map(Cow::Borrowed),
+        Cow::Owned(text) => String::from_utf8(text).ok().map(Cow::Owned),
+    }
+}
+
 /// The torrents that a scrape's query asks for, in its order; one at least.
 pub fn read_scrape_query(query: &[u8]) -> Result<Vec<InfoHashV1>, BadQuery> {
     let named = pairs(query).filter(|(key, _)| **key == *b"info_hash");

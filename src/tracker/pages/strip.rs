@@ -1,29 +1,20 @@
 //! A bitmap as a row of shades: nodes below each other show who has what.
 //!
 //! ```text
-//! ████▓▒░···      one cell per piece, or per run of pieces where there are more than WIDTH
+//! ████▓▒░···      one cell per piece, or per run of pieces where there are more than 64
 //! ```
 //! A cell is full only if all its pieces are there, and empty only if none is.
 
 use crate::bitfield::Bitfield;
 
-/// Cells of a row at most.
-pub const WIDTH: u32 = 64;
-
 /// How many cells the row of so many pieces has.
 pub fn cells(pieces: u32) -> u32 {
-    pieces.min(WIDTH)
+    pieces.min(Bitfield::PARTS)
 }
 
-/// For each cell the share of its pieces that are there, from 0 to 1. One look at each byte.
+/// For each cell the share of its pieces that are there, from 0 to 1.
 pub fn shares(bits: &Bitfield) -> Vec<f32> {
-    let (pieces, cells) = (bits.pieces(), cells(bits.pieces()));
-    let edge = |cell: u32| (u64::from(cell) * u64::from(pieces) / u64::from(cells)) as u32;
-    let share = |cell: u32| {
-        let (from, to) = (edge(cell), edge(cell + 1));
-        count(bits.as_bytes(), from, to) as f32 / (to - from) as f32
-    };
-    (0..cells).map(share).collect()
+    bits.parts().map(|(there, of)| there as f32 / of as f32).collect()
 }
 
 /// The row of these shares.
@@ -36,15 +27,6 @@ pub fn draw(shares: &[f32]) -> String {
         _ => '▓',
     };
     shares.iter().map(shade).collect()
-}
-
-/// The set bits from `from` to before `to`; piece 0 is the first byte's highest bit (BEP 3).
-fn count(bytes: &[u8], from: u32, to: u32) -> u32 {
-    let (first, last) = (from as usize / 8, (to as usize).div_ceil(8));
-    let ones = |bytes: &[u8]| bytes.iter().map(|byte| byte.count_ones()).sum::<u32>();
-    let before = (bytes[first] & !(0xff >> (from % 8))).count_ones();
-    let behind = if to.is_multiple_of(8) { 0 } else { bytes[last - 1] & (0xff >> (to % 8)) };
-    ones(&bytes[first..last]) - before - behind.count_ones()
 }
 
 #[cfg(test)]
@@ -65,22 +47,10 @@ mod tests {
         let check = |bits: &Bitfield, row: &str| assert_eq!(draw(&shares(bits)), row);
         check(&bits(5, |piece| piece < 2), "██···");
         check(&Bitfield::new(0), "");
-        let row = |first: &str| format!("{first}{}", "·".repeat(WIDTH as usize - 1));
+        let row = |first: &str| format!("{first}{}", "·".repeat(Bitfield::PARTS as usize - 1));
         for (set, first) in [(0, "·"), (1, "░"), (4, "▒"), (8, "▓"), (9, "▓"), (10, "█")]
         {
             check(&bits(640, |piece| piece < set), &row(first));
-        }
-    }
-
-    #[test]
-    fn the_cells_hold_every_piece_once() {
-        for pieces in [1, 7, 8, 63, 64, 65, 100, 1000, 12_345] {
-            let some = bits(pieces, |piece| piece % 3 == 0);
-            let cells = cells(pieces);
-            let edge = |cell: u32| cell * pieces / cells;
-            let counted = (0..cells).map(|cell| count(some.as_bytes(), edge(cell), edge(cell + 1)));
-            assert_eq!(counted.sum::<u32>(), some.count(), "{pieces} pieces");
-            assert_eq!(shares(&Bitfield::full(pieces)), vec![1.0; cells as usize]);
         }
     }
 }
