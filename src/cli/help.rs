@@ -48,6 +48,7 @@ BitTorrent clients are answered too, at http://HOST:PORT/announce and udp://.
   --max-torrents N, --max-peers N, --max-peers-per-torrent N, --max-per-ip N
   --allow FILE               serve these info-hashes only; SIGHUP reads it again
   --state FILE               keep what is published over a restart
+  --dashboard                show whole swarms at http://HOST:PORT/swarm-view
   --json                     events as JSON lines on stdout
   -q, -v, -vv                errors only; more of the log; all of it
 

@@ -38,10 +38,29 @@ pub fn draw(shares: &[f32]) -> String {
     shares.iter().map(shade).collect()
 }
 
+/// For each cell how many of its pieces are there, as a hexadecimal digit: `0` is none and `f` all.
+pub fn bar(bits: &Bitfield) -> String {
+    let digit = |share: f32| match share {
+        share if share <= 0.0 => '0',
+        share if share >= 1.0 => 'f',
+        share => char::from(b"123456789abcde"[((share * 14.0) as usize).min(13)]),
+    };
+    shares(bits).into_iter().map(digit).collect()
+}
+
+/// The bar of who has all of so many pieces.
+pub fn full_bar(pieces: u32) -> String {
+    "f".repeat(cells(pieces) as usize)
+}
+
 /// The set bits from `from` to before `to`; piece 0 is the first byte's highest bit (BEP 3).
 fn count(bytes: &[u8], from: u32, to: u32) -> u32 {
     let (first, last) = (from as usize / 8, (to as usize).div_ceil(8));
-    let ones = |bytes: &[u8]| bytes.iter().map(|byte| byte.count_ones()).sum::<u32>();
+    let ones = |bytes: &[u8]| {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let words = words.iter().map(|word| u64::from_ne_bytes(*word).count_ones());
+        words.sum::<u32>() + rest.iter().map(|byte| byte.count_ones()).sum::<u32>()
+    };
     let before = (bytes[first] & !(0xff >> (from % 8))).count_ones();
     let behind = if to.is_multiple_of(8) { 0 } else { bytes[last - 1] & (0xff >> (to % 8)) };
     ones(&bytes[first..last]) - before - behind.count_ones()
@@ -70,6 +89,20 @@ mod tests {
         {
             check(&bits(640, |piece| piece < set), &row(first));
         }
+    }
+
+    #[test]
+    fn a_digit_of_a_bar_is_f_only_if_all_its_pieces_are_there_and_0_only_if_none_is() {
+        let check = |set: u32, first: char| {
+            let bar = bar(&bits(64_000, |piece| piece < set));
+            assert_eq!(bar, format!("{first}{}", "0".repeat(63)), "{set}");
+        };
+        for (set, first) in [(0, '0'), (1, '1'), (71, '1'), (72, '2'), (500, '8'), (999, 'e')] {
+            check(set, first);
+        }
+        assert_eq!(bar(&bits(64_000, |piece| piece < 1001))[..3], *"f10");
+        assert_eq!(bar(&Bitfield::full(5)), full_bar(5));
+        assert_eq!((full_bar(5), full_bar(100_000)), ("fffff".to_owned(), "f".repeat(64)));
     }
 
     #[test]

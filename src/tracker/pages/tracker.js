@@ -1,0 +1,1 @@
+// The page's script comes with the merge.
