@@ -287,12 +287,20 @@ impl Tracker {
 
     /// Answers until it is stopped.
     pub fn run(&mut self) -> Result<(), TrackerError> {
+        self.run_timed(|turn| turn())
+    }
+
+    /// The same; each turn is taken by `timed`, which may look at a clock before and after.
+    pub fn run_timed(
+        &mut self,
+        mut timed: impl FnMut(&mut dyn FnMut()),
+    ) -> Result<(), TrackerError> {
         let mut ready = Vec::new();
         let mut buffer = vec![0; 64 * 1024];
         let mut batch = Batch::new();
         while !self.stop.load(Ordering::SeqCst) {
             self.readiness.wait(&mut ready, self.patience())?;
-            self.turn(&ready, &mut buffer, &mut batch);
+            timed(&mut || self.turn(&ready, &mut buffer, &mut batch));
         }
         if let Some(saving) = self.saving.take() {
             saving.finish(self.state.catalogue());

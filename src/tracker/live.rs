@@ -124,13 +124,16 @@ impl Live {
         Some((id, None))
     }
 
-    /// One who watched that is gone.
-    pub fn on_watcher_left(&mut self, id: SceneId) {
-        let Some(at) = self.watched.iter().position(|watched| watched.id == id) else { return };
+    /// One who watched that is gone; true if it was the last one.
+    pub fn on_watcher_left(&mut self, id: SceneId) -> bool {
+        let found = self.watched.iter().position(|watched| watched.id == id);
+        let Some(at) = found else { return false };
         self.watched[at].watchers -= 1;
-        if self.watched[at].watchers == 0 {
+        let was_last = self.watched[at].watchers == 0;
+        if was_last {
             self.watched.swap_remove(at);
         }
+        was_last
     }
 
     /// How many watch.
@@ -256,9 +259,12 @@ mod tests {
             .map(|n| live.on_watcher(at(0), swarm(n as u8 / 2)).unwrap().0)
             .collect();
         assert_eq!((live.watchers(), live.on_watcher(at(0), swarm(0))), (MOST_WATCHERS, None));
-        live.on_watcher_left(ids[0]);
+        assert!(!live.on_watcher_left(ids[0]));
         assert!(live.on_watcher(at(0), Scene::Tracker).is_some());
-        ids[1..].iter().for_each(|id| live.on_watcher_left(*id));
+        assert!(live.on_watcher_left(ids[1]), "it was the last one");
+        for id in &ids[2..] {
+            live.on_watcher_left(*id);
+        }
         assert!(!live.is_idle() && !live.shows_swarms());
     }
 

@@ -68,11 +68,16 @@ fn a_swarm_is_its_nodes_by_address_and_who_serves_whom() {
     let two = join(&mut s, "10.0.0.2:1", 50, &[0xf8, 0]);
     let one = join(&mut s, "10.0.0.1:1", 0, &[]);
     join(&mut s, "[fd00::3]:1", 100, &[]);
-    say_links(&mut s, "10.0.0.1:1", one, &[
-        link("10.0.0.2:6881", 900, LinkStanding::Served),
-        link("[fd00::3]:6881", 5, LinkStanding::OnTrial),
-        link("10.9.9.9:1", 7, LinkStanding::Served),
-    ]);
+    say_links(
+        &mut s,
+        "10.0.0.1:1",
+        one,
+        &[
+            link("10.0.0.2:6881", 900, LinkStanding::Served),
+            link("[fd00::3]:6881", 5, LinkStanding::OnTrial),
+            link("10.9.9.9:1", 7, LinkStanding::Served),
+        ],
+    );
     say_links(&mut s, "10.0.0.2:1", two, &[link("[fd00::3]:6881", 0, LinkStanding::Choked)]);
     s.on_watcher(at(3000), whole()).unwrap();
     let (name, swarm) = event(&mut s, at(3000)).unwrap();
@@ -91,15 +96,11 @@ fn a_swarm_is_its_nodes_by_address_and_who_serves_whom() {
         "more": 0,
     });
     assert_eq!((name.as_str(), swarm), ("swarm", expected));
-    let message = Unregister {
-        seq: 1,
-        cookie: one,
-        info_hash: Bin(HASH),
-        peer_id: Bin([5; 20]),
-        port: 6881,
-    };
+    let message =
+        Unregister { seq: 1, cookie: one, info_hash: Bin(HASH), peer_id: Bin([5; 20]), port: 6881 };
     answer(&mut s, "10.0.0.1:1", message, &[]);
     join(&mut s, "10.0.0.1:1", 0, &[]);
+    assert_eq!(event(&mut s, at(4000)).unwrap().0, "beats", "it came again");
     let (_, swarm) = event(&mut s, at(4000)).unwrap();
     assert_eq!(swarm["links"], json!([[1, 2, 0, 0]]), "what it said went with it");
 }
@@ -125,8 +126,14 @@ fn the_tracker_is_figures_swarms_and_heartbeats_as_they_arrive() {
     let cookie = join(&mut s, "10.0.0.1:1", 50, &[]);
     s.on_watcher(at(2000), Scene::Tracker).unwrap();
     let (name, state) = event(&mut s, at(2000)).unwrap();
-    assert_eq!((name.as_str(), &state["dashboard"], &state["hierarchy"]), ("state", &json!(false), &Value::Null));
-    assert_eq!((&state["figures"]["peers"], &state["now_ms"], &state["more"]), (&json!(1), &json!(2000), &json!(0)));
+    assert_eq!(
+        (name.as_str(), &state["dashboard"], &state["hierarchy"]),
+        ("state", &json!(false), &Value::Null)
+    );
+    assert_eq!(
+        (&state["figures"]["peers"], &state["now_ms"], &state["more"]),
+        (&json!(1), &json!(2000), &json!(0))
+    );
     let row = json!({"name": "big.zip", "hash": hex(&HASH), "size": 100, "pieces": 10,
                      "seeders": 0, "leechers": 1, "published": false});
     assert_eq!(state["swarms"], json!([row]));
@@ -218,11 +225,18 @@ fn of_a_large_swarm_a_bounded_part_is_shown_and_all_bars_in_turn() {
     for n in 0..count {
         let from = format!("10.0.{}.{}:1", n / 200, n % 200 + 1);
         let cookie = cookie(&mut s, &from);
-        let message = Register { pieces, size: 1 << 30, info_hash: Bin(HASH), ..register(cookie, 0, 5) };
+        let message =
+            Register { pieces, size: 1 << 30, info_hash: Bin(HASH), ..register(cookie, 0, 5) };
         answer(&mut s, &from, message, &[]);
         let addr = from.replace(":1", ":6881").parse().unwrap();
         let have = Have::Some(have.clone());
-        assert!(s.registry.on_have(at(1000), &InfoHashV2(HASH).into(), addr, PeerId([5; 20]), have));
+        assert!(s.registry.on_have(
+            at(1000),
+            &InfoHashV2(HASH).into(),
+            addr,
+            PeerId([5; 20]),
+            have
+        ));
         let to = |n: u32| link(&format!("10.0.0.{}:6881", n + 1), 1, LinkStanding::Served);
         say_links(&mut s, &from, cookie, &(0..64).map(to).collect::<Vec<_>>());
     }
@@ -234,7 +248,7 @@ fn of_a_large_swarm_a_bounded_part_is_shown_and_all_bars_in_turn() {
         let nodes = swarm["nodes"].as_array().unwrap();
         assert_eq!((nodes.len(), &swarm["more"]), (NODES_A_SCENE, &json!(5)));
         assert!(swarm["links"].as_array().unwrap().len() <= LINKS_A_SCENE);
-        known.push(nodes.iter().filter(|node| node["bar"] == "8".repeat(64)).count());
+        known.push(nodes.iter().filter(|node| node["bar"].is_string()).count());
     }
     assert_eq!(known, [seen, 2 * seen, 3 * seen, NODES_A_SCENE].map(|n| n.min(NODES_A_SCENE)));
 }
@@ -258,7 +272,10 @@ fn a_hierarchy_is_shown_with_what_the_resolver_remembers() {
     assert_eq!(hierarchy, expected);
     assert!(cache.as_array().unwrap().iter().all(|entry| entry["op"] == "NS"), "{cache}");
     let home = Page::at("/", at(0), &mut s).body;
-    assert!(home.contains("<h2>Hierarchy</h2>") && home.contains("<code>127.0.0.2:1</code>"), "{home}");
+    assert!(
+        home.contains("<h2>Hierarchy</h2>") && home.contains("<code>127.0.0.2:1</code>"),
+        "{home}"
+    );
 }
 
 #[test]

@@ -103,10 +103,13 @@ pub struct LinkScene {
 
 /// Bars that were drawn before, of swarms that have more bitmaps than a scene looks at.
 #[derive(Debug, Default)]
-pub(super) struct Bars {
-    drawn: HashMap<(SceneId, SocketAddr), String>,
-    /// Where each scene goes on.
-    next: HashMap<SceneId, usize>,
+pub(super) struct Bars(HashMap<SceneId, Drawn>);
+
+/// The bars of one scene, and the place among its nodes from which they are drawn anew.
+#[derive(Debug, Default)]
+struct Drawn {
+    bars: HashMap<SocketAddr, String>,
+    next: usize,
 }
 
 impl State {
@@ -122,9 +125,8 @@ impl State {
 
     /// Whoever watched a scene is gone.
     pub fn on_watcher_left(&mut self, scene: SceneId) {
-        self.live.on_watcher_left(scene);
-        if self.live.is_idle() {
-            self.bars = Bars::default();
+        if self.live.on_watcher_left(scene) {
+            self.bars.0.remove(&scene);
         }
     }
 
@@ -271,9 +273,9 @@ impl Bars {
     /// The bars of a scene's holders, as far as the budget goes; others are as they were.
     fn of(&mut self, id: SceneId, holders: &[Holder<'_>], pieces: u32) -> Vec<Option<String>> {
         let mut bars: Vec<Option<String>> = vec![None; holders.len()];
-        let first = self.next.get(&id).copied().unwrap_or(0);
+        let before = self.0.remove(&id).unwrap_or_default();
         let (mut budget, mut next) = (BITMAP_BYTES, None);
-        for at in (0..holders.len()).map(|n| (first + n) % holders.len()) {
+        for at in (0..holders.len()).map(|n| (before.next + n) % holders.len()) {
             let holder = &holders[at];
             bars[at] = match holder.have {
                 Have::All => Some(strip::full_bar(pieces)),
@@ -285,17 +287,14 @@ impl Bars {
                 }
                 Have::Some(_) => {
                     next = next.or(Some(at));
-                    self.drawn.get(&(id, holder.addr)).cloned()
+                    before.bars.get(&holder.addr).cloned()
                 }
             };
         }
-        self.drawn.retain(|(scene, _), _| *scene != id);
-        self.next.remove(&id);
         if let Some(next) = next {
-            self.next.insert(id, next);
             let drawn = holders.iter().zip(&bars);
-            let drawn = drawn.filter_map(|(holder, bar)| Some(((id, holder.addr), bar.clone()?)));
-            self.drawn.extend(drawn);
+            let drawn = drawn.filter_map(|(holder, bar)| Some((holder.addr, bar.clone()?)));
+            self.0.insert(id, Drawn { bars: drawn.collect(), next });
         }
         bars
     }
