@@ -38,8 +38,8 @@ const NEGATIVE_SECS: u64 = 30;
 /// Peers asked for by a resolver: as many as a datagram holds, to draw from.
 const POOL: u16 = 200;
 
-/// How much more is remembered is counted up to here.
-const MOST_COUNTED: usize = 1000;
+/// How much is remembered is counted up to here: each costs a look.
+const MOST_COUNTED: usize = 2000;
 
 /// Bytes of trace that may wait for the file.
 const MOST_TRACED: usize = 1 << 20;
@@ -223,7 +223,7 @@ impl Federation {
         }
         let cache = self.resolver.cache();
         let zones: Vec<String> = zones.iter().map(Zone::to_string).collect();
-        let kept = cache.kept(now).take(most).map(CacheView::of);
+        let kept: Vec<_> = cache.kept(now).take(most).map(CacheView::of).collect();
         let (above, below) = delegations.iter().cloned().partition(|(zone, _)| *zone == Zone::ROOT);
         let above: Vec<(Zone, SocketAddr)> = above;
         Some(HierarchyView {
@@ -231,8 +231,8 @@ impl Federation {
             resolver: *resolver,
             parent: above.first().map(|(_, addr)| *addr),
             delegations: below,
-            cache: kept.collect(),
-            cache_more: cache.kept(now).skip(most).take(MOST_COUNTED).count(),
+            cache_more: cache.kept_up_to(now, MOST_COUNTED).saturating_sub(kept.len()),
+            cache: kept,
         })
     }
 

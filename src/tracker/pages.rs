@@ -64,6 +64,10 @@ const JS: &str = "text/javascript; charset=utf-8";
 const EVENTS: &str = "text/event-stream";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// Where pages are, besides those of single swarms.
+const PATHS: [&str; 7] =
+    ["/", "/stats.json", "/metrics", "/style.css", "/tracker.js", "/swarm-view", "/swarm-view.js"];
+
 impl Page {
     fn new(kind: &'static str, body: impl Into<String>) -> Self {
         Self { status: 200, kind, body: body.into() }
@@ -76,15 +80,6 @@ impl Page {
     /// Whether a page answers a request for this target.
     pub fn is_at(target: &str) -> bool {
         let path = target.split('?').next().unwrap_or_default();
-        const PATHS: [&str; 7] = [
-            "/",
-            "/stats.json",
-            "/metrics",
-            "/style.css",
-            "/tracker.js",
-            "/swarm-view",
-            "/swarm-view.js",
-        ];
         PATHS.contains(&path) || path.starts_with("/swarm/")
     }
 

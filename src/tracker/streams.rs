@@ -169,7 +169,9 @@ impl Streams {
     /// Hands the event that is due to some of those who watch its scene.
     pub fn show(&mut self, now: Moment, state: &mut State) {
         if self.showing.is_none() {
+            // Who watches has it in the next turn: making it was enough for this one.
             self.showing = state.next_event(now).map(|event| (event, 0));
+            return;
         }
         let Some((event, first)) = self.showing.take() else { return };
         let mut shown = 0;

@@ -167,6 +167,14 @@ impl Cache {
         answers.chain(zones)
     }
 
+    /// How many of these there are; counted up to `most` answers and `most` zones.
+    pub fn kept_up_to(&self, now: Moment, most: usize) -> usize {
+        let answers = self.answers.by_end.iter().rev().take(most);
+        let zones = self.zones.by_end.iter().rev().take(most);
+        answers.take_while(|(ends, _)| now < *ends + self.params.stale).count()
+            + zones.take_while(|(ends, _)| now < *ends).count()
+    }
+
     /// How many answers there are, the stale ones too.
     pub fn answers(&self) -> usize {
         self.answers.entries.len()

@@ -125,6 +125,7 @@ pub fn refusal(why: &str) -> String {
 }
 
 /// How a page stays up to date.
+#[derive(Clone, Copy)]
 enum Renewal {
     /// It asks for itself again.
     Whole,

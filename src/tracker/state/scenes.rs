@@ -15,7 +15,7 @@ use crate::tracker::federation::HierarchyView;
 use crate::tracker::live::{BeatSeen, Event, Scene, SceneId};
 use crate::tracker::pages::{events, strip};
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -240,7 +240,7 @@ impl State {
         let holders = names.flat_map(|name| self.registry.holders(name));
         let once = holders.filter(|holder| seen.insert(holder.addr)).take(NODES_A_SCENE);
         let mut holders: Vec<_> = once.collect();
-        holders.sort_unstable_by_key(|holder| holder.addr);
+        holders.sort_unstable_by_key(|holder| order(holder.addr));
         holders
     }
 
@@ -253,6 +253,7 @@ impl State {
     ) -> Vec<(Option<usize>, Vec<LinkScene>)> {
         // Each has the same share of what there is room for.
         let share = LINKS_A_SCENE / holders.len().max(1);
+        let places: Vec<_> = holders.iter().map(|holder| order(holder.addr)).collect();
         let of = |(from, holder): (usize, &Holder<'_>)| {
             let Some(said) = self.links.of(now, hash, holder.addr) else {
                 return (None, Vec::new());
@@ -260,7 +261,7 @@ impl State {
             let (mut serves, mut links) = (0, Vec::new());
             for PeerLink { to, rate, standing } in said.take(share) {
                 serves += usize::from(standing != LinkStanding::Choked);
-                let found = holders.binary_search_by_key(&to, |holder| holder.addr);
+                let found = places.binary_search(&order(to));
                 links.extend(found.ok().map(|to| LinkScene { from, to, rate, standing }));
             }
             (Some(serves), links)
@@ -300,13 +301,21 @@ impl Bars {
     }
 }
 
+/// The order of nodes, in numbers: thousands of links are looked up in it.
+fn order(addr: SocketAddr) -> (u128, u16) {
+    let ip = match addr.ip() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    };
+    (ip.to_bits(), addr.port())
+}
+
 /// How much of a content there is when so much of it is missing.
 fn progress(left: u64, size: u64) -> Option<f64> {
     match (left, size) {
         (0, _) => Some(1.0),
-        (_, 0) => None,
         // Who announces itself by UDP only says that it lacks something.
-        (u64::MAX, _) => None,
+        (_, 0) | (u64::MAX, _) => None,
         _ => Some(size.saturating_sub(left) as f64 / size as f64),
     }
 }

@@ -24,8 +24,13 @@ impl Side {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let listener = readiness.watch(listener, 1, Interest::Read).unwrap();
-        let options =
-            TrackerOptions { listen: address, dashboard: true, ..TrackerOptions::default() };
+        let expire = Duration::from_hours(1);
+        let options = TrackerOptions {
+            listen: address,
+            dashboard: true,
+            expire,
+            ..TrackerOptions::default()
+        };
         Self {
             readiness,
             streams: Streams::new(listener),
@@ -105,12 +110,13 @@ fn at(secs: u64) -> Moment {
 }
 
 /// The status line of an answer that ends.
-fn status(side: &mut Side, caller: TcpStream) -> String {
+fn status(side: &mut Side, caller: &TcpStream) -> String {
     caller.set_nonblocking(true).unwrap();
     let mut heard = Vec::new();
     let mut block = [0; 4096];
     side.turns_until(at(0), "an answer", |_| {
-        match (&caller).read(&mut block) {
+        let mut caller = caller;
+        match caller.read(&mut block) {
             Ok(n) => heard.extend_from_slice(&block[..n]),
             Err(e) => assert_eq!(e.kind(), io::ErrorKind::WouldBlock),
         }
@@ -151,11 +157,11 @@ fn no_more_watch_than_may_and_whoever_hangs_up_makes_room() {
     let mut callers: Vec<_> = (0..MOST_WATCHERS).map(|_| side.caller("/live")).collect();
     side.turns_until(at(0), "all watch", |side| side.watchers() == MOST_WATCHERS);
     let late = side.caller("/live");
-    assert_eq!(status(&mut side, late), "HTTP/1.1 503 Service Unavailable");
+    assert_eq!(status(&mut side, &late), "HTTP/1.1 503 Service Unavailable");
     callers.pop();
     side.turns_until(at(0), "one is gone", |side| side.watchers() == MOST_WATCHERS - 1);
     let late = side.caller("/live");
-    assert_eq!(status(&mut side, late), "HTTP/1.1 200 OK");
+    assert_eq!(status(&mut side, &late), "HTTP/1.1 200 OK");
 }
 
 #[test]
@@ -164,6 +170,9 @@ fn an_event_goes_to_a_few_watchers_in_each_turn_and_to_all_within_some() {
     let callers: Vec<_> = (0..10).map(|_| side.caller("/live")).collect();
     side.turns_until(at(0), "all watch", |side| side.watchers() == callers.len());
     side.turns_until(at(0), "all were told", |side| side.streams.showing.is_none());
+    side.turn(at(1));
+    let made = side.streams.showing.as_ref().map(|(_, next)| *next);
+    assert_eq!(made, Some(0), "making it was enough for one turn");
     side.turn(at(1));
     let (_, next) = side.streams.showing.as_ref().expect("some wait for the next turn");
     assert!(*next >= SHOWN_A_TURN && side.streams.deadline() == Some(Moment::START));

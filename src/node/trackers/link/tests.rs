@@ -468,7 +468,6 @@ fn a_tracker_that_asks_for_it_is_told_whom_we_serve_at_its_pace() {
         read_links(&talk.bodies[talk.bodies.len() - 2]).map(Result::unwrap).collect();
     assert_eq!(told, [served(2, 7)]);
     assert!(talk.bodies.last().unwrap().is_empty(), "of the other one nobody is served");
-    talk.peer_list(false);
     assert_eq!(talk.link.links_at, talk.now + Duration::from_secs(1));
     talk.later(999);
     assert!(!talk.link.wants_reports(talk.now));
@@ -514,6 +513,7 @@ fn a_tracker_that_asks_no_more_is_told_no_more() {
     talk.ack(0, &[], &[]);
     talk.check(&["> REQUEST", "! Registered"]);
     talk.peer_list(false);
+    talk.check(&["! Peers"]);
     talk.links_ms = None;
     talk.later(5000).link.on_reports(at(5000), &[report(1)]);
     talk.check(&["> KEEPALIVE", "> LINKS"]);
