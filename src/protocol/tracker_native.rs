@@ -41,7 +41,7 @@ pub mod values;
 
 pub use beats::{Beat, MAX_BEATS, put_beat, read_beats};
 pub use hierarchy::{Answer, NameServer, Op, Query, Rcode, Records};
-pub use links::{LinkStanding, MAX_LINKS, PeerLink, put_link, read_links};
+pub use links::{LinkStanding, Links, MAX_LINKS, PeerLink, put_link, read_links};
 pub use listing::{Candidate, put_candidate, read_candidates};
 pub use peer_list::{PeerEntry, put_peer, read_peers};
 pub use sync::{Sync, SyncSwarm, put_swarm, read_swarms};
@@ -185,18 +185,6 @@ pub struct GetCount {
     pub cookie: Bin<8>,
     /// The content.
     pub info_hash: Bin<32>,
-}
-
-/// Whom a peer serves of one torrent, in the body as [`links`] says (UDP). It is never answered, and
-/// said only to a tracker whose ACK asks for it and that is on our own machine or network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Links {
-    /// From COOKIE.
-    pub cookie: Bin<8>,
-    /// The content.
-    pub info_hash: Bin<32>,
-    /// Where the peer listens.
-    pub port: u16,
 }
 
 /// One [`TORRENT_CHUNK`] of a .torrent for the catalogue (TCP); the ACK follows the last one.

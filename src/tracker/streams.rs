@@ -5,15 +5,14 @@
 //! not been taken, nothing more is read. A frame or an HTTP head must be complete, and an
 //! answer's frame taken, within [`FRAME_TIME`]; who is slower or idle is closed, and delays
 //! nobody, because a turn gives each connection one read and [`STEPS_A_TURN`] steps. When there
-//! are too many, HTTP connections that are only kept for a further request give way.
-//!
-//! Who watches (`/live`) keeps its connection. A turn makes one event at most, and hands it to
-//! [`SHOWN_A_TURN`] of those who watch its scene. Events that a watcher does not take are left out
-//! once [`MOST_WAITING`] bytes wait, and who takes nothing for [`WATCH_TIME`] is closed.
+//! are too many, HTTP connections that are only kept for a further request give way. Who watches
+//! keeps its connection, see [`watchers`].
+
+mod watchers;
 
 use super::FIRST_STREAM_KEY;
 use super::http;
-use super::live::{Event, Scene, SceneId};
+use super::live::{Event, SceneId};
 use super::pages::{self, Page};
 use super::state::{Asker, Feed, State, Upload};
 use crate::clock::Moment;
@@ -39,15 +38,6 @@ const STEPS_A_TURN: usize = 16;
 
 /// How long one frame may take, in either direction; also how long a connection may be idle.
 const FRAME_TIME: Duration = Duration::from_secs(5);
-
-/// How long a watcher may take nothing.
-const WATCH_TIME: Duration = Duration::from_secs(10);
-
-/// Bytes that wait for a watcher before events are left out.
-const MOST_WAITING: usize = 256 * 1024;
-
-/// Watchers that are handed an event in one turn: each may cost a copy of a hundred kilobytes.
-const SHOWN_A_TURN: usize = 4;
 
 /// How long not to accept when the process has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -161,30 +151,6 @@ impl Streams {
         state.on_connections(self.open());
         for slot in 0..self.slots.len() {
             if self.slots[slot].as_ref().is_some_and(|connection| connection.deadline <= now) {
-                self.close(slot, state);
-            }
-        }
-    }
-
-    /// Hands the event that is due to some of those who watch its scene.
-    pub fn show(&mut self, now: Moment, state: &mut State) {
-        if self.showing.is_none() {
-            // Who watches has it in the next turn: making it was enough for this one.
-            self.showing = state.next_event(now).map(|event| (event, 0));
-            return;
-        }
-        let Some((event, first)) = self.showing.take() else { return };
-        let mut shown = 0;
-        for slot in first..self.slots.len() {
-            let connection = self.slots[slot].as_mut();
-            let watcher = connection.filter(|one| one.watches == Some(event.scene));
-            let Some(watcher) = watcher else { continue };
-            if shown == SHOWN_A_TURN {
-                self.showing = Some((event, slot));
-                return;
-            }
-            shown += 1;
-            if watcher.show(now, &event.text).is_err() {
                 self.close(slot, state);
             }
         }
@@ -346,64 +312,6 @@ impl Connection {
             && self.is_idle()
             && self.leaving == Leaving::No
             && self.watches.is_none()
-    }
-
-    /// Sends what waits to a watcher, and notices that it is gone; what it says is not wanted.
-    fn turn_of_watcher(&mut self, now: Moment, scratch: &mut [u8]) -> Result<(), Closed> {
-        self.pour(now)?;
-        self.read(scratch)?;
-        self.input = Vec::new();
-        if self.ended { Err(Closed) } else { Ok(()) }
-    }
-
-    /// Adds an event to what waits for a watcher, unless that is too much already.
-    fn show(&mut self, now: Moment, event: &[u8]) -> Result<(), Closed> {
-        if self.output.len() - self.sent <= MOST_WAITING {
-            self.output.drain(..self.sent);
-            self.sent = 0;
-            self.output.extend_from_slice(event);
-        }
-        self.pour(now)
-    }
-
-    /// Sends what a watcher takes; as long as it takes something it may stay.
-    fn pour(&mut self, now: Moment) -> Result<(), Closed> {
-        let waiting = self.output.len() - self.sent;
-        self.flush()?;
-        if self.output.len() - self.sent < waiting {
-            self.deadline = now + WATCH_TIME;
-        }
-        let interest = if self.is_idle() { Interest::Read } else { Interest::Write };
-        self.socket.set_interest(interest).map_err(|_| Closed)
-    }
-
-    /// Begins to show a scene, or says why not. What else was asked is not answered any more.
-    fn answer_watcher(
-        &mut self,
-        now: Moment,
-        state: &mut State,
-        scene: Result<Scene, (u16, &'static str)>,
-        head_only: bool,
-    ) {
-        let refused = match scene {
-            Err(refused) => refused,
-            Ok(_) if head_only => {
-                self.leaving = Leaving::Politely;
-                return pages::put_events_head(&mut self.output);
-            }
-            Ok(scene) => match state.on_watcher(now, scene) {
-                Some((scene, last)) => {
-                    pages::put_events_head(&mut self.output);
-                    last.inspect(|last| self.output.extend_from_slice(last));
-                    self.watches = Some(scene);
-                    return;
-                }
-                None => (503, "too many watchers: close one, or come back later"),
-            },
-        };
-        let (status, why) = refused;
-        http::put(&mut self.output, status, false, head_only, format!("{why}\n").as_bytes());
-        self.leaving = Leaving::Politely;
     }
 
     /// Reads what is no longer wanted; over once the other side has closed.

@@ -1,4 +1,4 @@
-//! Whom a peer serves, in the body of a LINKS.
+//! LINKS: whom a peer serves of one torrent.
 //!
 //! ```text
 //! entry    = family:u8 (4 | 6)  standing:u8  port:u16be  address: 4 | 16 bytes  rate:u32be
@@ -7,6 +7,8 @@
 //! An address is where the other peer listens, so that a tracker finds it among its own.
 
 use super::Malformed;
+use crate::protocol::frame::Bin;
+use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
 /// How many entries one LINKS has at most.
@@ -16,6 +18,18 @@ pub const MAX_LINKS: usize = 64;
 pub const MAX_LINK: usize = 24;
 
 const KIND: u8 = 0x1f;
+
+/// Whom a peer serves of one torrent, in its body (UDP). It is never answered, and
+/// said only to a tracker whose ACK asks for it and that is on our own machine or network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Links {
+    /// From COOKIE.
+    pub cookie: Bin<8>,
+    /// The content.
+    pub info_hash: Bin<32>,
+    /// Where the peer listens.
+    pub port: u16,
+}
 
 /// How a peer stands to another one that wants something of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,5 +1,6 @@
 //! Watchers and their bounds, over real sockets and at moments that the tests choose.
 
+use super::watchers::{MOST_WAITING, SHOWN_A_TURN};
 use super::*;
 use crate::protocol::frame::Bin;
 use crate::protocol::tracker_native::{Message, Register, hello};
