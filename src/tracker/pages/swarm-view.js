@@ -52,7 +52,8 @@ function whyWords(why) {
 
 /** An event in words; `name` says how peers are called. */
 function describe(tape, e, name) {
-  const [me, other] = [name(tape.node[e]), tape.peer[e] < 0 ? "a web seed" : name(tape.peer[e])];
+  const [me, to] = [name(tape.node[e]), tape.peer[e]];
+  const other = to >= 0 ? name(to) : to === -1 ? "a web seed" : tape.addresses.list[-2 - to];
   const [piece, note] = [tape.piece[e], tape.notes[tape.note[e]]];
   const span = piece < 0 ? "" : ` piece ${piece}` + (tape.len[e] ? ` at ${tape.off[e]}, ${bytes(tape.len[e])}` : "");
   const why = note.why ? ` — ${whyWords(note.why)}` : "";
@@ -77,8 +78,10 @@ function describe(tape, e, name) {
     case "overdue": return `${me}: ${other} is slower than was thought, ${tape.len[e]} B`;
     case "lost": return `${me}: ${note.lines} lines are missing here`;
     case "choke": {
-      const to = (slot) => tape.nodeOfConn(tape.node[e], slot.conn);
-      const called = (slot) => (to(slot) < 0 ? slot.to || "?" : name(to(slot)));
+      const called = (slot) => {
+        const peer = tape.nodeOfConn(tape.node[e], slot.conn);
+        return peer < 0 ? String(slot.to) : name(peer);
+      };
       const set = note.set.map((slot) => `${called(slot)} (${whyWords(slot.why || {})})`);
       return `${me} serves ${set.join(", ") || "nobody"}` +
         (note.dropped.length ? `; chokes ${note.dropped.map(called).join(", ")}` : "");
@@ -120,7 +123,7 @@ function whole(value, most, none) {
 /** A short text, or "" where there is none. */
 function short(value) {
   if (value === undefined) return "";
-  if (typeof value !== "string" || value.length > 300) throw new TypeError("not such a text");
+  if (typeof value !== "string" || value.length > 1000) throw new TypeError("not such a text");
   return value;
 }
 
@@ -169,6 +172,7 @@ class Tape {
     if (typeof t !== "number" || !(t >= 0 && t < 1e7) || !ev) throw new TypeError("not an event");
     if (why !== undefined && (typeof why !== "object" || why === null)) throw new TypeError("not a reason");
     if (ev === "choke") [told.set, told.dropped].forEach(slots);
+    short(told.says);
     const node = this.addresses.id(short(told.n));
     const to = short(told.to ?? told.from);
     const row = {
@@ -177,7 +181,7 @@ class Tape {
       piece: whole(told.piece, MOST_PIECES, -1), off: whole(told.off, 2 ** 32, 0), len: whole(told.len, 2 ** 32, 0),
       torrent: this.torrents.id(short(told.torrent)), note: 0, wire: -1,
     };
-    if (node === 0 || row.ev > 255 || row.msg > 255 || this.length >= MOST_EVENTS) throw new RangeError("too much");
+    if (row.node === 0 || row.ev > 255 || row.msg > 255 || this.length >= MOST_EVENTS) throw new RangeError("too much");
     if (told.conn !== undefined) row.wire = this.wireOf(row, whole(told.conn, 2 ** 53, 0), to, told);
     if (ev === "start") this.starts.push({ node, id: short(told.id), listen: short(told.listen) });
     if (ev === "lost") this.missing += whole(told.lines, 2 ** 53, 0);
@@ -200,10 +204,10 @@ class Tape {
   }
 
   noteOf(told) {
-    const note = {};
-    for (const key of NOTED) if (told[key] !== undefined) note[key] = told[key];
+    const keys = NOTED.filter((key) => told[key] !== undefined);
+    if (keys.length === 0) return 0;
+    const note = Object.fromEntries(keys.map((key) => [key, told[key]]));
     const key = JSON.stringify(note);
-    if (key === "{}") return 0;
     let id = this.noteIds.get(key);
     if (id === undefined) this.noteIds.set(key, id = this.notes.push(note) - 1);
     return id;
@@ -211,26 +215,29 @@ class Tape {
 
   push(row) {
     const at = this.length++;
-    for (const name in COLUMNS) {
-      if (at === this[name].length) {
-        const wider = new COLUMNS[name](2 * at);
-        wider.set(this[name]);
-        this[name] = wider;
-      }
-      this[name][at] = row[name];
+    for (const name in at === this.t.length ? COLUMNS : {}) {
+      const wider = new COLUMNS[name](2 * at);
+      wider.set(this[name]);
+      this[name] = wider;
     }
+    // One by one: a loop over names would double the time of reading.
+    [this.t[at], this.file[at], this.node[at], this.peer[at], this.wire[at]] = [row.t, row.file, row.node, row.peer, row.wire];
+    [this.ev[at], this.msg[at], this.seq[at], this.piece[at]] = [row.ev, row.msg, row.seq, row.piece];
+    [this.off[at], this.len[at], this.note[at], this.torrent[at]] = [row.off, row.len, row.note, row.torrent];
   }
 
   /** All lines are there: who is who, one clock, one order, and which `recv` belongs to which `send`. */
   finish() {
-    this.findNodes();
-    this.findPairs();
-    this.align();
-    this.sort();
-    this.noteIds = null;
+    for (const part of Tape.PARTS) this[part]();
   }
 
-  /** Nodes get numbers in the order of their addresses; addresses become nodes. */
+  /** What `finish` does, one after the other; a page breathes in between. */
+  static PARTS = ["findNodes", "findPairs", "align", "sort"];
+
+  /**
+   * Nodes get numbers in the order of their addresses; addresses become nodes. A peer without one,
+   * who was never connected, is -2 minus the number of its address; nobody is -1.
+   */
   findNodes() {
     const nodes = new Map(); // an address as a line calls it -> the name of its node
     const traced = new Set();
@@ -251,7 +258,7 @@ class Tape {
     for (let e = 0; e < this.length; e++) {
       const wire = this.wires[this.wire[e]];
       const peer = wire ? wire.peer : this.peer[e] < 0 ? -1 : nodes.get(this.peer[e]) ?? this.peer[e];
-      [this.node[e], this.peer[e]] = [number.get(this.node[e]), number.get(peer) ?? -1];
+      [this.node[e], this.peer[e]] = [number.get(this.node[e]), number.get(peer) ?? (peer < 0 ? -1 : -2 - peer)];
     }
     for (const wire of this.wires) [wire.node, wire.peer] = [number.get(wire.node), number.get(wire.peer) ?? -1];
     this.wireIds = new Map(this.wires.map((wire, id) => [`${wire.node}#${wire.conn}`, id]));
@@ -375,6 +382,7 @@ class Replay {
     this.end = this.times.length ? this.times[this.times.length - 1] : 0;
     this.code = Object.fromEntries(tape.evs.list.map((word, id) => [word, id]));
     this.findLinks();
+    this.carries = Int32Array.from(this.list, (e) => this.carrier(e));
     this.findPieces();
     this.findSpans();
     this.findMarks();
@@ -543,15 +551,16 @@ class Replay {
       case "INTERESTED": if (told) state.wanted[takes] = 1; break;
       case "NOT_INTERESTED": if (told) state.wanted[takes] = 0; break;
       case "HAVE": if (!sending && told && tape.piece[e] >= 0) this.give(from, tape.piece[e]); break;
-      default: if (this.brings(e)) state.given[gives] += tape.len[e];
+      default: if (this.carries[state.at] >= 0) state.given[gives] += tape.len[e];
     }
   }
 
-  /** Whether it is bulk that counts: once, where it arrived if that end has a trace. */
-  brings(e) {
+  /** The link that bulk came by, or -1. It counts once: where it arrived, if that end has a trace. */
+  carrier(e) {
     const { tape } = this;
-    if (!BULK.has(tape.words.list[tape.msg[e]])) return false;
-    return tape.ev[e] === this.code.recv || !(tape.nodes[tape.peer[e]] || {}).traced;
+    const [node, peer, sending] = [tape.node[e], tape.peer[e], tape.ev[e] === this.code.send];
+    if (!BULK.has(tape.words.list[tape.msg[e]]) || (sending && (tape.nodes[peer] || {}).traced)) return -1;
+    return (sending ? this.linkOf(node, peer) : this.linkOf(peer, node)) ?? -1;
   }
 
   give(node, piece) {
@@ -587,11 +596,7 @@ class Replay {
   rates(t) {
     const rates = new Float64Array(this.links.length);
     for (let at = after(this.times, t - RATES_OVER); at < this.times.length && this.times[at] <= t; at++) {
-      const e = this.list[at];
-      if (!this.brings(e)) continue;
-      const sending = this.tape.ev[e] === this.code.send;
-      const link = this.linkOf(sending ? this.tape.node[e] : this.tape.peer[e], sending ? this.tape.peer[e] : this.tape.node[e]);
-      if (link !== undefined) rates[link] += this.tape.len[e] / RATES_OVER;
+      if (this.carries[at] >= 0) rates[this.carries[at]] += this.tape.len[this.list[at]] / RATES_OVER;
     }
     return rates;
   }
@@ -639,6 +644,7 @@ class Replay {
 
 const MOST_SHOWN = 200;    // peers on the circle
 const MOST_FLIGHTS = 300;  // messages drawn on their way
+const MANY = 300;          // links that are too many for arrows and round dots
 const SLOW = 0.25;         // up to this speed single messages are seen
 const STILL = typeof matchMedia === "function" ? matchMedia("(prefers-reduced-motion: reduce)") : { matches: false };
 const TAU = 2 * Math.PI;
@@ -651,10 +657,13 @@ function theme() {
   return Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
 }
 
+/** Pixels of the screen to one of CSS. */
+const SHARP = () => Math.min(devicePixelRatio || 1, 2);
+
 /** A canvas as sharp as the screen is; its context, in CSS pixels. */
 function sharp(canvas) {
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-  const scale = Math.min(devicePixelRatio || 1, 2);
+  const scale = SHARP();
   if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
     [canvas.width, canvas.height] = [Math.round(width * scale), Math.round(height * scale)];
   }
@@ -673,7 +682,8 @@ function lineWidth(rate, crowd) {
 
 class Picture {
   constructor(wires, moves) {
-    Object.assign(this, { wires, moves, places: [], chosen: null, pulses: new Map(), colours: theme() });
+    const back = document.createElement("canvas");
+    Object.assign(this, { wires, moves, back, work: null, places: [], busy: [], chosen: null, pulses: new Map(), colours: theme() });
   }
 
   /** Where the peers stand: an ellipse with room for names around it. */
@@ -684,7 +694,7 @@ class Picture {
     this.font = Math.max(11, Math.min(16, 0.85 * parseFloat(getComputedStyle(document.documentElement).fontSize)));
     const names = this.crowd ? 8 : this.font * 0.6 * Math.max(0, ...scene.nodes.map((node) => this.name(node.addr).length));
     const flat = n <= 14; // names lie beside the peers; in a crowd they point outwards
-    let r = Math.max(4, Math.min(30, Math.min(width, height) / 14, (1.1 * Math.min(width, height)) / (n + 1)));
+    let r = Math.max(4, Math.min(44, Math.min(width, height) / 13, (1.1 * Math.min(width, height)) / (n + 1)));
     const ry = Math.max(20, height / 2 - r - (flat ? this.font + 10 : names + 10));
     const rx = Math.max(20, Math.min(width / 2 - r - names - 12, 1.35 * ry));
     r = Math.min(r, (0.8 * Math.PI * Math.min(rx, ry)) / Math.max(1, n));
@@ -714,38 +724,67 @@ class Picture {
     return chosen < 0 ? scene.links : scene.links.filter(({ from, to }) => from === chosen || to === chosen);
   }
 
-  /** What changes with the scene: lines, pies, names. */
-  drawScene(scene) {
-    const { pen } = sharp(this.wires);
-    const links = this.shown(scene);
-    this.drawLines(pen, links);
-    scene.nodes.forEach((node, at) => this.drawPie(pen, node, at));
-    this.drawNames(pen, scene, links);
+  /**
+   * Draws what changes with the scene for so many milliseconds: on a canvas behind, which is shown
+   * when it is whole. So thousands of lines take some frames and no frame is late.
+   */
+  draw(scene, most) {
+    const until = performance.now() + most;
+    if (!this.work) {
+      [this.back.width, this.back.height] = [this.wires.clientWidth * SHARP(), this.wires.clientHeight * SHARP()];
+      this.work = this.steps(scene, this.back.getContext("2d", { willReadFrequently: true }));
+    }
+    while (performance.now() < until) {
+      if (!this.work.next().done) continue;
+      this.work = null;
+      const { pen, width, height } = sharp(this.wires);
+      if (width && height) pen.drawImage(this.back, 0, 0, width, height);
+      return true;
+    }
+    return false;
   }
 
-  drawLines(pen, links) {
-    const styles = [this.colours.soft, this.colours.accent, this.colours.gold];
-    const paths = new Map(); // lines of one look are one path: a stroke for each would cost far more
-    const arrows = links.length <= 200 || STILL.matches;
-    for (const link of links) {
-      const width = lineWidth(link.rate, this.crowd);
-      const key = `${link.standing}|${width}|${link.rate > 0 ? 1 : 0}`;
-      let path = paths.get(key);
-      if (!path) paths.set(key, path = { line: new Path2D(), heads: new Path2D(), standing: link.standing, rate: link.rate, width });
-      link.line = this.line(link.from, link.to);
-      const [ax, ay, cx, cy, bx, by] = link.line;
-      path.line.moveTo(ax, ay);
-      path.line.quadraticCurveTo(cx, cy, bx, by);
-      if (arrows && link.rate > 0) this.addHead(path.heads, cx, cy, bx, by, 4 + width);
+  *steps(scene, pen) {
+    pen.setTransform(SHARP(), 0, 0, SHARP(), 0, 0);
+    const links = this.shown(scene);
+    yield* this.drawLines(pen, links);
+    for (let at = 0; at < scene.nodes.length; at++) {
+      this.drawPie(pen, scene.nodes[at], at);
+      if (at % 20 === 19) yield pen.getImageData(0, 0, 1, 1);
     }
-    for (const { line, heads, standing, rate, width } of paths.values()) {
-      pen.globalAlpha = links.length > 600 ? 0.3 : rate > 0 ? 0.6 : 0.4;
+    this.drawNames(pen, scene, links);
+    this.busy = links.filter((link) => link.rate > 0).sort((a, b) => b.rate - a.rate).slice(0, MANY);
+  }
+
+  /** Lines of one look, twenty to a path: faster than each by itself, and than all at once. */
+  *drawLines(pen, links) {
+    const styles = [this.colours.soft, this.colours.accent, this.colours.gold];
+    const arrows = links.length <= MANY || STILL.matches;
+    const looks = new Map();
+    for (const link of links) {
+      const width = lineWidth(link.rate, links.length > MANY);
+      const key = `${link.standing}|${width}|${link.rate > 0}`;
+      if (!looks.has(key)) looks.set(key, { ...link, width, links: [] });
+      looks.get(key).links.push(link);
+    }
+    for (const { standing, rate, width, links: alike } of looks.values()) {
       pen.setLineDash(standing === 0 ? [5, 5] : []);
       pen.lineWidth = width;
       pen.strokeStyle = pen.fillStyle = styles[standing] || styles[0];
-      pen.stroke(line);
-      pen.globalAlpha = 0.9;
-      pen.fill(heads);
+      for (let at = 0; at < alike.length; at += 20) {
+        const [line, heads] = [new Path2D(), new Path2D()];
+        for (const link of alike.slice(at, at + 20)) {
+          const [ax, ay, cx, cy, bx, by] = link.line = this.line(link.from, link.to);
+          line.moveTo(ax, ay);
+          line.quadraticCurveTo(cx, cy, bx, by);
+          if (arrows && rate > 0) this.addHead(heads, cx, cy, bx, by, 4 + width);
+        }
+        pen.globalAlpha = links.length > 2 * MANY ? 0.3 : rate > 0 ? 0.6 : 0.4;
+        pen.stroke(line);
+        pen.globalAlpha = 0.9;
+        pen.fill(heads);
+        yield pen.getImageData(0, 0, 1, 1); // or all of it would be drawn at the end
+      }
     }
     pen.setLineDash([]);
     pen.globalAlpha = 1;
@@ -782,13 +821,18 @@ class Picture {
     pen.stroke();
     pen.setLineDash([]);
     if (r >= 17 && !node.hidden) {
-      pen.fillStyle = "#14171c"; // on the blue and on the green alike
-      if (node.progress < 0.5) pen.fillStyle = colours.ink;
       pen.font = `600 ${Math.round(r * 0.58)}px system-ui, sans-serif`;
       [pen.textAlign, pen.textBaseline] = ["center", "middle"];
-      pen.fillText(node.progress >= 1 ? "✓" : Math.floor(100 * node.progress), x, y + 1);
+      this.write(pen, node.progress >= 1 ? "✓" : String(Math.floor(100 * node.progress)), x, y + 1);
     }
     pen.globalAlpha = 1;
+  }
+
+  /** Text that can be read on whatever lies below. */
+  write(pen, text, x, y) {
+    [pen.lineWidth, pen.lineJoin, pen.strokeStyle, pen.fillStyle] = [3, "round", this.colours.ground, this.colours.ink];
+    pen.strokeText(text, x, y);
+    pen.fillText(text, x, y);
   }
 
   drawNames(pen, scene, links) {
@@ -825,30 +869,31 @@ class Picture {
   drawMoves(now, scene, flights, flowing) {
     const { pen } = sharp(this.moves);
     if (!STILL.matches) {
-      if (flowing) this.drawFlow(pen, now, this.shown(scene));
+      if (flowing) this.drawFlow(pen, now);
       this.drawPulses(pen, now, scene);
     }
     if (flights) this.drawFlights(pen, flights, scene);
   }
 
-  drawFlow(pen, now, links) {
+  /** Dots along the busiest links, more of them where more flows. */
+  drawFlow(pen, now) {
     const colours = [this.colours.soft, this.colours.accent, this.colours.gold];
-    const paths = colours.map(() => new Path2D());
-    const r = this.crowd ? 1.3 : this.r / 9;
-    let busy = links.filter((link) => link.rate > 0 && link.line);
-    if (busy.length > 500) busy = busy.sort((a, b) => b.rate - a.rate).slice(0, 500);
-    for (const link of busy) {
-      const many = Math.max(1, Math.min(4, Math.round(Math.log10(link.rate / 1000))));
-      for (let dot = 0; dot < many; dot++) {
-        const [x, y] = along(link.line, (now / 1400 + dot / many + link.from * 0.37) % 1);
-        paths[link.standing].moveTo(x + r, y);
-        paths[link.standing].arc(x, y, r, 0, TAU);
+    const many = this.busy.length === MANY;
+    const r = many ? 1.3 : Math.max(2.2, this.r / 10);
+    for (const { line, rate, standing, from } of this.busy) {
+      pen.fillStyle = colours[standing] || colours[0];
+      const dots = many ? 2 : Math.max(1, Math.min(4, Math.round(Math.log10(rate / 1000))));
+      for (let dot = 0; dot < dots; dot++) {
+        const [x, y] = along(line, (now / 1400 + dot / dots + from * 0.37) % 1);
+        if (many) {
+          pen.fillRect(x - r, y - r, 2 * r, 2 * r);
+          continue;
+        }
+        pen.beginPath();
+        pen.arc(x, y, r, 0, TAU);
+        pen.fill();
       }
     }
-    paths.forEach((path, standing) => {
-      pen.fillStyle = colours[standing];
-      pen.fill(path);
-    });
   }
 
   drawPulses(pen, now, scene) {
@@ -881,10 +926,7 @@ class Picture {
       pen.arc(x, y, r, 0, TAU);
       pen.fill();
       if (!current && !named) continue;
-      [pen.lineWidth, pen.strokeStyle] = [3, this.colours.ground];
-      pen.strokeText(msg, x, y - r - 2);
-      pen.fillStyle = this.colours.ink;
-      pen.fillText(msg, x, y - r - 2);
+      this.write(pen, msg, x, y - r - 2);
     }
   }
 }
@@ -922,14 +964,13 @@ function keyed(parent, rows, key, make, update) {
   const old = new Map([...parent.children].map((child) => [child.dataset.key, child]));
   rows.forEach((row, at) => {
     const name = String(key(row));
-    let child = old.get(name);
-    if (!child) child = Object.assign(make(row), {});
+    const child = old.get(name) || make(row);
     old.delete(name);
     child.dataset.key = name;
     update(child, row);
     if (parent.children[at] !== child) parent.insertBefore(child, parent.children[at] || null);
   });
-  for (const child of old.values()) child.remove();
+  while (parent.children.length > rows.length) parent.lastChild.remove();
 }
 
 /** An element with a text. */
@@ -975,6 +1016,8 @@ function layOut() {
   const now = `${stage.clientWidth}x${stage.clientHeight} ${scene.nodes.map((node) => node.addr).join()}`;
   if (now === placed) return;
   placed = now;
+  picture.work = null;
+  dirty = true;
   shortNames(scene.nodes);
   picture.place(scene);
   const size = `${Math.max(2 * picture.r, picture.crowd ? 8 : 24)}px`;
@@ -999,18 +1042,20 @@ function sentence(node) {
     (node.gone ? ", is gone" : "");
 }
 
+let labelled = -Infinity; // when the names of the circle's buttons were last renewed
 /** The panel, the table and the names, which a few times a second are enough for. */
 function showWords() {
   const at = scene.nodes.findIndex((node) => node.addr === picture.chosen);
-  if (at < 0 && picture.chosen !== null && scene.nodes.length) choose(null);
+  if (at < 0 && picture.chosen !== null && scene.nodes.length) return choose(null);
+  const now = performance.now();
   [...$("ring").children].forEach((button, i) => {
     const node = scene.nodes[i];
     if (!node) return;
-    const label = sentence(node);
-    if (button.getAttribute("aria-label") !== label) button.setAttribute("aria-label", label);
+    if (now - labelled > 1000) button.setAttribute("aria-label", sentence(node));
     button.classList.toggle("chosen", i === at);
     button.setAttribute("aria-pressed", i === at);
   });
+  if (now - labelled > 1000) labelled = now;
   $("of-peer").hidden = at < 0;
   if (at < 0) showSwarm(); else showPeer(at);
   if (!$("tables").hidden) showTables();
@@ -1133,6 +1178,7 @@ function showTip() {
 
 function choose(addr) {
   picture.chosen = picture.chosen === addr ? null : addr;
+  picture.work = null;
   dirty = true;
   showWords();
   if (source === "replay") showMoment();
@@ -1260,6 +1306,9 @@ function setSource(next) {
   showControls();
 }
 
+/** Lets the page do what else it has to do. */
+const breath = () => new Promise((go) => setTimeout(go));
+
 /** Reads traces slice by slice, so that the page stays usable, and replays them. */
 async function readFiles(files) {
   const mine = ++reading;
@@ -1274,7 +1323,7 @@ async function readFiles(files) {
       let rest = "";
       for (let from = 0; from < file.size; from += SLICE) {
         const slice = await file.slice(from, from + SLICE).arrayBuffer();
-        await new Promise((go) => setTimeout(go));
+        await breath();
         if (mine !== reading) return;
         const lines = (rest + decoder.decode(slice, { stream: true })).split("\n");
         rest = lines.pop();
@@ -1286,8 +1335,11 @@ async function readFiles(files) {
       tape.addLine(number, rest);
     }
     if (!tape.length) throw new Error("there is no event in it; a trace is what peer --trace FILE writes");
-    tape.finish();
-    openTape(tape);
+    for (const part of Tape.PARTS) {
+      tape[part]();
+      await breath();
+    }
+    if (mine === reading) openTape(tape);
   } catch (error) {
     tell(`Cannot replay ${files.map((file) => file.name).join(", ")}: ${error.message}`, true);
   } finally {
@@ -1406,7 +1458,7 @@ function drawStrip() {
   const { pen, width, height } = sharp($("strip"));
   const bins = new Float64Array(Math.max(1, Math.floor(width / 3)));
   const bin = (t) => Math.min(bins.length - 1, Math.floor((t / (replay.end || 1)) * bins.length));
-  replay.list.forEach((e, at) => { if (replay.brings(e)) bins[bin(replay.times[at])] += replay.tape.len[e]; });
+  replay.list.forEach((e, at) => { if (replay.carries[at] >= 0) bins[bin(replay.times[at])] += replay.tape.len[e]; });
   const most = Math.max(1, ...bins);
   pen.fillStyle = picture.colours.leech;
   bins.forEach((sum, at) => pen.fillRect(at * 3, height - (sum / most) * (height - 4), 2, height));
@@ -1439,10 +1491,9 @@ function flights() {
 
 // -- frames
 
-let worded = 0; // when words were last renewed
-let drawn = 0;  // when lines were last drawn
-let lineCost = 0;
-let cost = 0;
+let worded = 0;   // when words were last renewed
+let drawn = null; // the scene whose lines are being drawn
+let cost = 0;     // milliseconds of a frame, on the mean
 function frame(now) {
   const began = performance.now();
   if (source === "replay" && replay && play.going) {
@@ -1450,16 +1501,12 @@ function frame(now) {
     if (play.t <= 0 && play.going < 0) drive(0);
     else if (play.t >= replay.end && play.going > 0) drive(0);
     else if (now - worded > 120) [worded] = [now, showMoment()];
-    else show(replay.scene(play.at, play.t));
+    else if (!picture.work) show(replay.scene(play.at, play.t));
   }
   play.last = now;
   layOut();
-  // Lines that are dear to draw are drawn ten times a second; what moves, each frame.
-  if (dirty && (lineCost < 4 || now - drawn > 100)) {
-    picture.drawScene(scene);
-    lineCost = performance.now() - began;
-    [dirty, drawn] = [false, now];
-  }
+  if (dirty && !picture.work) [drawn, dirty] = [scene, false];
+  if (picture.work || drawn) if (picture.draw(drawn, 4)) drawn = null;
   picture.drawMoves(now, scene, flights(), source === "live" || (play.going && SPEEDS[play.speed] > SLOW));
   cost += 0.05 * (performance.now() - began - cost);
   if (now - frame.told > 1000) [document.body.dataset.frameMs, frame.told] = [cost.toFixed(2), now];
