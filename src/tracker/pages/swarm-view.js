@@ -109,6 +109,7 @@ const COLUMNS = { t: Float64Array, file: Uint16Array, node: Int32Array, peer: In
 const MOST_EVENTS = 1 << 24; // as many as the sort's key can number
 const MOST_PIECES = 1 << 20;
 const MOST_NODES = 5000;
+const MOST_BITS = 1 << 28;   // bytes of all nodes' bitmaps
 const BULK = new Set(["CHUNK_DATA", "PIECE"]);
 // What of a line is kept beside the columns. Numbers of pings are not: no two are the same.
 const NOTED = ["why", "says", "set", "dropped", "ok", "lines", "dialect", "dialled"];
@@ -181,7 +182,7 @@ class Tape {
       piece: whole(told.piece, MOST_PIECES, -1), off: whole(told.off, 2 ** 32, 0), len: whole(told.len, 2 ** 32, 0),
       torrent: this.torrents.id(short(told.torrent)), note: 0, wire: -1,
     };
-    if (row.node === 0 || row.ev > 255 || row.msg > 255 || this.length >= MOST_EVENTS) throw new RangeError("too much");
+    if (row.node === 0 || row.ev > 255 || row.msg > 255 || row.torrent > 65535 || this.length >= MOST_EVENTS) throw new RangeError("too much");
     if (told.conn !== undefined) row.wire = this.wireOf(row, whole(told.conn, 2 ** 53, 0), to, told);
     if (ev === "start") this.starts.push({ node, id: short(told.id), listen: short(told.listen) });
     if (ev === "lost") this.missing += whole(told.lines, 2 ** 53, 0);
@@ -215,15 +216,19 @@ class Tape {
 
   push(row) {
     const at = this.length++;
-    for (const name in at === this.t.length ? COLUMNS : {}) {
-      const wider = new COLUMNS[name](2 * at);
-      wider.set(this[name]);
-      this[name] = wider;
-    }
+    if (at === this.t.length) this.widen();
     // One by one: a loop over names would double the time of reading.
     [this.t[at], this.file[at], this.node[at], this.peer[at], this.wire[at]] = [row.t, row.file, row.node, row.peer, row.wire];
     [this.ev[at], this.msg[at], this.seq[at], this.piece[at]] = [row.ev, row.msg, row.seq, row.piece];
     [this.off[at], this.len[at], this.note[at], this.torrent[at]] = [row.off, row.len, row.note, row.torrent];
+  }
+
+  widen() {
+    for (const [name, Type] of Object.entries(COLUMNS)) {
+      const wider = new Type(2 * this[name].length);
+      wider.set(this[name]);
+      this[name] = wider;
+    }
   }
 
   /** All lines are there: who is who, one clock, one order, and which `recv` belongs to which `send`. */
@@ -413,37 +418,32 @@ class Replay {
   /** How many pieces there are, and which of them each node had when its trace began. */
   findPieces() {
     const { tape } = this;
-    this.pieces = 0;
-    for (const e of this.list) if (tape.piece[e] >= this.pieces) this.pieces = tape.piece[e] + 1;
+    this.pieces = this.list.reduce((most, e) => Math.max(most, tape.piece[e] + 1), 0);
     this.stride = (this.pieces + 7) >> 3;
+    if (tape.nodes.length * this.stride > MOST_BITS) throw new RangeError("there are too many peers and pieces in it");
     this.had = new Uint8Array(tape.nodes.length * this.stride);
-    const verified = new Uint8Array(this.had.length);
-    const partly = new Set(); // said a bitfield before it could have verified anything
-    const began = new Set();  // has verified a piece
-    const all = (node) => this.fill(this.had, node);
+    const came = new Uint8Array(this.had.length); // what it got since
+    const full = new Set();
+    const partly = new Set(); // nodes that said a bitfield before they could have verified anything
+    const began = new Set();  // nodes that have verified a piece
     for (const e of this.list) {
-      const [node, piece] = [tape.node[e], tape.piece[e]];
-      const heard = tape.ev[e] === this.code.recv;
-      const said = heard ? tape.peer[e] : node;
-      if (heard && tape.nodes[said]?.traced) continue;
-      switch (tape.evs.list[tape.ev[e]]) {
-        case "verify":
-          began.add(node);
-          if (tape.notes[tape.note[e]].ok && piece >= 0) this.set(verified, node, piece);
-          break;
-        case "show": all(node); break;
-        case "complete": if (partly.has(node)) this.fill(this.had, node, verified); break;
-        case "send": case "recv": {
-          if (said < 0) break;
-          const msg = tape.words.list[tape.msg[e]];
-          if (msg === "HAVE_ALL" && !began.has(said)) all(said);
-          if (msg === "BITFIELD" && !began.has(said)) partly.add(said);
-          const shows = BULK.has(msg) || (msg === "HAVE" && !heard);
-          if (shows && piece >= 0 && !this.has(verified, said, piece)) this.set(this.had, said, piece);
-          break;
-        }
+      const [ev, node, piece] = [tape.evs.list[tape.ev[e]], tape.node[e], tape.piece[e]];
+      const said = ev === "send" ? node : ev === "recv" && !tape.nodes[tape.peer[e]]?.traced ? tape.peer[e] : -1;
+      const msg = said < 0 ? "" : tape.words.list[tape.msg[e]];
+      if (ev === "verify" && tape.notes[tape.note[e]].ok) {
+        began.add(node);
+        if (piece >= 0) this.set(came, node, piece);
       }
-      if (heard && said >= 0 && tape.words.list[tape.msg[e]] === "HAVE" && piece >= 0) this.set(verified, said, piece);
+      if (ev === "complete" && partly.has(node)) this.fill(this.had, node, came);
+      // Only a seeder shows pieces, whatever it said before.
+      const all = ev === "show" ? node : msg === "HAVE_ALL" && !began.has(said) ? said : -1;
+      if (all >= 0 && !full.has(all)) this.fill(this.had, all);
+      full.add(all);
+      if (msg === "BITFIELD" && !began.has(said)) partly.add(said);
+      if (piece < 0 || !(msg === "HAVE" || BULK.has(msg))) continue;
+      // A stranger that says HAVE may have it from now on only; whoever gives a piece had it.
+      if (msg === "HAVE" && ev === "recv") this.set(came, said, piece);
+      else if (!this.has(came, said, piece)) this.set(this.had, said, piece);
     }
   }
 
@@ -691,10 +691,10 @@ class Picture {
     const [width, height] = [this.wires.clientWidth, this.wires.clientHeight];
     const n = scene.nodes.length;
     this.crowd = n > 60;
-    this.font = Math.max(11, Math.min(16, 0.85 * parseFloat(getComputedStyle(document.documentElement).fontSize)));
+    this.font = Math.max(11, Math.min(20, 0.9 * parseFloat(getComputedStyle(document.documentElement).fontSize)));
     const names = this.crowd ? 8 : this.font * 0.6 * Math.max(0, ...scene.nodes.map((node) => this.name(node.addr).length));
     const flat = n <= 14; // names lie beside the peers; in a crowd they point outwards
-    let r = Math.max(4, Math.min(44, Math.min(width, height) / 13, (1.1 * Math.min(width, height)) / (n + 1)));
+    let r = Math.max(4, Math.min(60, Math.min(width, height) / 13, (1.1 * Math.min(width, height)) / (n + 1)));
     const ry = Math.max(20, height / 2 - r - (flat ? this.font + 10 : names + 10));
     const rx = Math.max(20, Math.min(width / 2 - r - names - 12, 1.35 * ry));
     r = Math.min(r, (0.8 * Math.PI * Math.min(rx, ry)) / Math.max(1, n));
@@ -920,7 +920,7 @@ class Picture {
       if (chosen >= 0 && from !== chosen && to !== chosen) continue;
       if (!this.places[from] || !this.places[to]) continue;
       const [x, y] = along(this.line(from, to), STILL.matches ? 0.5 : way);
-      const r = current ? 7 : bulk ? 4.5 : 3.2;
+      const r = Math.max(3, this.r / (current ? 5 : bulk ? 7 : 10));
       pen.fillStyle = this.colours[FLIGHT_COLOURS[bulk ? "data" : msg] || "ink"];
       pen.beginPath();
       pen.arc(x, y, r, 0, TAU);
@@ -986,7 +986,11 @@ function write(at, text) {
   if (at.textContent !== text) at.textContent = text;
 }
 
-function tell(text, bad = false) {
+let heldUntil = 0; // what went wrong with files is not overwritten at once by what is live
+function tell(text, bad = false, hold = 0) {
+  const now = performance.now();
+  if (now < heldUntil && !hold) return;
+  heldUntil = now + hold;
   write($("state"), text);
   $("state").classList.toggle("bad", bad);
 }
@@ -1025,6 +1029,7 @@ function layOut() {
     const button = element("button");
     Object.assign(button, { type: "button", tabIndex: -1 });
     button.dataset.addr = node.addr;
+    button.setAttribute("aria-label", sentence(node));
     return button;
   }, () => {});
   [...$("ring").children].forEach((button, at) => {
@@ -1330,7 +1335,7 @@ async function readFiles(files) {
         if (rest.length > LONGEST_LINE) rest = "{";
         for (const line of lines) tape.addLine(number, line);
         $("reading").value = (done += slice.byteLength) / size;
-        tell(`Reading ${file.name}: ${count(tape.length, "event")}`);
+        tell(`Reading ${file.name}: ${count(tape.length, "event")}`, false, 1000);
       }
       tape.addLine(number, rest);
     }
@@ -1341,7 +1346,7 @@ async function readFiles(files) {
     }
     if (mine === reading) openTape(tape);
   } catch (error) {
-    tell(`Cannot replay ${files.map((file) => file.name).join(", ")}: ${error.message}`, true);
+    tell(`Cannot replay ${files.map((file) => file.name).join(", ")}: ${error.message}.`, true, 8000);
   } finally {
     if (mine === reading) $("reading").hidden = true;
   }
@@ -1360,6 +1365,7 @@ function openTape(tape) {
 function openReplay(next) {
   replay = next;
   picture.chosen = null;
+  heldUntil = 0;
   const { tape } = replay;
   shortNames(tape.nodes);
   const off = tape.files.filter((file) => !file.aligned).map((file) => file.name);
