@@ -182,7 +182,8 @@ class Tape {
       piece: whole(told.piece, MOST_PIECES, -1), off: whole(told.off, 2 ** 32, 0), len: whole(told.len, 2 ** 32, 0),
       torrent: this.torrents.id(short(told.torrent)), note: 0, wire: -1,
     };
-    if (row.node === 0 || row.ev > 255 || row.msg > 255 || row.torrent > 65535 || this.length >= MOST_EVENTS) throw new RangeError("too much");
+    const fits = row.node > 0 && row.ev < 256 && row.msg < 256 && row.torrent < 65536 && this.length < MOST_EVENTS;
+    if (!fits) throw new RangeError("too much");
     if (told.conn !== undefined) row.wire = this.wireOf(row, whole(told.conn, 2 ** 53, 0), to, told);
     if (ev === "start") this.starts.push({ node, id: short(told.id), listen: short(told.listen) });
     if (ev === "lost") this.missing += whole(told.lines, 2 ** 53, 0);
@@ -199,7 +200,9 @@ class Tape {
       this.wireIds.set(key, id);
     }
     const wire = this.wires[id];
-    if (told.ev === "open") Object.assign(wire, { to, id: short(told.id), here: short(told.here), there: short(told.there) });
+    if (told.ev === "open") {
+      Object.assign(wire, { to, id: short(told.id), here: short(told.here), there: short(told.there) });
+    }
     if (row.torrent) wire.torrent = row.torrent;
     return id;
   }
@@ -218,8 +221,8 @@ class Tape {
     const at = this.length++;
     if (at === this.t.length) this.widen();
     // One by one: a loop over names would double the time of reading.
-    [this.t[at], this.file[at], this.node[at], this.peer[at], this.wire[at]] = [row.t, row.file, row.node, row.peer, row.wire];
-    [this.ev[at], this.msg[at], this.seq[at], this.piece[at]] = [row.ev, row.msg, row.seq, row.piece];
+    [this.t[at], this.file[at], this.ev[at], this.msg[at]] = [row.t, row.file, row.ev, row.msg];
+    [this.node[at], this.peer[at], this.wire[at], this.seq[at], this.piece[at]] = [row.node, row.peer, row.wire, row.seq, row.piece];
     [this.off[at], this.len[at], this.note[at], this.torrent[at]] = [row.off, row.len, row.note, row.torrent];
   }
 
@@ -273,8 +276,9 @@ class Tape {
     const all = new Set(traced);
     for (const wire of this.wires) if (wire.peer > 0) all.add(wire.peer);
     for (const [address, node] of nodes) if (address > 0) all.add(node);
+    if (all.size > MOST_NODES) throw new RangeError(`more than ${MOST_NODES} peers are in it`);
     const order = new Intl.Collator("en", { numeric: true }).compare;
-    const sorted = [...all].sort((a, b) => order(this.addresses.list[a], this.addresses.list[b])).slice(0, MOST_NODES);
+    const sorted = [...all].sort((a, b) => order(this.addresses.list[a], this.addresses.list[b]));
     this.nodes = sorted.map((node) => ({ addr: this.addresses.list[node], traced: traced.has(node) }));
     return new Map(sorted.map((node, at) => [node, at]));
   }
@@ -411,6 +415,10 @@ class Replay {
     }
   }
 
+  bothWays(a, b) {
+    return [this.linkOf(a, b), this.linkOf(b, a)].filter((link) => link !== undefined);
+  }
+
   linkOf(from, to) {
     return from < 0 || to < 0 ? undefined : this.linkIds.get(from * this.tape.nodes.length + to);
   }
@@ -470,6 +478,7 @@ class Replay {
 
   /** What one may want to jump to: {at: place in the list, what: words for it with the node's number}. */
   findMarks() {
+    const { tape } = this;
     this.marks = [];
     const seen = new Set();
     const once = (at, what, node) => {
@@ -477,13 +486,12 @@ class Replay {
       seen.add(`${what}${node}`);
     };
     this.list.forEach((e, at) => {
-      const [ev, node] = [this.tape.evs.list[this.tape.ev[e]], this.tape.node[e]];
-      const msg = this.tape.words.list[this.tape.msg[e]];
-      if (ev === "unchoke" || ev === "choke" || msg === "UNCHOKE") once(at, "first unchoke", -1);
-      if (ev === "verify" && this.tape.notes[this.tape.note[e]].ok) once(at, "first piece verified", -1);
+      const [ev, node, { ok }] = [tape.evs.list[tape.ev[e]], tape.node[e], tape.notes[tape.note[e]]];
+      if (ev === "unchoke" || ev === "choke" || tape.words.list[tape.msg[e]] === "UNCHOKE") once(at, "first unchoke", -1);
+      if (ev === "verify" && ok) once(at, "first piece verified", -1);
       if (ev === "complete") once(at, "complete", node);
       if (ev === "ban") this.marks.push({ at, what: "bans a peer", node });
-      if (ev === "verify" && this.tape.notes[this.tape.note[e]].ok === false) this.marks.push({ at, what: "wrong bytes", node });
+      if (ev === "verify" && ok === false) this.marks.push({ at, what: "wrong bytes", node });
     });
   }
 
@@ -576,7 +584,7 @@ class Replay {
     const one = other < 0 ? id : Math.min(id, other);
     if (this.state.wires[one]) return;
     this.state.wires[one] = 1;
-    for (const link of [this.linkOf(node, peer), this.linkOf(peer, node)]) if (link !== undefined) this.state.open[link] += 1;
+    for (const link of this.bothWays(node, peer)) this.state.open[link] += 1;
   }
 
   disconnect(id) {
@@ -585,8 +593,7 @@ class Replay {
     const one = other < 0 ? id : Math.min(id, other);
     if (this.state.wires[one] !== 1) return;
     this.state.wires[one] = 2;
-    for (const link of [this.linkOf(node, peer), this.linkOf(peer, node)]) {
-      if (link === undefined) continue;
+    for (const link of this.bothWays(node, peer)) {
       this.state.open[link] -= 1;
       if (this.state.open[link] === 0) this.state.standing[link] = this.state.wanted[link] = 0;
     }
@@ -623,11 +630,12 @@ class Replay {
     return { nodes, links, pieces: this.pieces };
   }
 
-  /** Messages that are on their way at `t`, at most `most`: {from, to, e, way: 0..1}. None takes less than `least` seconds. */
+  /** At most `most` messages on their way at `t`: {from, to, e, way: 0..1}; none takes less than `least` seconds. */
   flights(t, least, most) {
     const found = [];
     const { tape } = this;
-    for (let at = after(this.times, t) - 1; at >= 0 && found.length < most && this.times[at] > t - Math.max(least, 2); at--) {
+    const since = t - Math.max(least, 2);
+    for (let at = after(this.times, t) - 1; at >= 0 && found.length < most && this.times[at] > since; at--) {
       const e = this.list[at];
       const sending = tape.ev[e] === this.code.send;
       if (tape.peer[e] < 0 || !(sending || (tape.ev[e] === this.code.recv && tape.pair[e] < 0))) continue;
@@ -683,7 +691,8 @@ function lineWidth(rate, crowd) {
 class Picture {
   constructor(wires, moves) {
     const back = document.createElement("canvas");
-    Object.assign(this, { wires, moves, back, work: null, places: [], busy: [], chosen: null, pulses: new Map(), colours: theme() });
+    Object.assign(this, { wires, moves, back, work: null, places: [], busy: [], chosen: null, pulses: new Map() });
+    this.colours = theme();
   }
 
   /** Where the peers stand: an ellipse with room for names around it. */
@@ -793,7 +802,7 @@ class Picture {
   addHead(path, cx, cy, x, y, size) {
     const angle = Math.atan2(y - cy, x - cx);
     path.moveTo(x, y);
-    for (const turn of [2.75, -2.75]) path.lineTo(x + size * 1.6 * Math.cos(angle + turn), y + size * 1.6 * Math.sin(angle + turn));
+    for (const turn of [angle + 2.75, angle - 2.75]) path.lineTo(x + size * 1.6 * Math.cos(turn), y + size * 1.6 * Math.sin(turn));
     path.closePath();
   }
 
@@ -942,7 +951,10 @@ function along([ax, ay, cx, cy, bx, by], way) {
 const SPEEDS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100];
 const SLICE = 1 << 17;       // bytes of a trace between two breaths of the page
 const LONGEST_LINE = 1 << 20;
+const FREQUENT = new Set(["CHUNK_DATA", "PIECE", "GET", "REQUEST", "HAVE", "PING", "PONG"]);
 const STANDINGS = ["choked", "serves it", "serves it on trial"];
+const NO_LINKS = " No links are known: peers of other programs tell none, " +
+  "and ours tell them only to trackers on loopback or private addresses.";
 const NOTHING = { name: "", nodes: [], links: [], pieces: 0, more: 0 };
 const $ = (id) => document.getElementById(id);
 
@@ -1118,7 +1130,8 @@ function showPeer(at) {
 /** A peer's pieces, from the first to the last. */
 function drawBar(node) {
   const { pen, width, height } = sharp($("bar"));
-  const parts = node.bits ? barOf(node.bits, scene.pieces, Math.min(256, scene.pieces)) : [...(node.bar || "")].map((digit) => parseInt(digit, 16) / 15);
+  const parts = node.bits ? barOf(node.bits, scene.pieces, Math.min(256, scene.pieces))
+    : [...(node.bar || "")].map((digit) => parseInt(digit, 16) / 15);
   pen.fillStyle = picture.colours.missing;
   pen.fillRect(0, 0, width, height);
   pen.fillStyle = node.progress >= 1 ? picture.colours.verified : picture.colours.leech;
@@ -1127,7 +1140,8 @@ function drawBar(node) {
     pen.fillRect((at * width) / parts.length, 0, width / parts.length + 0.5, height);
   });
   pen.globalAlpha = 1;
-  $("bar").setAttribute("aria-label", parts.length ? `Which pieces it has: ${percent(node.progress)}` : "It does not say which pieces it has");
+  const told = parts.length ? `Which pieces it has: ${percent(node.progress)}` : "It does not say which pieces it has";
+  $("bar").setAttribute("aria-label", told);
 }
 
 /** Of each part of the bits the share that is set. */
@@ -1158,9 +1172,9 @@ function fillRow(tr, texts) {
 function showTables() {
   const serves = scene.nodes.map(() => []);
   for (const { from, to, standing } of scene.links) if (standing) serves[from].push(picture.name(scene.nodes[to].addr));
-  keyed($("nodes-table"), scene.nodes.map((node, at) => ({ node, at })), ({ node }) => node.addr,
-    () => row(["", "n", "n", "n", ""]), (tr, { node, at }) =>
-      fillRow(tr, [node.addr, percent(node.progress), `${bytes(node.down)}/s`, `${bytes(node.up)}/s`, serves[at].join(", ") || "nobody"]));
+  const nodes = scene.nodes.map((node, at) => [node.addr, percent(node.progress), `${bytes(node.down)}/s`,
+    `${bytes(node.up)}/s`, serves[at].join(", ") || "nobody"]);
+  keyed($("nodes-table"), nodes, ([addr]) => addr, () => row(["", "n", "n", "n", ""]), fillRow);
   const addr = (at) => scene.nodes[at].addr;
   keyed($("links-table"), scene.links, ({ from, to }) => `${addr(from)} ${addr(to)}`, () => row(["", "", "n", ""]),
     (tr, { from, to, rate, standing }) => fillRow(tr, [addr(from), addr(to), `${bytes(rate)}/s`, STANDINGS[standing]]));
@@ -1173,11 +1187,11 @@ function showTip() {
   if (!node) return;
   write($("tip"), sentence(node).replace(/, /g, "\n"));
   const [x, y] = [pointed.offsetLeft, pointed.offsetTop];
-  const right = x > $("stage").clientWidth / 2;
-  const low = y > $("stage").clientHeight / 2;
+  const { clientWidth, clientHeight } = $("stage");
+  const [right, low, far] = [x > clientWidth / 2, y > clientHeight / 2, picture.r + 8];
   Object.assign($("tip").style, {
-    left: right ? "auto" : `${x + picture.r + 8}px`, right: right ? `${$("stage").clientWidth - x + picture.r + 8}px` : "auto",
-    top: low ? "auto" : `${y}px`, bottom: low ? `${$("stage").clientHeight - y}px` : "auto",
+    left: right ? "auto" : `${x + far}px`, right: right ? `${clientWidth - x + far}px` : "auto",
+    top: low ? "auto" : `${y}px`, bottom: low ? `${clientHeight - y}px` : "auto",
   });
 }
 
@@ -1208,7 +1222,8 @@ function onList(state) {
   if (source !== "live") return;
   const swarms = state.swarms || [];
   const known = swarms.some((swarm) => swarm.hash === location.hash.slice(1));
-  options(swarms.map((swarm) => [swarm.hash, `${swarm.name || swarm.hash.slice(0, 16)} (${swarm.seeders} + ${swarm.leechers})`]), location.hash.slice(1));
+  const words = ({ name, hash, seeders, leechers }) => `${name || hash.slice(0, 16)} (${seeders} + ${leechers})`;
+  options(swarms.map((swarm) => [swarm.hash, words(swarm)]), location.hash.slice(1));
   if (!state.dashboard) return empty("This tracker does not show its swarms.\nStart it with --dashboard.");
   if (!location.hash && swarms.length) location.replace(`#${swarms[0].hash}`);
   if (!swarms.length && !known && !scene.nodes.length) empty("No swarm yet.\nShare a file: peer --seed big.zip");
@@ -1247,18 +1262,19 @@ function lost(which, why) {
 function onSwarm(told) {
   if (source !== "live") return;
   const was = new Map(scene.nodes.map((node) => [node.addr, node.progress]));
-  const done = told.nodes.filter((node) => node.progress >= 1 && was.get(node.addr) < 1).map((node) => `${node.addr} has everything`);
+  const done = told.nodes.filter((node) => node.progress >= 1 && was.get(node.addr) < 1)
+    .map((node) => `${node.addr} has everything`);
   if (done.length || $("said").textContent === "Connection lost") write($("said"), done.join("; ") || "Connected again");
   show({
     name: told.name, size: told.size, pieces: told.pieces, more: told.more || 0,
     nodes: told.nodes.map((node) => ({ ...node, age: node.age_ms })),
-    links: told.links.map(([from, to, rate, standing]) => ({ from, to, rate, standing })).filter((link) => told.nodes[link.from] && told.nodes[link.to]),
+    links: told.links.map(([from, to, rate, standing]) => ({ from, to, rate, standing }))
+      .filter(({ from, to }) => told.nodes[from] && told.nodes[to]),
   });
   quiet = scene.links.length || scene.nodes.length < 2 ? 0 : quiet + 1;
   empty(scene.nodes.length ? "" : "Nobody is in this swarm now.");
   const more = scene.more ? `, ${scene.more} more are not shown` : "";
-  tell(`Live: ${count(scene.nodes.length, "peer")}${more}.` + (quiet > 2
-    ? " No links are known: peers of other programs tell none, and ours tell them only to trackers on loopback or private addresses." : ""));
+  tell(`Live: ${count(scene.nodes.length, "peer")}${more}.${quiet > 2 ? NO_LINKS : ""}`);
   showWords();
 }
 
@@ -1268,12 +1284,17 @@ function empty(text) {
   if (text && source === "live") tell("Live: connected.");
 }
 
+function fillOption(option, [value, text]) {
+  option.value = value;
+  write(option, text);
+}
+
 /** The choice of the swarm; hidden if there is none to make. */
 function options(pairs, chosen) {
   const select = $("swarm");
   select.hidden = pairs.length < 2;
   if (document.activeElement === select && select.children.length === pairs.length) return;
-  keyed(select, pairs, ([value]) => value, ([value]) => Object.assign(element("option"), { value }), (option, [, text]) => write(option, text));
+  keyed(select, pairs, ([value]) => value, () => element("option"), fillOption);
   select.value = chosen;
 }
 
@@ -1307,6 +1328,7 @@ function setSource(next) {
   $("live").setAttribute("aria-pressed", next === "live");
   $("open").setAttribute("aria-pressed", next === "replay");
   $("replay").hidden = $("around").hidden = next !== "replay";
+  write($("dots-said"), `dots: data on its way${next === "live" ? "" : "; when slow, messages: data green, requests gold"}`);
   placed = "";
   showControls();
 }
@@ -1358,7 +1380,8 @@ function openTape(tape) {
   list = stream = null;
   setSource("replay");
   empty("");
-  options(tape.torrentList().map((id) => [String(id), `torrent ${tape.torrents.list[id] || "without a name"}`]), String(tape.torrentList()[0]));
+  const torrents = tape.torrentList().map((id) => [String(id), `torrent ${tape.torrents.list[id] || "without a name"}`]);
+  options(torrents, torrents[0][0]);
   openReplay(new Replay(tape));
 }
 
@@ -1374,11 +1397,9 @@ function openReplay(next) {
     (tape.missing ? ` ${count(tape.missing, "line")} were never written, the disk was too slow.` : "") +
     (off.length ? ` Nothing ties the clock of ${off.join(", ")} to the others: it begins at 0.` : ""));
   $("time").max = replay.end;
-  keyed($("marks"), [{ at: -1, what: "…", node: -1 }, { at: 0, what: "begin", node: -1 }, ...replay.marks], (mark) => `${mark.at} ${mark.what} ${mark.node}`,
-    () => element("option"), (option, mark) => {
-      option.value = mark.at;
-      write(option, mark.at < 0 ? "…" : `${clock(replay.times[mark.at] || 0)}  ${mark.node < 0 ? "" : `${picture.name(tape.nodes[mark.node].addr)} `}${mark.what}`);
-    });
+  const words = ({ at, what, node }) => [clock(replay.times[at]), node < 0 ? "" : picture.name(tape.nodes[node].addr), what];
+  const marks = replay.marks.map((mark) => [mark.at, words(mark).filter(Boolean).join("  ")]);
+  keyed($("marks"), [[-1, "…"], [0, "the beginning"], ...marks], String, () => element("option"), fillOption);
   goTime(0);
   drive(0);
   drawStrip();
@@ -1404,11 +1425,12 @@ function counts(at) {
   const e = replay.list[at];
   const filter = $("filter").value;
   const ev = tape.evs.list[tape.ev[e]];
-  if (picture.chosen !== null && ![tape.node[e], tape.peer[e]].some((node) => node >= 0 && tape.nodes[node].addr === picture.chosen)) return false;
+  const ends = [tape.node[e], tape.peer[e]].map((node) => tape.nodes[node]?.addr);
+  if (picture.chosen !== null && !ends.includes(picture.chosen)) return false;
   if (filter === "all") return true;
   const said = ev === "send" || ev === "recv";
   if (filter === "decisions") return !said && ev !== "pick";
-  return ev !== "pick" && !["CHUNK_DATA", "PIECE", "GET", "REQUEST", "HAVE", "PING", "PONG"].includes(tape.words.list[tape.msg[e]]);
+  return ev !== "pick" && !FREQUENT.has(tape.words.list[tape.msg[e]]);
 }
 
 /** The next place in a direction where steps stop, or -1; a look at so many events is enough. */
@@ -1469,8 +1491,8 @@ function drawStrip() {
   pen.fillStyle = picture.colours.leech;
   bins.forEach((sum, at) => pen.fillRect(at * 3, height - (sum / most) * (height - 4), 2, height));
   for (const mark of replay.marks) {
-    pen.fillStyle = { complete: picture.colours.verified, "first unchoke": picture.colours.gold }[mark.what] || picture.colours.ink;
-    if (/ban|wrong/.test(mark.what)) pen.fillStyle = picture.colours.bad;
+    const colour = { "complete": "verified", "first unchoke": "gold", "bans a peer": "bad", "wrong bytes": "bad" }[mark.what];
+    pen.fillStyle = picture.colours[colour || "ink"];
     pen.fillRect((replay.times[mark.at] / (replay.end || 1)) * width - 1, 0, 2, height);
   }
 }
@@ -1490,7 +1512,9 @@ function flights() {
   const sent = e >= 0 && ["send", "recv"].includes(tape.evs.list[tape.ev[e]]);
   if (sent && tape.peer[e] >= 0) {
     const out = tape.ev[e] === replay.code.send;
-    all.push(dress({ e, from: out ? tape.node[e] : tape.peer[e], to: out ? tape.peer[e] : tape.node[e], way: out ? 0.35 : 0.85 }));
+    const ends = [tape.node[e], tape.peer[e]];
+    const [from, to] = out ? ends : ends.reverse();
+    all.push(dress({ e, from, to, way: out ? 0.35 : 0.85 }));
   }
   return all;
 }
@@ -1575,7 +1599,8 @@ function begin() {
   on("open", "click", () => $("files").click());
   on("files", "change", () => { if ($("files").files.length) readFiles([...$("files").files]); $("files").value = ""; });
   on("swarm", "change", () => {
-    if (source === "live") location.hash = $("swarm").value; else openReplay(new Replay(replay.tape, Number($("swarm").value)));
+    const { value } = $("swarm");
+    if (source === "live") location.hash = value; else openReplay(new Replay(replay.tape, Number(value)));
   });
   on("as-table", "click", () => {
     const table = $("tables").hidden;

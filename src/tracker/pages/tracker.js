@@ -10,8 +10,6 @@ const STILL = matchMedia("(prefers-reduced-motion: reduce)").matches;
 const $ = (id) => document.getElementById(id);
 const names = new Map();       // hash -> name
 let ahead = 0;                 // what the tracker's clock is behind ours, in ms
-let held = false;              // the list of heartbeats stands still
-let unseen = 0;                // heartbeats that came meanwhile
 let entries = [];              // [bar, words, entry, when it ends on our clock] of the cache
 
 function element(tag, text = "", kind = "") {
@@ -67,13 +65,14 @@ function contents() {
   const table = element("table");
   table.id = "contents";
   const head = table.createTHead().insertRow();
-  for (const [text, kind] of [["content", ""], ["size", "n"], ["pieces", "n"], ["seeders", "n"], ["leechers", "n"], ["who has what", ""]]) {
-    head.append(Object.assign(element("th", text, kind), { scope: "col" }));
-  }
+  const heads = [["content", ""], ["size", "n"], ["pieces", "n"], ["seeders", "n"], ["leechers", "n"], ["who has what", ""]];
+  for (const [text, kind] of heads) head.append(Object.assign(element("th", text, kind), { scope: "col" }));
   const scroll = element("div", "", "scroll");
   scroll.append(table);
   $("figures").after(scroll);
-  for (const words of document.querySelectorAll("body > p")) if (words.textContent.startsWith("Nothing is shared")) words.remove();
+  for (const words of document.querySelectorAll("body > p")) {
+    if (words.textContent.startsWith("Nothing is shared")) words.remove();
+  }
   return table;
 }
 
@@ -109,7 +108,8 @@ function showSwarms(state) {
 /** The way to the whole swarm, where this tracker shows it. */
 function linkView(row, hash) {
   if (row.querySelector(".view")) return;
-  row.cells[0].querySelector("small").append(", ", Object.assign(element("a", "see the swarm", "view"), { href: `/swarm-view#${hash}` }));
+  const link = Object.assign(element("a", "see the swarm", "view"), { href: `/swarm-view#${hash}` });
+  row.cells[0].querySelector("small").append(", ", link);
 }
 
 /** Who has what is drawn by the tracker: the page is fetched again, and its strips are taken. */
@@ -162,9 +162,7 @@ function showBeats({ beats, more }) {
   for (const beat of beats) rowOf(beat.hash)?.classList.remove("pulse");
   void document.body.offsetWidth; // the animation begins anew
   for (const beat of beats) rowOf(beat.hash)?.classList.add("pulse");
-  if (held) unseen += beats.length + (more || 0);
-  write($("beats-said"), held ? `Held; ${unseen} came since.` : more ? `${more} more at that moment.` : "");
-  if (held) return;
+  write($("beats-said"), more ? `${more} more came at that moment.` : "");
   const clock = (at) => new Date(at + ahead).toLocaleTimeString("en-GB");
   const rows = beats.map((beat) => row([[clock(beat.at_ms), "n"], [beat.from, ""],
     [names.get(beat.hash) || beat.hash.slice(0, 16), "name"], [beat.left === 0 ? "has all" : bytes(beat.left), "n"],
@@ -173,21 +171,13 @@ function showBeats({ beats, more }) {
   while (body.rows.length > MOST_BEATS) body.lastChild.remove();
 }
 
-/** The list of heartbeats, which a button holds. */
+/** The list of heartbeats. */
 function beatList() {
   if ($("beat-rows")) return $("beat-rows");
-  const made = section("beats", "Heartbeats as they arrive");
-  const hold = Object.assign(element("button", "Hold the list"), { type: "button", id: "hold" });
-  hold.setAttribute("aria-pressed", "false");
-  hold.addEventListener("click", () => {
-    [held, unseen] = [!held, 0];
-    hold.setAttribute("aria-pressed", held);
-    write($("beats-said"), "");
-  });
-  const log = element("div", "", "log");
-  Object.assign(log, { tabIndex: 0 }).setAttribute("aria-label", "Heartbeats");
+  const log = Object.assign(element("div", "", "log"), { tabIndex: 0 });
   log.setAttribute("role", "region");
-  made.append(hold, " ", Object.assign(element("span", "", "words"), { id: "beats-said" }), log);
+  log.setAttribute("aria-label", "Heartbeats");
+  section("beats", "Heartbeats as they arrive").append(log, Object.assign(element("p", "", "words"), { id: "beats-said" }));
   return table(log, "beat-rows", [["when", "n"], ["who", ""], ["content", ""], ["left", "n"], ["down", "n"], ["up", "n"]]);
 }
 
@@ -196,7 +186,8 @@ function showHierarchy(told) {
   if (!told) return;
   const made = section("hierarchy", "Hierarchy");
   if (!$("place")) made.append(Object.assign(element("dl"), { id: "place" }));
-  const facts = [["zone", told.zone], ["part", told.resolver && "resolver"], ["root", told.parent]].filter(([, value]) => value);
+  const facts = [["zone", told.zone], ["part", told.resolver && "resolver"], ["root", told.parent]]
+    .filter(([, value]) => value);
   for (const { zone, addr } of told.delegations) facts.push(["delegated", `${zone} to ${addr}`]);
   $("place").replaceChildren(...facts.map(([what, value]) => {
     const fact = element("div");
@@ -209,15 +200,17 @@ function showHierarchy(told) {
 /** Answers that are kept, by their keys; `countDown` moves their bars between two states. */
 function showCache(made, cache, more) {
   const scroll = $("cache-scroll") || Object.assign(element("div", "", "scroll"), { id: "cache-scroll", tabIndex: 0 });
-  if (!scroll.parentNode) made.append(element("h2", "Answers it keeps"), scroll, Object.assign(element("p", "", "words"), { id: "cache-said" }));
+  const said = $("cache-said") || Object.assign(element("p", "", "words"), { id: "cache-said" });
+  if (!scroll.parentNode) made.append(element("h2", "Answers it keeps"), scroll, said);
   const body = table(scroll, "cache", [["question", ""], ["records", "n"], ["ends in", "n"], ["of its time", ""], ["note", ""]]);
-  write($("cache-said"), cache.length ? (more ? `${more} more.` : "") : "Nothing is kept now.");
+  write(said, cache.length ? (more ? `${more} more.` : "") : "Nothing is kept now.");
   const old = new Map([...body.rows].map((one) => [one.dataset.key, one]));
   entries = cache.map((entry) => {
     const one = old.get(entry.key) || addEntry(body, entry.key);
     old.delete(entry.key);
     write(one.cells[1], String(entry.records));
-    write(one.cells[4], [entry.negative && "says that there is nothing", entry.stale && "over, kept in need"].filter(Boolean).join(", "));
+    const notes = [entry.negative && "says that there is nothing", entry.stale && "over, kept in case nobody answers"];
+    write(one.cells[4], notes.filter(Boolean).join("; "));
     one.classList.toggle("stale", entry.stale);
     return [one.querySelector("i"), one.cells[2], entry, performance.now() + entry.left_ms];
   });
@@ -268,7 +261,10 @@ function listen() {
 }
 
 function begin() {
-  try { if (localStorage.getItem("theme") in { light: 1, dark: 1 }) document.documentElement.dataset.theme = localStorage.getItem("theme"); } catch (error) { /* as the system has it */ }
+  try { // what was chosen on the swarm's page
+    const theme = localStorage.getItem("theme");
+    if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
+  } catch (error) { /* as the system has it */ }
   const live = Object.assign(element("p", "Connecting …", "live words"), { id: "live" });
   live.setAttribute("role", "status");
   document.querySelector("h1").after(live);
