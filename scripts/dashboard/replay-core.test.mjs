@@ -215,7 +215,8 @@ test("decisions_are_told_with_their_reasons", () => {
 test("the_moments_to_jump_to_are_in_their_order", () => {
   const replay = new Replay(tapeOf(ANNS, BENS));
   const marks = replay.marks.map(({ at: place, what, node }) => [replay.times[place].toFixed(2), what, node]);
-  assert.deepEqual(marks, [["100.06", "first unchoke", -1], ["100.25", "first piece verified", -1], ["100.35", "complete", 1]]);
+  assert.deepEqual(marks, [["100.06", "first unchoke", -1], ["100.25", "first piece verified", -1], ["100.35", "complete", 1],
+    ["120.00", "falls silent", 0]]);
 });
 
 test("each_torrent_has_a_replay_of_its_own", () => {

@@ -222,8 +222,9 @@ class Tape {
     if (at === this.t.length) this.widen();
     // One by one: a loop over names would double the time of reading.
     [this.t[at], this.file[at], this.ev[at], this.msg[at]] = [row.t, row.file, row.ev, row.msg];
-    [this.node[at], this.peer[at], this.wire[at], this.seq[at], this.piece[at]] = [row.node, row.peer, row.wire, row.seq, row.piece];
-    [this.off[at], this.len[at], this.note[at], this.torrent[at]] = [row.off, row.len, row.note, row.torrent];
+    [this.node[at], this.peer[at], this.wire[at], this.seq[at]] = [row.node, row.peer, row.wire, row.seq];
+    [this.piece[at], this.off[at], this.len[at]] = [row.piece, row.off, row.len];
+    [this.note[at], this.torrent[at]] = [row.note, row.torrent];
   }
 
   widen() {
@@ -368,6 +369,7 @@ class Tape {
 // ---- the replay: a tape and a moment become a scene -----------------------------------------
 
 const RATES_OVER = 1;            // seconds of the trace that a rate is measured over
+const SILENCE = 3;               // seconds before the end that make a trace's own end worth a mark
 const SNAPSHOT_BYTES = 64 << 20; // what all snapshots may take
 const SNAPSHOT_EVERY = 4096;     // events, if they are small
 
@@ -493,6 +495,11 @@ class Replay {
       if (ev === "ban") this.marks.push({ at, what: "bans a peer", node });
       if (ev === "verify" && ok === false) this.marks.push({ at, what: "wrong bytes", node });
     });
+    tape.nodes.forEach(({ traced }, node) => { // who was killed falls silent before the others
+      const at = after(this.times, this.last[node]) - 1;
+      if (traced && at >= 0 && this.last[node] < this.end - SILENCE) this.marks.push({ at, what: "falls silent", node });
+    });
+    this.marks.sort((a, b) => a.at - b.at);
   }
 
   /** Before the first event. */
@@ -802,7 +809,8 @@ class Picture {
   addHead(path, cx, cy, x, y, size) {
     const angle = Math.atan2(y - cy, x - cx);
     path.moveTo(x, y);
-    for (const turn of [angle + 2.75, angle - 2.75]) path.lineTo(x + size * 1.6 * Math.cos(turn), y + size * 1.6 * Math.sin(turn));
+    const far = 1.6 * size;
+    for (const turn of [angle + 2.75, angle - 2.75]) path.lineTo(x + far * Math.cos(turn), y + far * Math.sin(turn));
     path.closePath();
   }
 
@@ -1491,8 +1499,8 @@ function drawStrip() {
   pen.fillStyle = picture.colours.leech;
   bins.forEach((sum, at) => pen.fillRect(at * 3, height - (sum / most) * (height - 4), 2, height));
   for (const mark of replay.marks) {
-    const colour = { "complete": "verified", "first unchoke": "gold", "bans a peer": "bad", "wrong bytes": "bad" }[mark.what];
-    pen.fillStyle = picture.colours[colour || "ink"];
+    const colour = { "complete": "verified", "first unchoke": "gold", "first piece verified": "ink" }[mark.what] || "bad";
+    pen.fillStyle = picture.colours[colour];
     pen.fillRect((replay.times[mark.at] / (replay.end || 1)) * width - 1, 0, 2, height);
   }
 }
@@ -1521,6 +1529,8 @@ function flights() {
 
 // -- frames
 
+let shownAt = -1; // up to which event, and when, a replay was last shown while it plays
+let shownWhen = 0;
 let worded = 0;   // when words were last renewed
 let drawn = null; // the scene whose lines are being drawn
 let cost = 0;     // milliseconds of a frame, on the mean
@@ -1531,7 +1541,10 @@ function frame(now) {
     if (play.t <= 0 && play.going < 0) drive(0);
     else if (play.t >= replay.end && play.going > 0) drive(0);
     else if (now - worded > 120) [worded] = [now, showMoment()];
-    else if (!picture.work) show(replay.scene(play.at, play.t));
+    else if (!picture.work && (play.at !== shownAt || now - shownWhen > 100)) {
+      [shownAt, shownWhen] = [play.at, now];
+      show(replay.scene(play.at, play.t));
+    }
   }
   play.last = now;
   layOut();
