@@ -11,6 +11,8 @@ import { Stage } from './stage.mjs'
 // Each with the file that has it, and whether it needs a browser.
 const GROUPS = {
   raw: { file: './raw.mjs', browser: false },
+  node: { file: './node.mjs', browser: true },
+  views: { file: './views.mjs', browser: true },
   safety: { file: './safety.mjs', browser: true },
 }
 
