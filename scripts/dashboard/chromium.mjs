@@ -12,7 +12,7 @@ export const OTHER = 'other.test'
 
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync',
-  `--host-resolver-rules=MAP ${EVIL} 127.0.0.1, MAP ${OTHER} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost`]
+  `--host-resolver-rules=MAP ${EVIL} 127.0.0.1, MAP ${OTHER} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.*, EXCLUDE localhost`]
 
 export const DESK = { width: 1280, height: 800 }
 export const PHONE = { width: 390, height: 844 }
@@ -33,9 +33,10 @@ export class Browser {
 
   // A page at an address. Modules and everything that is not of `url`'s origin are blocked, and
   // that it was asked for at all is a fault; so is whatever it says on its console.
-  async open (url, { viewport = DESK, dark = false, free = false } = {}) {
+  async open (url, { viewport = DESK, dark = false, free = false, script = true } = {}) {
     const context = await this.driven.newContext({
-      viewport, colorScheme: dark ? 'dark' : 'light', serviceWorkers: 'block', reducedMotion: 'reduce'
+      viewport, colorScheme: dark ? 'dark' : 'light', serviceWorkers: 'block', reducedMotion: 'reduce',
+      javaScriptEnabled: script
     })
     const tab = new Tab(this, await context.newPage(), new URL(url).origin, free)
     if (!free) await context.route('**/*', (route) => tab.allow(route))

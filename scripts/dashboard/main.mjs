@@ -13,6 +13,7 @@ const GROUPS = {
   raw: { file: './raw.mjs', browser: false },
   node: { file: './node.mjs', browser: true },
   views: { file: './views.mjs', browser: true },
+  tracker: { file: './tracker.mjs', browser: true },
   safety: { file: './safety.mjs', browser: true },
 }
 
@@ -73,6 +74,7 @@ async function played (options) {
   try {
     const world = { stage, checks, options, shots: options.shots ?? fs.mkdtempSync(path.join(os.tmpdir(), 'swarmlet-shots-')) }
     fs.mkdirSync(world.shots, { recursive: true })
+    if (options.cost) return await aside('./cost.mjs', 'measure', world)
     for (const name of options.only ?? Object.keys(GROUPS)) await group(name, world)
     console.log(`screenshots are in ${world.shots}`)
   } finally {
@@ -98,6 +100,16 @@ async function group (name, world) {
   }
   if (checks.failed.length > failures) console.log(stage.tails())
   await Promise.all([...stage.programs].map((program) => program.stop()))
+}
+
+// Does something else than checking; the exit status.
+async function aside (file, does, world) {
+  if (!await withBrowser(world)) {
+    console.error(`nothing is done: it ${world.lacks}`)
+    return 1
+  }
+  await (await import(file))[does](world)
+  return 0
 }
 
 // Starts the browser before the first group that needs it; whether there is one.

@@ -7,6 +7,7 @@ import path from 'node:path'
 import { holds, same, until } from './checks.mjs'
 import { EVIL, OTHER } from './chromium.mjs'
 import { ESCAPES, Peer, STRIKE, torrent, trackerThatSays } from './strangers.mjs'
+import { NodePage } from './nodepage.mjs'
 import { makeTorrent, Node, RPC, SEEDING, startTracker } from './swarm.mjs'
 
 export async function play (check, { stage, browser }) {
@@ -172,4 +173,72 @@ async function blank (stage) {
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
   stage.also(() => server.close())
   return server.address()
+}
+
+const ESC = String.fromCharCode(27)
+
+// Names, file names, a tracker's words, a peer's id: all are text, on both pages.
+async function strangers (check, { stage, browser, tracker, node }) {
+  const refusal = await trackerThatSays(stage, { 'failure reason': `${STRIKE}${ESCAPES}the tracker` })
+  const made = torrent({
+    name: `${STRIKE}${ESCAPES}torrent`,
+    files: [{ length: 40_000, path: [`${STRIKE}${ESCAPES}one`] }, { length: 40_000, path: [`"><script>window.struck=2</script>`] }],
+    announce: refusal
+  })
+  const file = path.join(stage.at('torrents'), 'strange.torrent')
+  fs.writeFileSync(file, made.bytes)
+  const id = await node.add(file)
+  const peer = new Peer({
+    port: node.port, hash: made.hash, pieces: made.pieces, client: `${STRIKE}${ESCAPES}`,
+    id: Buffer.from(`<img src=x>${ESCAPES}`.slice(0, 20).padEnd(20, '>')), has: () => true
+  })
+  stage.also(() => peer.close())
+  await node.wait(id, 'the stranger is connected', 10, ['peersConnected'], (row) => row.peersConnected === 1)
+  await check('what strangers write is text on the page of the node', () => textOnNode(browser, node, id))
+
+  const shared = stage.file(`${STRIKE}.bin`, 50_000, node.downloads)
+  const own = await makeTorrent(stage, shared, ['-t', tracker.at])
+  const served = await node.add(own.file)
+  await node.wait(served, 'it is served', 10, ['status'], (row) => row.status === SEEDING)
+  await check('what strangers write is text on the pages of the tracker', () =>
+    textOnTracker(browser, stage, tracker, own.facts.info_hash_v2))
+}
+
+// No script ran, no element was made, and the words are there to be read.
+async function isText (tab, words) {
+  await tab.until(`the page shows ${words}`, 10, (words) => document.body.textContent.includes(words), words)
+  const struck = await tab.page.evaluate(() => ({
+    ran: window.struck ?? null,
+    made: [...document.querySelectorAll('img, script:not([src]), [onerror]')].map((one) => one.outerHTML)
+  }))
+  same(struck, { ran: null, made: [] }, 'what came of it')
+  same(tab.dialogs, [], 'the dialogs')
+  const escapes = await tab.page.evaluate((esc) => document.body.textContent.includes(esc), ESC)
+  holds(!escapes, 'an escape sequence is on the page as it came')
+  tab.clean()
+}
+
+async function textOnNode (browser, node, id) {
+  const view = await NodePage.open(browser, node)
+  await view.choose(id)
+  await isText(view.tab, STRIKE)
+  for (const [panel, words] of [['files', '<script>window.struck=2</script>'], ['trackers', 'the tracker'], ['peers', '<img src=x>'],
+    ['choking', '<img'], ['log', ''], ['graphs', ''], ['pieces', '']]) {
+    await view.panel(panel)
+    await view.states(1)
+    await isText(view.tab, words)
+  }
+  await view.page.click('#remove-open')
+  await isText(view.tab, STRIKE)
+  holds(!node.program.said().includes(ESC), 'the log of the node has an escape sequence')
+  await view.tab.close()
+}
+
+async function textOnTracker (browser, stage, tracker, hash) {
+  await until('the tracker has it', 10, async () => (await stage.call('peer', ['list', '--tracker', tracker.at])).includes('img src'))
+  for (const path of ['', `swarm/${hash}`, `swarm-view#${hash}`]) {
+    const tab = await browser.open(tracker.url + path)
+    await isText(tab, STRIKE)
+    await tab.close()
+  }
 }

@@ -51,7 +51,7 @@ const message = (id, ...parts) => {
 
 // A BitTorrent peer that dials, says what it has, wants everything, and gives nothing.
 export class Peer {
-  constructor ({ port, hash, pieces, client, from = '127.0.0.1', has = () => false, id = crypto.randomBytes(12) }) {
+  constructor ({ port, hash, pieces, client, from = '127.0.0.1', has = () => false, id = Buffer.concat([Buffer.from('-XX0001-'), crypto.randomBytes(12)]) }) {
     this.pieces = pieces
     const bits = Buffer.alloc(Math.ceil(pieces / 8))
     for (let piece = 0; piece < pieces; piece++) if (has(piece)) bits[piece >> 3] |= 0x80 >> (piece & 7)
@@ -59,9 +59,10 @@ export class Peer {
     this.socket = net.connect({ port, host: '127.0.0.1', localAddress: from })
     this.socket.on('error', () => {}).on('close', () => { this.ended = true }).resume()
     this.ended = false
+    this.heard = new Promise((resolve) => this.socket.once('data', resolve).once('close', resolve))
     this.socket.write(Buffer.concat([
       Buffer.from([19]), Buffer.from('BitTorrent protocol'), reserved, hash,
-      Buffer.concat([Buffer.from('-XX0001-'), id]).subarray(0, 20),
+      id,
       message(EXTENDED, Buffer.from([0]), bencode({ m: {}, v: client })),
       message(BITFIELD, bits), message(CHOKE), message(INTERESTED)
     ]))

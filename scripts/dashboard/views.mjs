@@ -1,6 +1,7 @@
 // Every view of a node that shares with seven others: what it shows, by mouse and by keyboard, on a
 // desk and a phone, light and dark, and what axe-core says of it.
 
+import path from 'node:path'
 import { holds, same, until } from './checks.mjs'
 import { DESK, PHONE } from './chromium.mjs'
 import { NodePage, PANELS, VERIFIED } from './nodepage.mjs'
@@ -13,20 +14,24 @@ const UPLIMITS = [120, 180, 240, 300, 360, 420] // kB/s of the other leechers
 // Seven others and a node that takes about a minute. Rounds of the choker are played at five times
 // their speed, so that there is something to see.
 export async function exhibition (stage, name, seconds = 60) {
-  const tracker = await startTracker(stage, `${name}-tracker`, ['--dashboard'])
+  const tracker = await startTracker(stage, `${name}-tracker`, process.env.NO_TD ? [] : ['--dashboard'])
   const seeder = await Node.start(stage, `${name}-seeder`, tracker.at, ['--uplimit', '1500', '--super-seeding', 'off'])
   const content = stage.file('lecture.mp4', SIZE, seeder.downloads)
   const made = await makeTorrent(stage, content, ['-s', String(SIZE / PIECES / 1024), '-t', tracker.at])
   const seeded = await seeder.add(made.file)
   await seeder.wait(seeded, 'it seeds', 20, ['status'], (row) => row.status === SEEDING)
-  const others = UPLIMITS.map((limit, at) => stage.run(`${name}-leecher-${at}`, 'peer', ['--leech', made.file, '--port', 0,
-    '--bind', '127.0.0.1', '--tracker', tracker.at, '--uplimit', limit, '--downlimit', 500 + 40 * at,
-    '--download-dir', stage.at(`${name}-leecher-${at}`)]))
+  const traces = []
+  const others = UPLIMITS.map((limit, at) => {
+    const folder = stage.at(`${name}-leecher-${at}`)
+    traces.push(path.join(folder, 'trace.jsonl'))
+    return stage.run(`${name}-leecher-${at}`, 'peer', ['--leech', made.file, '--port', 0, '--bind', '127.0.0.1', '--tracker', tracker.at,
+      '--uplimit', limit, '--downlimit', 500 + 40 * at, '--download-dir', folder, '--trace', traces[at]])
+  })
   const node = await Node.start(stage, name, tracker.at, ['--downlimit', Math.round(SIZE / seconds / 1000), '--uplimit', '600', '--time-scale', '5'])
   const id = await node.add(made.file)
   await node.wait(id, 'it has many peers', 30, ['peersConnected', 'peersSendingToUs'], (row) =>
     row.peersConnected >= others.length && row.peersSendingToUs > 0)
-  return { tracker, seeder, others, node, id, made }
+  return { tracker, seeder, others, traces, node, id, made }
 }
 
 export async function play (check, { stage, browser }) {
@@ -45,7 +50,8 @@ export async function play (check, { stage, browser }) {
   for (const [look, options] of Object.entries(LOOKS)) await looks(check, browser, show, look, options)
 }
 
-const LOOKS = {
+// How every view is looked at.
+export const LOOKS = {
   desk: { viewport: DESK },
   dark: { viewport: DESK, dark: true },
   phone: { viewport: PHONE }
