@@ -75,6 +75,7 @@ async function played (options) {
     const world = { stage, checks, options, shots: options.shots ?? fs.mkdtempSync(path.join(os.tmpdir(), 'swarmlet-shots-')) }
     fs.mkdirSync(world.shots, { recursive: true })
     if (options.cost) return await aside('./cost.mjs', 'measure', world)
+    if (options.docs) return await aside('./docs.mjs', 'draw', world, 'docs/dashboard')
     for (const name of options.only ?? Object.keys(GROUPS)) await group(name, world)
     console.log(`screenshots are in ${world.shots}`)
   } finally {
@@ -103,12 +104,12 @@ async function group (name, world) {
 }
 
 // Does something else than checking; the exit status.
-async function aside (file, does, world) {
+async function aside (file, does, world, ...more) {
   if (!await withBrowser(world)) {
     console.error(`nothing is done: it ${world.lacks}`)
     return 1
   }
-  await (await import(file))[does](world)
+  await (await import(file))[does](world, ...more)
   return 0
 }
 

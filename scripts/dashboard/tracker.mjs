@@ -80,7 +80,7 @@ async function caches (browser, { resolver, hash }) {
 }
 
 // The drawing of a swarm, once all its peers are there.
-async function drawing (browser, show, options) {
+export async function drawing (browser, show, options) {
   const tab = await browser.open(`${show.tracker.url}swarm-view#${show.made.facts.info_hash_v2}`, options)
   await tab.until('all peers are on the circle', 15, (count) =>
     document.querySelectorAll('#ring button[data-addr]').length >= count, show.others.length + 2)
@@ -113,7 +113,7 @@ async function wholeSwarm (browser, show) {
   await tab.close()
 }
 
-async function openTraces (tab, files) {
+export async function openTraces (tab, files) {
   await tab.page.setInputFiles('#files', files)
   await tab.page.waitForSelector('body[data-source=replay] #replay', { state: 'visible' })
   await tab.until('the traces are read', 20, () => Number(document.querySelector('#time').max) > 1)
