@@ -14,6 +14,13 @@ const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-ru
   '--disable-background-networking', '--disable-component-update', '--disable-sync',
   `--host-resolver-rules=MAP ${EVIL} 127.0.0.1, MAP ${OTHER} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.*, EXCLUDE localhost`]
 
+// How every view is looked at; each with whether axe-core looks, too.
+const LOOKS = {
+  desk: { size: { width: 1280, height: 800 }, colorScheme: 'light', axe: true },
+  dark: { size: { width: 1280, height: 800 }, colorScheme: 'dark', axe: true },
+  phone: { size: { width: 390, height: 844 }, colorScheme: 'light', axe: false }
+}
+
 export const DESK = { width: 1280, height: 800 }
 export const PHONE = { width: 390, height: 844 }
 
@@ -85,14 +92,14 @@ export class Tab {
   // Accessibility: what axe-core calls serious or critical.
   async accessible () {
     await this.page.evaluate(this.browser.axe)
-    const found = await within(30, 'axe-core', this.page.evaluate(async () => {
+    const found = await within(40, 'axe-core', this.page.evaluate(async () => {
       const { violations } = await window.axe.run(document, { resultTypes: ['violations'] })
       return violations.map(({ id, impact, nodes }) => ({
         id, impact, where: nodes.slice(0, 3).map((node) => node.target.join(' ')), how: nodes[0]?.failureSummary
       }))
     }))
     const grave = found.filter(({ impact }) => ['serious', 'critical'].includes(impact))
-    holds(grave.length === 0, `axe-core finds ${grave.map(({ id, where, how }) =>
+    holds(grave.length === 0, `in ${await this.page.evaluate(() => matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light')} axe-core finds ${grave.map(({ id, where, how }) =>
       `${id} at ${where.join(', ')}: ${how}`).join('; ')}`)
   }
 
@@ -106,6 +113,27 @@ export class Tab {
         .slice(0, 4).map((one) => `${one.tagName.toLowerCase()}#${one.id}.${one.className}`)
     }))
     holds(page <= screen, `the page is ${page} wide on a screen of ${screen}: ${wide.join(', ')}`)
+  }
+
+  // Waits until what was asked for has been drawn.
+  async drawn () {
+    await this.page.evaluate(() => new Promise((resolve) =>
+      requestAnimationFrame(() => requestAnimationFrame(resolve))))
+  }
+
+  // The page as it is on a desk, light and dark, and on a phone: a picture of each, nothing too
+  // wide, nothing that axe-core calls grave.
+  async isFit (name) {
+    for (const [look, { size, colorScheme, axe }] of Object.entries(LOOKS)) {
+      await this.page.setViewportSize(size)
+      await this.page.emulateMedia({ colorScheme })
+      await this.drawn()
+      await this.shot(`${name}-${look}`)
+      await this.fits()
+      if (axe) await this.accessible()
+    }
+    await this.page.setViewportSize(DESK)
+    await this.page.emulateMedia({ colorScheme: 'light' })
   }
 
   async shot (name) {

@@ -40,15 +40,11 @@ export async function draw ({ stage, browser }, folder) {
   await keep(phone.tab, 'phone')
   await phone.tab.close()
   const swarm = await drawing(browser, show, { viewport: DESK })
-  await drawn(swarm)
+  await swarm.drawn()
   await keep(swarm, 'swarm')
   await openTraces(swarm, show.traces)
   await swarm.page.fill('#time', '12')
-  await drawn(swarm)
+  await swarm.drawn()
   await keep(swarm, 'replay')
   await swarm.close()
 }
-
-// Waits for two frames, so that what was asked for is drawn.
-const drawn = (tab) => tab.page.evaluate(() => new Promise((resolve) =>
-  requestAnimationFrame(() => requestAnimationFrame(resolve))))

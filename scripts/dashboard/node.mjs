@@ -71,7 +71,7 @@ async function addsMagnet ({ view, node, content, stage }) {
   await view.choose(id)
   await setLimit(view, '#torrent-limits-open', 4000)
   await node.wait(id, 'it is limited', 5, ['downloadLimit', 'downloadLimited'], (row) => row.downloadLimited && row.downloadLimit === 4000)
-  await view.then('#resume', 'it runs', id, ['status'], (row) => row.status !== STOPPED)
+  await view.carriesOut('#resume', 'it runs', id, ['status'], (row) => row.status !== STOPPED)
 }
 
 async function setLimit (view, opener, down) {
@@ -102,7 +102,7 @@ async function mapFills ({ view }) {
 
 async function pauses ({ view, node, content }) {
   const id = content['big.bin'].here
-  await view.then('#pause', 'it is stopped', id, ['status'], (row) => row.status === STOPPED)
+  await view.carriesOut('#pause', 'it is stopped', id, ['status'], (row) => row.status === STOPPED)
   await view.isState(id, 'stopped')
   await view.tab.until('the rate is nothing', 10, () => /^(0|–|—)/.test(document.querySelector('#total-down').textContent.trim()))
   const before = [await node.torrent(id, ['haveValid']), await view.legend()]
@@ -124,12 +124,12 @@ async function resumes (tried) {
 async function verifies (tried) {
   const { view, node, content } = tried
   const id = content['big.bin'].here
-  await view.then('#pause', 'it is stopped', id, ['status'], (row) => row.status === STOPPED)
+  await view.carriesOut('#pause', 'it is stopped', id, ['status'], (row) => row.status === STOPPED)
   await view.isState(id, 'stopped')
   const file = fs.openSync(node.path('big.bin'), 'r+')
   fs.writeSync(file, Buffer.from('broken'), 0, 6, 5 * PIECE + 77)
   fs.closeSync(file)
-  await view.then('#verify', 'a piece is missing', id, ['leftUntilDone', 'status'], (row) =>
+  await view.carriesOut('#verify', 'a piece is missing', id, ['leftUntilDone', 'status'], (row) =>
     row.leftUntilDone === PIECE && row.status === STOPPED, 20)
   await until('the map has one piece less', 10, async () => (await view.legend())[MISSING] === 1, () => view.legend())
   await view.page.click('#resume')
@@ -175,7 +175,7 @@ async function addsByFile (tried) {
   await page.selectOption('#files tr[data-index="2"] select', 'high')
   await node.wait(id, 'the choice has arrived', 5, ['wanted', 'priorities'], ({ wanted, priorities }) =>
     wanted.map(Number).join('') === '101101' && priorities[2] === 1)
-  await view.then('#resume', 'the wanted files are there', id, ['leftUntilDone', 'status'], (row) =>
+  await view.carriesOut('#resume', 'the wanted files are there', id, ['leftUntilDone', 'status'], (row) =>
     row.leftUntilDone === 0 && row.status === SEEDING, 20)
   const there = fs.readdirSync(node.path('album')).filter((name) => name.endsWith('.flac')).map((name) => name[0]).sort().join('')
   same(there, '0235', 'the files on the disk')

@@ -101,7 +101,7 @@ export class NodePage {
   }
 
   // Clicks and waits until the node has carried it out.
-  async then (selector, what, id, fields, met, seconds = 10) {
+  async carriesOut (selector, what, id, fields, met, seconds = 10) {
     await this.page.click(selector)
     return await this.node.wait(id, what, seconds, fields, met)
   }

@@ -3,7 +3,7 @@
 
 import { holds, same, until } from './checks.mjs'
 import { Node, SEEDING, makeTorrent, startTracker } from './swarm.mjs'
-import { LOOKS, exhibition } from './views.mjs'
+import { exhibition } from './views.mjs'
 
 export async function play (check, { stage, browser }) {
   await check('a swarm appears on the open page, and heartbeats as they come', () => livens(browser, stage))
@@ -13,9 +13,7 @@ export async function play (check, { stage, browser }) {
   const show = await exhibition(stage, 'swarm')
   await check('the whole swarm: every peer, and who serves whom', () => wholeSwarm(browser, show))
   await check('traces are replayed: on, back, by step and by speed', () => replays(browser, show))
-  for (const [look, options] of Object.entries(LOOKS)) {
-    await check(`${look}: every page fits, is accessible, and is kept as a picture`, () => looks(browser, show, hierarchy, look, options))
-  }
+  await check('every page fits a desk and a phone, and is accessible, light and dark', () => fit(browser, show, hierarchy))
 }
 
 const row = (page, name) => page.locator('#contents tbody tr', { hasText: name })
@@ -152,29 +150,26 @@ async function replays (browser, show) {
   await tab.close()
 }
 
-async function looks (browser, show, hierarchy, look, options) {
-  const overview = await browser.open(show.tracker.url, options)
+async function fit (browser, show, hierarchy) {
+  const overview = await browser.open(show.tracker.url)
   await row(overview.page, 'lecture.mp4').waitFor()
-  await seen(overview, `tracker-${look}`)
-  const resolver = await browser.open(hierarchy.resolver.url, options)
+  await seen(overview, 'tracker')
+  const resolver = await browser.open(hierarchy.resolver.url)
   await resolver.page.locator('#hierarchy tr').first().waitFor()
-  await seen(resolver, `tracker-resolver-${look}`)
-  const swarm = await browser.open(`${show.tracker.url}swarm/${show.made.facts.info_hash_v2}`, options)
-  await seen(swarm, `tracker-swarm-${look}`)
-  const drawn = await drawing(browser, show, options)
+  await seen(resolver, 'tracker-resolver')
+  await seen(await browser.open(`${show.tracker.url}swarm/${show.made.facts.info_hash_v2}`), 'tracker-swarm')
+  const drawn = await drawing(browser, show)
   await drawn.page.locator('#ring button[data-addr]').first().click()
-  await seen(drawn, `swarm-live-${look}`, false)
+  await drawn.isFit('swarm-live')
   await openTraces(drawn, show.traces)
   await drawn.page.click('#forth')
   await until('the replay has begun', 10, async () => await now(drawn) > 1, () => now(drawn))
   await drawn.page.click('#pause')
-  await seen(drawn, `swarm-replay-${look}`)
+  await seen(drawn, 'swarm-replay')
 }
 
-async function seen (tab, name, last = true) {
-  await tab.shot(name)
-  await tab.fits()
-  await tab.accessible()
+async function seen (tab, name) {
+  await tab.isFit(name)
   tab.clean()
-  if (last) await tab.close()
+  await tab.close()
 }
