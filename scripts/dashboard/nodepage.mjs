@@ -39,6 +39,7 @@ export class NodePage {
   async panel (name) {
     await this.page.click(`#tab-${name}`)
     await this.page.waitForSelector(`#panel-${name}`, { state: 'visible' })
+    await this.page.evaluate((tab) => document.querySelector(tab).scrollIntoView(), `#tab-${name}`)
   }
 
   async isState (id, state, seconds = 10) {

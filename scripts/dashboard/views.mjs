@@ -44,6 +44,7 @@ export async function play (check, { stage, browser }) {
   await check('the log passes by, is filtered, paused and stepped', () => log(view))
   await check('trackers say when they were asked', () => trackers(view, show))
   await check('all of it goes by keyboard', () => keyboard(view))
+  await check('the list: fits a desk and a phone, and is accessible, light and dark', () => view.tab.isFit('node'))
   for (const panel of PANELS) {
     await check(`${panel}: fits a desk and a phone, and is accessible, light and dark`, async () => {
       await view.panel(panel)
