@@ -24,6 +24,18 @@ const LOOKS = {
 export const DESK = { width: 1280, height: 800 }
 export const PHONE = { width: 390, height: 844 }
 
+// Put into every page: the pixels of a canvas, read from a copy, so that the page's own canvas stays
+// where it is fast to draw on.
+const READ_PIXELS = () => {
+  window.pixelsOf = (selector) => {
+    const canvas = document.querySelector(selector)
+    if (!canvas.width || !canvas.height) return []
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true })
+    copy.drawImage(canvas, 0, 0)
+    return copy.getImageData(0, 0, canvas.width, canvas.height).data
+  }
+}
+
 export class Browser {
   static async launch ({ chromium, modules, stage, shots }) {
     const require = createRequire(path.join(modules, 'anything.js'))
@@ -47,6 +59,7 @@ export class Browser {
     })
     const tab = new Tab(this, await context.newPage(), new URL(url).origin, free)
     if (!free) await context.route('**/*', (route) => tab.allow(route))
+    if (script) await context.addInitScript(READ_PIXELS)
     tab.answer = await tab.page.goto(url, { waitUntil: 'load', timeout: 15_000 })
     return tab
   }
@@ -54,12 +67,14 @@ export class Browser {
 
 export class Tab {
   constructor (browser, page, origin, free) {
-    Object.assign(this, { browser, page, origin, faults: [], dialogs: [] })
+    Object.assign(this, { browser, page, origin, faults: [], dialogs: [], handshakes: 0 })
     page.setDefaultTimeout(8_000)
     const fault = (words) => { if (!free) this.faults.push(words) }
     page.on('pageerror', (error) => fault(`an exception: ${error.message}`))
     page.on('console', (said) => {
-      if (['error', 'warning'].includes(said.type())) fault(`on the console: ${said.text()} (${said.location().url})`)
+      // The first call of the RPC is answered 409 with the session id, which Chromium calls an error.
+      const isHandshake = /status of 409/.test(said.text()) && said.location().url === `${origin}/transmission/rpc`
+      if (['error', 'warning'].includes(said.type()) && !(isHandshake && !this.handshakes++)) fault(`on the console: ${said.text()} (${said.location().url})`)
     })
     page.on('dialog', (dialog) => {
       this.dialogs.push(dialog.message())

@@ -1,13 +1,13 @@
 // The node's page in a tab: what the checks look for and click, by the names that the page keeps.
 
-import { holds } from './checks.mjs'
+import { until } from './checks.mjs'
 
 export const PANELS = ['pieces', 'peers', 'choking', 'graphs', 'files', 'trackers', 'log']
 
 // Values of the map's layer of states, as /events has them.
 export const MISSING = 0
+export const ASKED = 1
 export const VERIFIED = 3
-export const UNWANTED = 5
 
 // The colour of verified pieces in the light theme.
 const GREEN = [0x00, 0x9e, 0x73]
@@ -56,8 +56,7 @@ export class NodePage {
   // How many pixels of the map are of the colour of verified pieces.
   green () {
     return this.page.evaluate((colour) => {
-      const canvas = document.querySelector('#pieces')
-      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+      const data = window.pixelsOf('#pieces')
       let count = 0
       for (let at = 0; at < data.length; at += 4) {
         if (colour.every((part, channel) => Math.abs(data[at + channel] - part) < 6)) count += 1
@@ -80,25 +79,30 @@ export class NodePage {
     }), count)
   }
 
-  // Opens the dialog of adding, fills a field, and goes; the torrent's number.
-  async add (fill) {
-    const before = new Set((await this.node.torrents(['id'])).map((row) => row.id))
+  // Opens the dialog of adding, fills it, and goes, unless what was filled in went by itself; the
+  // torrent's number.
+  async add (fill, { paused = false, goes = false } = {}) {
+    const before = await this.known()
     await this.page.click('#add-open')
     await this.page.waitForSelector('#add[open]')
+    await this.page.setChecked('#add-paused', paused)
     await fill(this.page)
-    await this.page.click('#add-go')
-    return await this.added(before)
+    if (!goes) await this.page.click('#add-go')
+    const id = await this.added(before)
+    await this.page.waitForSelector('#add', { state: 'hidden' })
+    return id
+  }
+
+  // The numbers of the torrents that the page has.
+  known () {
+    return this.page.evaluate(() =>
+      [...document.querySelectorAll('#torrents tr[data-id]')].map((row) => Number(row.dataset.id)))
   }
 
   // The number of the torrent that was not there before, once the page shows it.
   async added (before) {
-    const fresh = await this.tab.until('the page shows another torrent', 10, (known) =>
-      [...document.querySelectorAll('#torrents tr[data-id]')].map((row) => Number(row.dataset.id))
-        .find((id) => !known.includes(id)), [...before])
-    const said = await this.page.locator('#add-said').textContent()
-    await this.page.evaluate(() => document.querySelector('#add').close())
-    holds(fresh, `no torrent was added; the page says ${said}`)
-    return fresh
+    const fresh = async () => (await this.known()).find((id) => !before.includes(id))
+    return await until('the page shows another torrent', 10, fresh, () => this.page.textContent('#add-said'))
   }
 
   // Clicks and waits until the node has carried it out.

@@ -88,8 +88,7 @@ async function wholeSwarm (browser, show) {
   const tab = await drawing(browser, show)
   const { page } = tab
   const wires = () => page.evaluate(() => {
-    const canvas = document.querySelector('#wires')
-    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+    const data = window.pixelsOf('#wires')
     let inked = 0
     for (let at = 3; at < data.length; at += 4) if (data[at] > 40) inked += 1
     return inked

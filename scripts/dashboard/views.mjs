@@ -127,11 +127,8 @@ async function graphs (view) {
   await view.panel('graphs')
   for (const name of ['recent', 'whole', 'copies']) {
     await view.tab.until(`the graph ${name} is drawn`, 15, (id) => {
-      const canvas = document.querySelector(id)
-      if (!canvas.width) return false
-      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
-      const colours = new Set(new Uint32Array(data.buffer))
-      return colours.size > 3
+      const { buffer } = window.pixelsOf(id)
+      return buffer && new Set(new Uint32Array(buffer)).size > 3
     }, `#graph-${name}`)
   }
   await view.page.selectOption('#graph-scope', 'session')
