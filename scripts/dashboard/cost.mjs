@@ -5,7 +5,7 @@ import fs from 'node:fs'
 import { holds, until } from './checks.mjs'
 import { NodePage } from './nodepage.mjs'
 import { Peer } from './strangers.mjs'
-import { Node, makeTorrent, startTracker } from './swarm.mjs'
+import { DOWNLOADING, Node, makeTorrent, startTracker } from './swarm.mjs'
 
 const PEERS = 200
 const PIECES = 10_000
@@ -21,6 +21,7 @@ export async function measure ({ stage, browser }) {
   await seeder.add(file)
   const node = await Node.start(stage, 'cost', tracker.at, ['--max-peers', '300', '--max-peers-per-torrent', '300'])
   const id = await node.add(file)
+  await node.wait(id, 'it takes callers', 30, ['status'], (row) => row.status === DOWNLOADING)
   const peers = await strangers(stage, node, Buffer.from(facts.info_hash_v1, 'hex'))
   await node.wait(id, `${PEERS} peers and a seeder`, 60, ['peersConnected', 'rateDownload'], (row) =>
     row.peersConnected > PEERS && row.rateDownload > 0)

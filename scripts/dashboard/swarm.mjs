@@ -89,6 +89,7 @@ export async function makeTorrent (stage, content, words = []) {
 }
 
 export const STOPPED = 0
+export const DOWNLOADING = 4
 export const SEEDING = 6
 
 // One request of our own, without a browser; nothing is followed, nothing is kept open.
