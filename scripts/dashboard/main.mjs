@@ -1,4 +1,4 @@
-// Runs the groups of scripts/dashboard.sh one after the other, and prints one line for each check.
+// Runs the groups of scripts/dashboard.sh, two at once, and prints one line for each check.
 
 import fs from 'node:fs'
 import os from 'node:os'
@@ -8,21 +8,22 @@ import { Checks } from './checks.mjs'
 import { Browser } from './chromium.mjs'
 import { Stage } from './stage.mjs'
 
-// Each with the file that has it, and whether it needs a browser.
+// Each with the file that has it, and whether it needs a browser. Long ones first.
 const GROUPS = {
-  raw: { file: './raw.mjs', browser: false },
-  node: { file: './node.mjs', browser: true },
   views: { file: './views.mjs', browser: true },
   tracker: { file: './tracker.mjs', browser: true },
+  node: { file: './node.mjs', browser: true },
   safety: { file: './safety.mjs', browser: true },
+  raw: { file: './raw.mjs', browser: false }
 }
 
-const HELP = `scripts/dashboard.sh [--only GROUP] .. [--shots DIR] [--docs] [--cost] [--keep] [--require-all]
+const HELP = `scripts/dashboard.sh [--only GROUP] .. [--shots DIR] [--docs] [--cost] [--jobs N] [--keep] [--require-all]
 
   --only GROUP    this group; repeatable: ${Object.keys(GROUPS).join(', ')}
   --shots DIR     where the screenshots go (a temporary folder, whose path is printed)
   --docs          make the pictures of docs/dashboard.md, and check nothing
   --cost          measure what an open page costs a node with 200 peers, and check nothing
+  --jobs N        groups at once (2)
   --keep          keep the logs, and say where
   --require-all   skipped checks are failures`
 
@@ -34,6 +35,7 @@ function asked () {
         shots: { type: 'string' },
         docs: { type: 'boolean' },
         cost: { type: 'boolean' },
+        jobs: { type: 'string', default: '2' },
         keep: { type: 'boolean' },
         'require-all': { type: 'boolean' },
         binaries: { type: 'string', default: 'target/release' },
@@ -62,65 +64,81 @@ async function main () {
       process.exit(2)
     }
   }
-  process.exitCode = await played(options)
+  process.exit(await played(options))
 }
 
 // Plays what was asked for; the exit status.
 async function played (options) {
-  const stage = new Stage(options.binaries)
-  const checks = new Checks()
+  const root = fs.mkdtempSync(path.join(os.tmpdir(), 'swarmlet-dashboard-'))
+  const shots = options.shots ?? fs.mkdtempSync(path.join(os.tmpdir(), 'swarmlet-shots-'))
+  const world = { options, root, shots, stages: [], checks: new Checks(), lacks: lacks(options) }
   const begun = performance.now()
+  fs.mkdirSync(shots, { recursive: true })
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))
   try {
-    const world = { stage, checks, options, shots: options.shots ?? fs.mkdtempSync(path.join(os.tmpdir(), 'swarmlet-shots-')) }
-    fs.mkdirSync(world.shots, { recursive: true })
     if (options.cost) return await aside('./cost.mjs', 'measure', world)
     if (options.docs) return await aside('./docs.mjs', 'draw', world, 'docs/dashboard')
-    for (const name of options.only ?? Object.keys(GROUPS)) await group(name, world)
-    console.log(`screenshots are in ${world.shots}`)
+    const left = [...(options.only ?? Object.keys(GROUPS))]
+    const worker = async () => {
+      for (let name = left.shift(); name; name = left.shift()) await group(name, world)
+    }
+    await Promise.all(Array.from({ length: Number(options.jobs) }, worker))
   } finally {
-    await stage.close()
-    if (options.keep) console.error(`kept: ${stage.folder}`)
-    else fs.rmSync(stage.folder, { recursive: true, force: true })
+    for (const stage of world.stages) await stage.close()
+    if (options.keep) console.error(`kept: ${root}`)
+    else fs.rmSync(root, { recursive: true, force: true })
   }
+  const { checks } = world
+  console.log(`screenshots are in ${shots}`)
   console.log(`took ${((performance.now() - begun) / 1000).toFixed(0)} s`)
   console.log(checks.summary())
   return checks.failed.length || (options['require-all'] && checks.skipped.length) ? 1 : 0
 }
 
+// What is not there that a browser needs, in words.
+function lacks ({ chromium, modules }) {
+  const missing = [!chromium && 'chromium', !modules && 'playwright-core and axe-core']
+  return missing.filter(Boolean).join(', ')
+}
+
+// Plays one group on a stage of its own.
 async function group (name, world) {
-  const { checks, stage } = world
+  const { checks } = world
+  const { file, browser } = GROUPS[name]
+  if (browser && world.lacks) return checks.skip(name, `needs ${world.lacks}`)
   const failures = checks.failed.length
-  const check = (what, does) => checks.check(`${name}: ${what}`, does)
+  const stage = newStage(world, name)
   try {
-    if (GROUPS[name].browser && !await withBrowser(world)) return checks.skip(name, world.lacks)
-    const { play } = await import(GROUPS[name].file)
-    await play(check, world)
+    const { play } = await import(file)
+    await play((what, does) => checks.check(`${name}: ${what}`, does), { stage, browser: browser && await theBrowser(world) })
   } catch (error) {
     checks.fail(`${name}: the rest`, error)
   }
-  if (checks.failed.length > failures) console.log(stage.tails())
-  await Promise.all([...stage.programs].map((program) => program.stop()))
+  if (checks.failed.slice(failures).some((line) => line.startsWith(`${name}: `))) console.log(stage.tails())
+  await stage.close()
+}
+
+function newStage (world, name) {
+  const stage = new Stage(world.options.binaries, path.join(world.root, name))
+  world.stages.push(stage)
+  return stage
+}
+
+// The browser, started when it is needed first.
+function theBrowser (world) {
+  world.browser ??= Browser.launch({ ...world.options, stage: newStage(world, 'browser'), shots: world.shots })
+  return world.browser
 }
 
 // Does something else than checking; the exit status.
 async function aside (file, does, world, ...more) {
-  if (!await withBrowser(world)) {
-    console.error(`nothing is done: it ${world.lacks}`)
+  if (world.lacks) {
+    console.error(`nothing is done: it needs ${world.lacks}`)
     return 1
   }
-  await (await import(file))[does](world, ...more)
+  const stage = newStage(world, does)
+  await (await import(file))[does]({ stage, browser: await theBrowser(world) }, ...more)
   return 0
-}
-
-// Starts the browser before the first group that needs it; whether there is one.
-async function withBrowser (world) {
-  const { options, stage } = world
-  const lacks = [!options.chromium && 'chromium', !options.modules && 'playwright-core and axe-core'].filter(Boolean)
-  world.lacks = `needs ${lacks.join(', ')}`
-  if (lacks.length) return false
-  world.browser ??= await Browser.launch({ ...options, stage, shots: world.shots })
-  return true
 }
 
 await main()

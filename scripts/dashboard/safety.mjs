@@ -226,9 +226,9 @@ async function textOnNode (browser, node, id) {
   for (const [panel, words] of [['files', '"><svg onload="window.struck=2">'], ['trackers', 'the tracker'], ['peers', 'img'],
     ['choking', ''], ['log', ''], ['graphs', ''], ['pieces', '']]) {
     await view.panel(panel)
-    await view.states(1)
     await isText(view.tab, words)
   }
+  await view.states(1)
   await view.page.click('#remove-open')
   await isText(view.tab, STRIKE)
   holds(!node.program.said().includes(ESC), 'the log of the node has an escape sequence')

@@ -2,16 +2,16 @@
 
 import { spawn } from 'node:child_process'
 import fs from 'node:fs'
-import os from 'node:os'
 import path from 'node:path'
 import { Failed, until } from './checks.mjs'
 
 const TAIL_LINES = 25
 
 export class Stage {
-  constructor (binaries) {
+  constructor (binaries, folder) {
     this.binaries = path.resolve(binaries)
-    this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'swarmlet-dashboard-'))
+    this.folder = folder
+    fs.mkdirSync(folder, { recursive: true })
     this.programs = new Set()
     this.closers = []
     // Whatever happens, nothing outlives this script.
@@ -63,7 +63,7 @@ export class Stage {
   }
 
   async close () {
-    for (const close of this.closers.reverse()) await close()
+    for (const close of this.closers.splice(0).reverse()) await close()
     await Promise.all([...this.programs].map((program) => program.stop()))
   }
 
