@@ -16,36 +16,40 @@ export async function play (check, { stage, browser }) {
   const content = stage.file('guarded.bin', 100_000, node.downloads)
   const id = await node.add((await makeTorrent(stage, content)).file)
   await node.wait(id, 'it seeds', 20, ['status'], (row) => row.status === SEEDING)
-  await check('a name that leads here reads nothing (DNS rebinding)', () => rebinding(browser, node))
+  await check('a name that leads to the node reads nothing (DNS rebinding)', () => rebinding(browser, node.at, {
+    paths: ['/', '/events', '/log', '/dashboard.js', RPC], methods: ['GET', 'POST'], stream: '/events'
+  }))
+  await check('a name that leads to the tracker reads nothing', () => rebinding(browser, tracker.at, {
+    paths: ['/', '/live', '/stats.json', '/metrics', '/swarm-view', '/tracker.js'], methods: ['GET'], stream: '/live'
+  }))
   await check('a page of others reads nothing and changes nothing', () => crossSite(browser, node, stage))
   await check('a page of others that is let in by nobody would have succeeded', () => control(browser, stage))
   await strangers(check, { stage, browser, tracker, node })
 }
 
-// The page at evil.test:PORT is this machine's node by the browser's rules: of one origin.
-async function rebinding (browser, node) {
-  const url = `http://${EVIL}:${node.at.split(':')[1]}/`
+// The page at evil.test:PORT is this machine's node, or tracker, and of one origin by the browser's
+// rules.
+async function rebinding (browser, at, { paths, methods, stream }) {
+  const url = `http://${EVIL}:${at.split(':')[1]}/`
   const tab = await browser.open(url, { free: true })
   same(tab.answer.status(), 421, 'the status of the page')
-  const read = await tab.page.evaluate(async (paths) => {
+  const read = await tab.page.evaluate(async ({ paths, methods }) => {
     const got = []
     for (const path of paths) {
-      for (const method of ['GET', 'POST']) {
+      for (const method of methods) {
         const answer = await fetch(path, { method, body: method === 'POST' ? '{"method":"session-get"}' : undefined })
         got.push([path, method, answer.status, [...answer.headers.keys()].includes('x-transmission-session-id')])
       }
     }
     return got
-  }, ['/', '/events', '/log', '/dashboard.js', RPC])
-  const wrong = read.filter(([, , status, session]) => status !== 421 || session)
-  same(wrong, [], 'what was read')
-  const events = await tab.page.evaluate(stream, '/events')
-  same(events, 'nothing', 'what came of /events')
+  }, { paths, methods })
+  same(read.filter(([, , status, session]) => status !== 421 || session), [], 'what was read')
+  same(await tab.page.evaluate(heard, stream), 'nothing', `what came of ${stream}`)
   await tab.close()
 }
 
 // In the page: what an EventSource hears within a moment.
-function stream (url) {
+function heard (url) {
   return new Promise((resolve) => {
     const source = new EventSource(url)
     const done = (what) => { source.close(); resolve(what) }
