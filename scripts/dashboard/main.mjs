@@ -70,10 +70,13 @@ async function main () {
 // Plays what was asked for; the exit status.
 async function played (options) {
   const root = fs.mkdtempSync(path.join(os.tmpdir(), 'swarmlet-dashboard-'))
-  const shots = options.shots ?? fs.mkdtempSync(path.join(os.tmpdir(), 'swarmlet-shots-'))
-  const world = { options, root, shots, stages: [], checks: new Checks(), lacks: lacks(options) }
+  const world = { options, root, stages: [], checks: new Checks(), lacks: lacks(options) }
   const begun = performance.now()
-  fs.mkdirSync(shots, { recursive: true })
+  // However it ends, no process and no file is left behind.
+  process.on('exit', () => {
+    world.stages.forEach((stage) => stage.kill())
+    if (!options.keep) fs.rmSync(root, { recursive: true, force: true })
+  })
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))
   try {
     if (options.cost) return await aside('./cost.mjs', 'measure', world)
@@ -86,10 +89,9 @@ async function played (options) {
   } finally {
     for (const stage of world.stages) await stage.close()
     if (options.keep) console.error(`kept: ${root}`)
-    else fs.rmSync(root, { recursive: true, force: true })
   }
   const { checks } = world
-  console.log(`screenshots are in ${shots}`)
+  if (world.shots) console.log(`screenshots are in ${world.shots}`)
   console.log(`took ${((performance.now() - begun) / 1000).toFixed(0)} s`)
   console.log(checks.summary())
   return checks.failed.length || (options['require-all'] && checks.skipped.length) ? 1 : 0
@@ -126,7 +128,11 @@ function newStage (world, name) {
 
 // The browser, started when it is needed first.
 function theBrowser (world) {
-  world.browser ??= Browser.launch({ ...world.options, stage: newStage(world, 'browser'), shots: world.shots })
+  if (!world.browser) {
+    world.shots = world.options.shots ?? fs.mkdtempSync(path.join(os.tmpdir(), 'swarmlet-shots-'))
+    fs.mkdirSync(world.shots, { recursive: true })
+    world.browser = Browser.launch({ ...world.options, stage: newStage(world, 'browser'), shots: world.shots })
+  }
   return world.browser
 }
 

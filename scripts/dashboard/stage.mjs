@@ -14,8 +14,6 @@ export class Stage {
     fs.mkdirSync(folder, { recursive: true })
     this.programs = new Set()
     this.closers = []
-    // Whatever happens, nothing outlives this script.
-    process.on('exit', () => this.programs.forEach((program) => program.end('SIGKILL')))
   }
 
   // A folder that is there.
@@ -65,6 +63,11 @@ export class Stage {
   async close () {
     for (const close of this.closers.splice(0).reverse()) await close()
     await Promise.all([...this.programs].map((program) => program.stop()))
+  }
+
+  // Ends everything at once, when there is no time to ask.
+  kill () {
+    for (const program of this.programs) program.end('SIGKILL')
   }
 
   // The last lines that each program said.
