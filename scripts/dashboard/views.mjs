@@ -209,4 +209,10 @@ async function keyboard (view) {
     return style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0
   })
   holds(visible, 'the focus cannot be seen')
+  await page.keyboard.press('2')
+  await page.waitForSelector('#panel-peers', { state: 'visible' })
+  await page.keyboard.press('a')
+  await page.waitForSelector('#add[open]')
+  await page.keyboard.press('Escape')
+  await page.waitForSelector('#add', { state: 'hidden' })
 }
