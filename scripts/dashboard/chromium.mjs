@@ -67,14 +67,12 @@ export class Browser {
 
 export class Tab {
   constructor (browser, page, origin, free) {
-    Object.assign(this, { browser, page, origin, faults: [], dialogs: [], handshakes: 0 })
+    Object.assign(this, { browser, page, origin, faults: [], dialogs: [] })
     page.setDefaultTimeout(8_000)
     const fault = (words) => { if (!free) this.faults.push(words) }
     page.on('pageerror', (error) => fault(`an exception: ${error.message}`))
     page.on('console', (said) => {
-      // The first call of the RPC is answered 409 with the session id, which Chromium calls an error.
-      const isHandshake = /status of 409/.test(said.text()) && said.location().url === `${origin}/transmission/rpc`
-      if (['error', 'warning'].includes(said.type()) && !(isHandshake && !this.handshakes++)) fault(`on the console: ${said.text()} (${said.location().url})`)
+      if (['error', 'warning'].includes(said.type())) fault(`on the console: ${said.text()} (${said.location().url})`)
     })
     page.on('dialog', (dialog) => {
       this.dialogs.push(dialog.message())

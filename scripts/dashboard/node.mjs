@@ -11,7 +11,7 @@ const BIG = 24 << 20
 const PIECE = 64 << 10
 
 export async function play (check, { stage, browser }) {
-  const tracker = await startTracker(stage, 'node-tracker', process.env.NO_TD ? [] : ['--dashboard'])
+  const tracker = await startTracker(stage, 'node-tracker', ['--dashboard'])
   const seeder = await Node.start(stage, 'node-seeder', tracker.at)
   const node = await Node.start(stage, 'node', tracker.at)
   const content = await contents(stage, seeder)

@@ -11,7 +11,7 @@ const SECRET = 'no page ever shows this line'
 const AT_ONCE = 6 // of the door's 16 callers
 
 export async function play (check, { stage }) {
-  const tracker = await startTracker(stage, 'raw-tracker', process.env.NO_TD ? [] : ['--dashboard'])
+  const tracker = await startTracker(stage, 'raw-tracker', ['--dashboard'])
   // A folder of Transmission's page is the only one that the door has files of.
   const site = stage.at('raw-site')
   fs.writeFileSync(path.join(site, 'index.html'), 'the page')

@@ -11,7 +11,7 @@ import { NodePage } from './nodepage.mjs'
 import { DOWNLOADING, makeTorrent, Node, RPC, SEEDING, startTracker } from './swarm.mjs'
 
 export async function play (check, { stage, browser }) {
-  const tracker = await startTracker(stage, 'safety-tracker', process.env.NO_TD ? [] : ['--dashboard'])
+  const tracker = await startTracker(stage, 'safety-tracker', ['--dashboard'])
   const node = await Node.start(stage, 'safety', tracker.at, ['--log-level', 'debug'])
   const content = stage.file('guarded.bin', 100_000, node.downloads)
   const id = await node.add((await makeTorrent(stage, content)).file)

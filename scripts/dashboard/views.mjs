@@ -13,7 +13,7 @@ const UPLIMITS = [120, 180, 240, 300, 360, 420] // kB/s of the other leechers
 // Seven others and a node that takes about a minute. Rounds of the choker are played at five times
 // their speed, so that there is something to see.
 export async function exhibition (stage, name, seconds = 60) {
-  const tracker = await startTracker(stage, `${name}-tracker`, process.env.NO_TD ? [] : ['--dashboard'])
+  const tracker = await startTracker(stage, `${name}-tracker`, ['--dashboard'])
   const seeder = await Node.start(stage, `${name}-seeder`, tracker.at, ['--uplimit', '1500', '--super-seeding', 'off'])
   const content = stage.file('lecture.mp4', SIZE, seeder.downloads)
   const made = await makeTorrent(stage, content, ['-s', String(SIZE / PIECES / 1024), '-t', tracker.at])
