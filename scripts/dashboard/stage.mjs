@@ -51,7 +51,7 @@ export class Stage {
     const run = this.run(name, program, words)
     await until(`${program} ${words[0]} has ended`, 20, () => run.ended)
     this.programs.delete(run)
-    if (run.child.exitCode !== 0) throw new Failed(`${program} ${words.join(' ')}: ${run.said()}`)
+    if (run.child.exitCode !== 0) throw new Error(`${program} ${words.join(' ')}: ${run.said()}`)
     return run.said()
   }
 

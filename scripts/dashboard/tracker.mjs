@@ -13,7 +13,16 @@ export async function play (check, { stage, browser }) {
   const show = await exhibition(stage, 'swarm')
   await check('the whole swarm: every peer, and who serves whom', () => wholeSwarm(browser, show))
   await check('traces are replayed: on, back, by step and by speed', () => replays(browser, show))
-  await check('every page fits a desk and a phone, and is accessible, light and dark', () => fit(browser, show, hierarchy))
+  const hash = show.made.facts.info_hash_v2
+  const pages = {
+    'the list of swarms': () => seen(browser, show.tracker.url, 'tracker', '#contents tbody tr'),
+    'a resolver': () => seen(browser, hierarchy.resolver.url, 'tracker-resolver', '#hierarchy tr'),
+    'one swarm': () => seen(browser, `${show.tracker.url}swarm/${hash}`, 'tracker-swarm', 'table tr'),
+    'the whole swarm, drawn and replayed': () => drawings(browser, show)
+  }
+  for (const [page, look] of Object.entries(pages)) {
+    await check(`${page}: fits a desk and a phone, and is accessible, light and dark`, look)
+  }
 }
 
 const row = (page, name) => page.locator('#contents tbody tr', { hasText: name })
@@ -148,26 +157,23 @@ async function replays (browser, show) {
   await tab.close()
 }
 
-async function fit (browser, show, hierarchy) {
-  const overview = await browser.open(show.tracker.url)
-  await row(overview.page, 'lecture.mp4').waitFor()
-  await seen(overview, 'tracker')
-  const resolver = await browser.open(hierarchy.resolver.url)
-  await resolver.page.locator('#hierarchy tr').first().waitFor()
-  await seen(resolver, 'tracker-resolver')
-  await seen(await browser.open(`${show.tracker.url}swarm/${show.made.facts.info_hash_v2}`), 'tracker-swarm')
-  const drawn = await drawing(browser, show)
-  await drawn.page.locator('#ring button[data-addr]').first().click()
-  await drawn.isFit('swarm-live')
-  await openTraces(drawn, show.traces)
-  await drawn.page.click('#forth')
-  await until('the replay has begun', 10, async () => await now(drawn) > 1, () => now(drawn))
-  await drawn.page.click('#pause')
-  await seen(drawn, 'swarm-replay')
+async function seen (browser, url, name, selector) {
+  const tab = await browser.open(url)
+  await tab.page.locator(selector).first().waitFor()
+  await tab.isFit(name)
+  tab.clean()
+  await tab.close()
 }
 
-async function seen (tab, name) {
-  await tab.isFit(name)
+async function drawings (browser, show) {
+  const tab = await drawing(browser, show)
+  await tab.page.locator('#ring button[data-addr]').first().click()
+  await tab.isFit('swarm-live')
+  await openTraces(tab, show.traces)
+  await tab.page.click('#forth')
+  await until('the replay has begun', 10, async () => await now(tab) > 1, () => now(tab))
+  await tab.page.click('#pause')
+  await tab.isFit('swarm-replay')
   tab.clean()
   await tab.close()
 }
