@@ -1,6 +1,7 @@
 // The tracker's pages: live swarms and heartbeats, a hierarchy's caches, the whole swarm as it is,
 // and as traces tell that it was.
 
+import fs from 'node:fs'
 import { holds, same, until } from './checks.mjs'
 import { Node, SEEDING, makeTorrent, startTracker } from './swarm.mjs'
 import { exhibition } from './views.mjs'
@@ -118,9 +119,15 @@ async function wholeSwarm (browser, show) {
   await tab.close()
 }
 
-export async function openTraces (tab, files) {
-  await tab.page.setInputFiles('#files', files)
-  await tab.page.waitForSelector('body[data-source=replay] #replay', { state: 'visible' })
+// Opens traces as they are now: a browser reads no file that grows meanwhile.
+export async function openTraces (tab, traces) {
+  const copies = traces.map((trace) => {
+    const copy = `${trace}.copy.jsonl`
+    fs.copyFileSync(trace, copy)
+    return copy
+  })
+  await tab.page.setInputFiles('#files', copies)
+  await until('the replay is there', 20, () => tab.page.isVisible('body[data-source=replay] #replay'), () => tab.page.textContent('#state'))
   await tab.until('the traces are read', 20, () => Number(document.querySelector('#time').max) > 1)
 }
 
@@ -141,6 +148,12 @@ async function replays (browser, show) {
   const fast = await page.textContent('#speed-said')
   holds(fast !== '1x', `the speed is ${fast}`)
   await page.click('#pause')
+  await page.evaluate(() => {
+    const time = document.querySelector('#time')
+    time.value = time.max / 3
+    time.dispatchEvent(new Event('input', { bubbles: true }))
+  })
+  await tab.drawn()
   const [paused, words] = [await now(tab), await page.textContent('#now')]
   await page.click('#step')
   await tab.until('the next event is shown', 5, (words) => document.querySelector('#now').textContent !== words, words)
