@@ -23,6 +23,7 @@ export async function play (check, { stage }) {
   await check('300 paths that lead out of the pages are no pages of the node', () => nothingAt(node.at, paths))
   await check('300 paths that lead out of the pages are no pages of the tracker', () => nothingAt(tracker.at, paths))
   await check('the page of the node is three files under 150 KiB that name nobody else', () => isSmall(node.url, ['', 'dashboard.css', 'dashboard.js']))
+  await check('a peer that is run by hand serves the same page', () => byHand(stage, node, tracker))
   await check('the pages of the tracker are files that name nobody else', () =>
     isSmall(tracker.url, ['', 'style.css', 'tracker.js', 'swarm-view', 'swarm-view.js']))
   await check('the node is not spoken to by another name, on any path', () => namesAreChecked(node.at, ROUTES))
@@ -32,6 +33,7 @@ export async function play (check, { stage }) {
   await check('a body without end is cut off, and takes no memory', () => endless(node))
   await check('slow posts end, and shut nobody out meanwhile', () => slowPosts(node))
   await check('watchers that never read shut nobody out', () => slowWatchers(node))
+  await check('nor do they at the tracker', () => slowWatchersOfTracker(tracker))
 }
 
 // 300 ways to name a file above a page's folder.
@@ -79,6 +81,15 @@ async function isSmall (url, files) {
     size += Buffer.byteLength(body)
   }
   holds(size < 150 * 1024, `together they have ${size} bytes`)
+}
+
+async function byHand (stage, node, tracker) {
+  const peer = stage.run('by-hand', 'peer', ['--seed', stage.file('by hand.bin', 50_000), '--web', '127.0.0.1:0', '--port', 0,
+    '--bind', '127.0.0.1', '--tracker', tracker.at])
+  const [, url] = await peer.says(/dashboard at (\S+)/)
+  const [one, other] = [await request(url), await request(node.url)]
+  same([one.status, one.body === other.body], [200, true], 'its page')
+  await peer.stop()
 }
 
 const ROUTES = ['/', '/dashboard.js', '/dashboard.css', '/events', '/log', RPC, '/nothing']
@@ -187,4 +198,24 @@ async function slowWatchers (node) {
       socket.destroy()
     }
   })
+}
+
+// More than a tracker has places for, while it is asked by others.
+async function slowWatchersOfTracker ({ at, url }) {
+  const watchers = Array.from({ length: 40 }, () => watcher(at, '/live'))
+  try {
+    await until('somebody is told that there are too many watchers', 10, async () => {
+      const { status } = await get(at, '/live')
+      return status === 503
+    })
+    const announce = 'announce?info_hash=%00%01%02%03%04%05%06%07%08%09%0a%0b%0c%0d%0e%0f%10%11%12%13' +
+      '&peer_id=-XX0001-abcdefghijkl&port=7001&uploaded=0&downloaded=0&left=1&compact=1'
+    for (let calls = 0; calls < 20; calls++) {
+      const { status, body } = await within(2, 'an announce beside 40 watchers', request(url + announce))
+      holds(status === 200 && body.includes('8:interval'), `an announce is answered ${status} ${body}`)
+    }
+    same((await within(2, 'the page beside 40 watchers', request(url))).status, 200, 'the page')
+  } finally {
+    watchers.forEach((socket) => socket.destroy())
+  }
 }
