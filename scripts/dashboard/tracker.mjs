@@ -17,7 +17,7 @@ export async function play (check, { stage, browser }) {
   const hash = show.made.facts.info_hash_v2
   const pages = {
     'the list of swarms': () => seen(browser, show.tracker.url, 'tracker', '#contents tbody tr'),
-    'a resolver': () => seen(browser, hierarchy.resolver.url, 'tracker-resolver', '#hierarchy tr'),
+    'a resolver': () => seen(browser, hierarchy.resolver.url, 'tracker-resolver', '#cache td:text-matches("^\\\\d+ s$")'),
     'one swarm': () => seen(browser, `${show.tracker.url}swarm/${hash}`, 'tracker-swarm', 'table tr'),
     'the whole swarm, drawn and replayed': () => drawings(browser, show)
   }
