@@ -76,6 +76,7 @@ async function played (options) {
   process.on('exit', () => {
     world.stages.forEach((stage) => stage.kill())
     if (!options.keep) fs.rmSync(root, { recursive: true, force: true })
+    if (world.shots && !fs.readdirSync(world.shots).length) fs.rmdirSync(world.shots)
   })
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))
   try {
@@ -91,7 +92,7 @@ async function played (options) {
     if (options.keep) console.error(`kept: ${root}`)
   }
   const { checks } = world
-  if (world.shots) console.log(`screenshots are in ${world.shots}`)
+  if (world.shots && fs.readdirSync(world.shots).length) console.log(`screenshots are in ${world.shots}`)
   console.log(`took ${((performance.now() - begun) / 1000).toFixed(0)} s`)
   console.log(checks.summary())
   return checks.failed.length || (options['require-all'] && checks.skipped.length) ? 1 : 0
