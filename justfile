@@ -30,6 +30,10 @@ bench-curves *flags:
 interop *flags:
     scripts/interop.sh {{flags}}
 
+# The pages of peers and trackers in Chromium, which is installed when it is missing.
+dashboard *flags:
+    scripts/dashboard.sh {{flags}}
+
 # The programs with manual pages, completions, desktop files and services, into PREFIX (~/.local).
 install *flags:
     scripts/install.sh {{flags}}

@@ -166,7 +166,11 @@ impl Bitfield {
     /// How many pieces are there from one to before another.
     fn count_in(&self, from: u32, to: u32) -> u32 {
         let (first, last) = (from as usize / 8, (to as usize).div_ceil(8));
-        let ones = |bytes: &[u8]| bytes.iter().map(|byte| byte.count_ones()).sum::<u32>();
+        let ones = |bytes: &[u8]| {
+            let (words, rest) = bytes.as_chunks::<8>();
+            let words = words.iter().map(|word| u64::from_ne_bytes(*word).count_ones());
+            words.sum::<u32>() + rest.iter().map(|byte| byte.count_ones()).sum::<u32>()
+        };
         let before = (self.bytes[first] & !(0xff >> (from % 8))).count_ones();
         let aligned = to.is_multiple_of(8);
         let behind = if aligned { 0 } else { self.bytes[last - 1] & (0xff >> (to % 8)) };

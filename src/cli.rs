@@ -153,7 +153,7 @@ pub mod completions;
 pub mod man;
 
 use crate::metainfo::build::announce_tier;
-use args::{Parsed, PeerCommand, TrackerCommand};
+use args::{Parsed, PeerCommand, TrackerArgs, TrackerCommand};
 use env::Env;
 use exit::{CliError, Exit, cause};
 use json::{Event, Events};
@@ -249,15 +249,18 @@ fn run_peer(command: &PeerCommand, env: &Env) -> Result<(), CliError> {
 pub fn on_tracker_listening(
     env: &Env,
     events: &mut Events,
-    quiet: bool,
+    args: &TrackerArgs,
     at: SocketAddr,
 ) -> io::Result<()> {
-    if !quiet {
+    if !args.quiet {
         env.screen.line(&format!("tracker listening on {at}"))?;
         let host = if at.ip().is_unspecified() { "HOST".into() } else { at.ip().to_string() };
         let host = if host.contains(':') { format!("[{host}]") } else { host };
         let tier = announce_tier(&format!("{host}:{}", at.port()));
         env.screen.line(&format!("BitTorrent clients: {}", tier.join(", ")))?;
+        if args.dashboard {
+            env.screen.line(&format!("dashboard at http://{host}:{}/swarm-view", at.port()))?;
+        }
     }
     let start = Event::Start { name: None, hashes: json::Hashes::default(), port: at.port() };
     events.emit(env.clock.now(), &start)
@@ -361,12 +364,24 @@ mod tests {
 
     #[test]
     fn the_tracker_says_where_it_listens() {
-        let (env, out, err) = env(&[]);
         let at = SocketAddr::from(([127, 0, 0, 1], 7000));
-        on_tracker_listening(&env, &mut env.events(true), false, at).expect("a buffer takes all");
-        let said = "tracker listening on 127.0.0.1:7000\nBitTorrent clients: \
+        let said = |line: &str| {
+            let (env, out, err) = env(&[]);
+            let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            let Ok(Parsed::Command(TrackerCommand::Run(args))) = args::tracker(&words) else {
+                panic!("{line:?} runs a tracker")
+            };
+            let mut events = env.events(true);
+            on_tracker_listening(&env, &mut events, &args, at).expect("a buffer takes all");
+            (out, err.text())
+        };
+        let (out, usual) = said("");
+        let expected = "tracker listening on 127.0.0.1:7000\nBitTorrent clients: \
                     http://127.0.0.1:7000/announce, udp://127.0.0.1:7000/announce\n";
-        assert_eq!(err.text(), said);
+        assert_eq!(usual, expected);
+        let page = "dashboard at http://127.0.0.1:7000/swarm-view\n";
+        assert_eq!(said("--dashboard").1, format!("{expected}{page}"));
+        assert_eq!(said("--dashboard -q").1, "");
         assert!(out.text().contains(r#""event":"start""#) && out.text().contains("\"port\":7000"));
     }
 

@@ -262,6 +262,10 @@ pub struct TrackerConfig {
     /// refused.
     pub max_peers_per_torrent: usize,
 
+    /// Whether whole swarms are shown live at `/swarm-view`, and native peers with loopback or
+    /// private addresses asked whom they serve (`--dashboard`). Default: no.
+    pub dashboard: bool,
+
     /// Whether a peer with a loopback or private address is listed under the address that its
     /// announce names (`--trust-ip`). Default: no, it is listed where it asks from.
     pub trust_ip: bool,
@@ -287,6 +291,7 @@ impl Default for TrackerConfig {
             max_per_ip: 10_000,
             hierarchy: HierarchyConfig::default(),
             max_peers_per_torrent: 2_000,
+            dashboard: false,
             trust_ip: false,
             allow: None,
             state: None,

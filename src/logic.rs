@@ -58,6 +58,9 @@ pub mod neighbours;
 /// Which addresses a URL may lead to.
 pub mod reach;
 
+/// Which `Host` of a request means us.
+pub mod hosts;
+
 /// Which tracker to tell what, and when.
 pub mod announcer;
 

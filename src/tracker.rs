@@ -30,6 +30,12 @@ pub mod catalogue;
 /// Its part in a hierarchy of trackers.
 pub mod federation;
 
+/// Who watches what.
+pub mod live;
+
+/// Whom native peers serve.
+pub mod links;
+
 /// Heads of HTTP requests and answers.
 pub mod http;
 
@@ -91,6 +97,8 @@ pub struct TrackerOptions {
     pub max_published_bytes: usize,
     /// Whether a peer with a loopback or private address is listed under the one it names.
     pub trust_ip: bool,
+    /// Whether whole swarms are shown live, and native peers asked whom they serve.
+    pub dashboard: bool,
     /// Where the dice start that choose the peers of an answer.
     pub seed: u64,
     /// Its part in a hierarchy of trackers.
@@ -113,6 +121,7 @@ impl Default for TrackerOptions {
             max_published: 100_000,
             max_published_bytes: 256 << 20,
             trust_ip: false,
+            dashboard: false,
             seed: fastrand::u64(..),
             federation: HierarchyConfig::default(),
         }
@@ -278,12 +287,20 @@ impl Tracker {
 
     /// Answers until it is stopped.
     pub fn run(&mut self) -> Result<(), TrackerError> {
+        self.run_timed(|turn| turn())
+    }
+
+    /// The same; each turn is taken by `timed`, which may look at a clock before and after.
+    pub fn run_timed(
+        &mut self,
+        mut timed: impl FnMut(&mut dyn FnMut()),
+    ) -> Result<(), TrackerError> {
         let mut ready = Vec::new();
         let mut buffer = vec![0; 64 * 1024];
         let mut batch = Batch::new();
         while !self.stop.load(Ordering::SeqCst) {
             self.readiness.wait(&mut ready, self.patience())?;
-            self.turn(&ready, &mut buffer, &mut batch);
+            timed(&mut || self.turn(&ready, &mut buffer, &mut batch));
         }
         if let Some(saving) = self.saving.take() {
             saving.finish(self.state.catalogue());
@@ -303,6 +320,7 @@ impl Tracker {
             self.streams.on_callers(now, &self.readiness, &mut self.state);
         }
         self.streams.on_tick(now, &mut self.state);
+        self.streams.show(now, &mut self.state);
         self.state.on_tick(now, DROPS_A_TURN);
         self.speak();
         self.keep_others_informed(now);

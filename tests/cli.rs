@@ -67,7 +67,8 @@ fn a_mistake_on_the_command_line_exits_with_2_and_says_what_was_meant() {
         (
             PEER,
             "--leech x --dashboard",
-            "peer: --dashboard is not available in this version: --help lists what is\n",
+            "peer: --dashboard is the tracker's, which shows whole swarms: a peer's own page is opened \
+             with --web\n",
         ),
         (TRACKER, "--lisen 1", "tracker: unknown flag --lisen: did you mean --listen?\n"),
         (TRACKER, "-qv", "tracker: -q and -v exclude each other: give one, or --logfile\n"),

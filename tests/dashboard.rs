@@ -33,6 +33,8 @@ fn a_watcher_is_told_how_everything_stands() {
         (name.as_str(), &hello["torrent"], &hello["layer"]),
         ("hello", &json!(1), &json!("state"))
     );
+    let token = hello["session"].as_str().map(str::len);
+    assert!(token >= Some(32), "what changes are ordered with: {hello}");
     let (name, history) = watch.next();
     let seconds = json!({ "every": 1, "down": [10, 30], "up": [1, 1] });
     let expected = json!({ "session": { "recent": seconds, "whole": seconds }, "torrent": null });

@@ -552,7 +552,7 @@ fn a_peer_registers_with_the_authority_of_its_content_and_nowhere_else() {
     http.set_read_timeout(Some(LONG)).unwrap();
     let hash = "%3f".repeat(20);
     let target = format!("/announce?info_hash={hash}&peer_id={hash}&port=7001&left=0");
-    write!(http, "GET {target} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").unwrap();
+    write!(http, "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     http.read_to_string(&mut answer).unwrap();
     assert!(answer.contains("14:failure reason"), "{answer}");

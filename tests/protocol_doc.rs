@@ -16,8 +16,8 @@ use swarmlet::protocol::message::Message as PeerMessage;
 use swarmlet::protocol::msgpack::MAX_DEPTH;
 use swarmlet::protocol::tracker_http::{AnnounceQuery, PeersAs, read_announce_answer};
 use swarmlet::protocol::tracker_native::{
-    HELLO_LENGTH, Message, Packet, Records, put_beat, put_candidate, put_peer, put_swarm,
-    read_beats, read_candidates, read_peers, read_swarms,
+    HELLO_LENGTH, Message, Packet, Records, put_beat, put_candidate, put_link, put_peer, put_swarm,
+    read_beats, read_candidates, read_links, read_peers, read_swarms,
 };
 use swarmlet::protocol::tracker_udp::{Answer as UdpAnswer, Request as UdpRequest};
 
@@ -58,7 +58,7 @@ const PEER_WORDS: [&str; 27] = [
 ];
 
 /// Every message between a peer and a tracker.
-const TRACKER_WORDS: [&str; 23] = [
+const TRACKER_WORDS: [&str; 24] = [
     "HELLO",
     "REGISTER",
     "KEEPALIVE",
@@ -74,6 +74,7 @@ const TRACKER_WORDS: [&str; 23] = [
     "HAVE",
     "QUERY",
     "SYNC",
+    "LINKS",
     "PEER_LIST",
     "LISTING",
     "TORRENT",
@@ -252,6 +253,9 @@ fn body_again(message: &Message, body: &[u8]) -> Vec<u8> {
         }
         Message::Sync(_) => {
             read_swarms(body).unwrap().iter().for_each(|swarm| put_swarm(&mut out, swarm));
+        }
+        Message::Links(_) => {
+            read_links(body).for_each(|link| put_link(&mut out, &link.unwrap()));
         }
         Message::Listing(_) => {
             read_candidates(body).unwrap().iter().for_each(|c| put_candidate(&mut out, c));

@@ -134,6 +134,7 @@ fn report(hash: InfoHashV2, name: &str, seeding: bool) -> TorrentReport {
         have: if seeding { Bitfield::full(3) } else { Bitfield::new(3) },
         wants_peers: !seeding,
         seeding,
+        links: Vec::new(),
     }
 }
 
@@ -173,7 +174,7 @@ impl Peer {
             peer_id: PeerId([port as u8; 20]),
             clock: Clock::start(1.0),
         };
-        let source = Box::new(move || source.lock().unwrap().clone());
+        let source = Box::new(move |_| source.lock().unwrap().clone());
         let heartbeat = Heartbeat::start(config, source, sender).expect("the heartbeat starts");
         Self { heartbeat, events, reports }
     }

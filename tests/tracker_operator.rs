@@ -43,7 +43,8 @@ fn names(tracker: SocketAddr) -> Vec<String> {
 fn http(tracker: SocketAddr, method: &str, target: &str) -> (String, String) {
     let mut stream = TcpStream::connect(tracker).expect("the tracker listens");
     stream.set_read_timeout(Some(SOON)).expect("a timeout");
-    let request = format!("{method} {target} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+    let request =
+        format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("it is taken");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("UTF-8 until the end");

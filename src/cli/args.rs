@@ -63,8 +63,11 @@ use std::iter;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-/// Flags of the design that later versions bring; until then they are refused by name.
-const PLANNED: [&str; 1] = ["--dashboard"];
+/// Flags of other programs that are likely to be tried, and what to write instead.
+const ELSEWHERE: [(&str, &str); 1] = [(
+    "--dashboard",
+    "the tracker's, which shows whole swarms: a peer's own page is opened with --web",
+)];
 
 /// Commands of the design that later versions bring.
 const PLANNED_COMMANDS: [&str; 1] = ["trace"];
@@ -318,7 +321,7 @@ fn parse_at<T: FromArgs + ArgsInfo>(
     places: &Places,
 ) -> Result<Parsed<T>, CliError> {
     let flags = Flag::all_of(&T::get_args_info());
-    match argv::normalise(words, &flags, &PLANNED)? {
+    match argv::normalise(words, &flags, &ELSEWHERE)? {
         Asked::Version => Ok(Parsed::Text(help::version(names[0]))),
         Asked::Help => Ok(Parsed::Text(match names {
             ["peer"] => help::PEER.to_string(),

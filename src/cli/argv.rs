@@ -77,10 +77,14 @@ const ALIASES: [(&str, &str); 3] =
 
 /// Brings `words` (without the program's name) into the form `--flag value`.
 ///
-/// `planned` are flags of a later version: they are refused like unknown ones, in other words.
-pub fn normalise(words: &[String], flags: &[Flag], planned: &[&str]) -> Result<Asked, CliError> {
+/// `elsewhere` are flags of other commands, each with a sentence on what to write here.
+pub fn normalise(
+    words: &[String],
+    flags: &[Flag],
+    elsewhere: &[(&str, &str)],
+) -> Result<Asked, CliError> {
     let (seen, out, bare) = (HashSet::new(), Vec::new(), Vec::new());
-    Normaliser { flags, planned, rest: words, seen, out, bare }.run()
+    Normaliser { flags, elsewhere, rest: words, seen, out, bare }.run()
 }
 
 /// A flag as it was typed.
@@ -94,7 +98,7 @@ struct Typed {
 
 struct Normaliser<'a> {
     flags: &'a [Flag],
-    planned: &'a [&'a str],
+    elsewhere: &'a [(&'a str, &'a str)],
     rest: &'a [String],
     seen: HashSet<&'static str>,
     out: Vec<String>,
@@ -238,10 +242,8 @@ impl Normaliser<'_> {
     }
 
     fn unknown(&self, name: &str) -> CliError {
-        if self.planned.contains(&name) {
-            return CliError::usage(format!(
-                "{name} is not available in this version: --help lists what is"
-            ));
+        if let Some((_, instead)) = self.elsewhere.iter().find(|(known, _)| *known == name) {
+            return CliError::usage(format!("{name} is {instead}"));
         }
         let known = self.flags.iter().map(|flag| flag.long).chain(["--help", "--version"]);
         match nearest(name, known) {
@@ -294,7 +296,7 @@ mod tests {
     }
 
     fn asked(line: &str) -> Result<Asked, CliError> {
-        normalise(&words(line), &FLAGS, &["--trace"])
+        normalise(&words(line), &FLAGS, &[("--trace", "a flag of trace: leave it out")])
     }
 
     /// In the expectation, `""` stands for the empty word.
@@ -391,10 +393,7 @@ mod tests {
     fn mistakes_get_a_sentence_of_their_own() {
         check_refused("--leach x", "unknown flag --leach: did you mean --leech?");
         check_refused("--prot=1", "unknown flag --prot: did you mean --port?");
-        check_refused(
-            "--trace x",
-            "--trace is not available in this version: --help lists what is",
-        );
+        check_refused("--trace x", "--trace is a flag of trace: leave it out");
         check_refused("--nonsense", "unknown flag --nonsense: --help lists the flags");
         check_refused("-x", "unknown flag -x: --help lists the flags");
         check_refused("-vx", "unknown flag -x: --help lists the flags");

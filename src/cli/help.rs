@@ -23,6 +23,7 @@ Share and fetch files together with other peers.
   -u, --uplimit RATE         likewise
   --timeout TIME             until a tracker knows the name (60s)
   --seed-time TIME           how long to serve what is fetched; 0 = not at all
+  --web [PORT]               a page that shows it all, http://127.0.0.1:9091/
   --json                     events as JSON lines on stdout
   -q, -v, -vv                no progress; more of the log; all of it
 
@@ -48,6 +49,7 @@ BitTorrent clients are answered too, at http://HOST:PORT/announce and udp://.
   --max-torrents N, --max-peers N, --max-peers-per-torrent N, --max-per-ip N
   --allow FILE               serve these info-hashes only; SIGHUP reads it again
   --state FILE               keep what is published over a restart
+  --dashboard                show whole swarms at http://HOST:PORT/swarm-view
   --json                     events as JSON lines on stdout
   -q, -v, -vv                errors only; more of the log; all of it
 

@@ -24,6 +24,7 @@ pub fn tracker(args: &TrackerArgs, env: &Env) -> Result<(), CliError> {
         federation: config.hierarchy.clone(),
         max_peers_per_torrent: config.max_peers_per_torrent,
         trust_ip: config.trust_ip,
+        dashboard: config.dashboard,
         ..TrackerOptions::default()
     };
     let mut tracker = Tracker::bind(options)?;
@@ -38,7 +39,7 @@ pub fn tracker(args: &TrackerArgs, env: &Env) -> Result<(), CliError> {
         .map_err(|e| CliError::new(Exit::Failed, format!("no thread to start: {e}")))?;
     let mut events = env.events(args.json);
     // A closed stderr or stdout stops no tracker.
-    let _ = on_tracker_listening(env, &mut events, args.quiet, tracker.local_addr());
+    let _ = on_tracker_listening(env, &mut events, args, tracker.local_addr());
     let ran = tracker.run();
     drop(tracker);
     services.finish();

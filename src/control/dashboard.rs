@@ -92,6 +92,15 @@ impl Watch {
     }
 }
 
+/// Who tells it.
+#[derive(Debug, Clone, Copy)]
+pub struct Teller<'a> {
+    /// `swarmlet 0.1.0`.
+    pub program: &'a str,
+    /// The session id for changes. Pages of others cannot read it: they get no stream.
+    pub session: &'a str,
+}
+
 /// Where a stream is written, and until when.
 pub struct Outlet<'a> {
     /// The program that is looked at.
@@ -125,9 +134,9 @@ impl Outlet<'_> {
 }
 
 /// Writes what a watcher wants to see until it leaves, the door is closed or the program ends.
-pub fn watch(watch: &Watch, program: &str, out: Outlet<'_>) -> io::Result<()> {
+pub fn watch(watch: &Watch, teller: Teller<'_>, out: Outlet<'_>) -> io::Result<()> {
     match watch {
-        Watch::Events { torrent, layer } => stream::run(program, *torrent, *layer, out),
+        Watch::Events { torrent, layer } => stream::run(teller, *torrent, *layer, out),
         Watch::Log { peer, types } => log::run(&log::Filter::new(peer.clone(), types.clone()), out),
     }
 }

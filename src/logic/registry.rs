@@ -355,6 +355,11 @@ impl Registry {
         self.torrents.len()
     }
 
+    /// How many of them are native peers'.
+    pub fn contents(&self) -> usize {
+        self.torrents.native()
+    }
+
     /// How many registrations have everything.
     pub fn seeders(&self) -> usize {
         self.seeders

@@ -193,6 +193,15 @@ impl Swarm {
         pieces.map(|piece| self.picker.availability(piece)).collect()
     }
 
+    /// Bytes of the pieces that are wanted and not here, and that no connected peer has.
+    pub fn unavailable(&self) -> u64 {
+        let pieces = (0..self.have().pieces()).map(PieceIndex);
+        let nobody_has =
+            |&piece: &PieceIndex| self.picker.lacks(piece) && self.picker.availability(piece) == 0;
+        let geometry = self.picker.geometry();
+        pieces.filter(nobody_has).map(|piece| u64::from(geometry.length_of(piece))).sum()
+    }
+
     /// How many web seeds take part.
     pub fn web_seeds(&self) -> usize {
         self.web.count()

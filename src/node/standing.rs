@@ -122,6 +122,11 @@ impl Node {
         Some(lines)
     }
 
+    /// Bytes that are wanted and missing, and that no connected peer has.
+    pub fn unavailable(&self, torrent: &Torrent) -> u64 {
+        torrent.picker.lock().unavailable()
+    }
+
     /// How many connected peers have each piece of a torrent.
     pub fn availability(&self, torrent: &Torrent) -> Vec<u32> {
         torrent.picker.lock().availability()

@@ -39,13 +39,15 @@ pub mod status;
 mod errand;
 mod heartbeat;
 mod host;
+mod served;
 
 pub use heartbeat::{Heartbeat, HeartbeatConfig};
+pub use served::links_of;
 
 use crate::bitfield::Bitfield;
 use crate::ids::InfoHashV2;
 use crate::protocol::Malformed;
-use crate::protocol::tracker_native::{ErrorCode, PeerEntry};
+use crate::protocol::tracker_native::{ErrorCode, PeerEntry, PeerLink};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -81,6 +83,8 @@ pub struct TorrentReport {
     pub trackers: Vec<SocketAddr>,
     /// Whether only these may know of it (BEP 27); of others the node's own are told too.
     pub private: bool,
+    /// Whom we serve, if a tracker wants to know.
+    pub links: Vec<PeerLink>,
 }
 
 impl TorrentReport {
@@ -212,6 +216,7 @@ mod tests {
             seeding: true,
             trackers: vec![own],
             private,
+            links: Vec::new(),
         };
         for is_ours in [false, true] {
             assert!(report(true).is_for(own, is_ours) && report(false).is_for(own, is_ours));

@@ -1,11 +1,15 @@
 //! What trackers are told of our torrents, in either dialect.
 
+use crate::clock::Moment;
 use crate::node::NodeOptions;
 use crate::node::shared::{Shared, Torrent};
 use crate::node::trackers::announce::{
     AnnounceConfig, AnnounceEvent, AnnounceIdentity, AnnounceReport, Announcers,
 };
-use crate::node::trackers::{Heartbeat, HeartbeatConfig, TorrentReport, TrackerEvent, calls};
+use crate::node::trackers::{
+    Heartbeat, HeartbeatConfig, TorrentReport, TrackerEvent, calls, links_of,
+};
+use crate::protocol::tracker_native::PeerLink;
 use crate::protocol::url::Url;
 use crossbeam_channel::{Receiver, Sender, select};
 use std::io;
@@ -29,16 +33,18 @@ pub(super) fn start_heartbeat(
     };
     let source = shared.clone();
     let ours = options.trackers.clone();
-    Heartbeat::start(config, Box::new(move || reports(&source, &ours)), events)
+    let reports = move |with_links| reports(&source, &ours, with_links);
+    Heartbeat::start(config, Box::new(reports), events)
 }
 
-fn reports(shared: &Shared, ours: &[SocketAddr]) -> Vec<TorrentReport> {
+fn reports(shared: &Shared, ours: &[SocketAddr], with_links: bool) -> Vec<TorrentReport> {
     let now = shared.clock.now();
     let torrents: Vec<Arc<Torrent>> = shared.torrents.lock().all();
     let report = |torrent: &Arc<Torrent>| {
         // What has no v2 hash is not spoken of in the native dialect.
         let info_hash = torrent.info_hash.v2()?;
         let up_rate = torrent.up.lock().per_second(now);
+        let links = if with_links { links(torrent, now) } else { Vec::new() };
         let picker = torrent.picker.lock();
         let down_rate = picker.down_rate(now);
         Some(TorrentReport {
@@ -57,9 +63,20 @@ fn reports(shared: &Shared, ours: &[SocketAddr]) -> Vec<TorrentReport> {
             seeding: picker.is_complete(),
             trackers: all_named(torrent, ours),
             private: torrent.keeps_to_its_trackers(),
+            links,
         })
     };
     torrents.iter().filter_map(report).collect()
+}
+
+/// Whom we serve of a torrent.
+fn links(torrent: &Torrent, now: Moment) -> Vec<PeerLink> {
+    let peers = torrent.peers.lock();
+    let all = torrent.picker.lock().peers(now);
+    links_of(all.into_iter().filter_map(|status| {
+        let listens_at = peers.connections.get(&status.peer)?.listens_at()?;
+        Some((listens_at, status))
+    }))
 }
 
 /// The native trackers that a torrent names, and the one that has authority for it.

@@ -15,6 +15,7 @@
 //!      HAVE --------> ACK | ERROR
 //! between trackers too, and by TCP if it is truncated: QUERY ---------> ANSWER
 //! between replicas:                                    SYNC ----------> nothing
+//! to whom the ACK asks for it:                         LINKS ---------> nothing
 //! ```
 
 /// Peers in a body.
@@ -29,6 +30,9 @@ pub mod listing;
 /// Questions to a hierarchy of trackers.
 pub mod hierarchy;
 
+/// Whom a peer serves, in a body.
+pub mod links;
+
 /// Registrations in a body, between replicas.
 pub mod sync;
 
@@ -37,6 +41,7 @@ pub mod values;
 
 pub use beats::{Beat, MAX_BEATS, put_beat, read_beats};
 pub use hierarchy::{Answer, NameServer, Op, Query, Rcode, Records};
+pub use links::{LinkStanding, Links, MAX_LINKS, PeerLink, put_link, read_links};
 pub use listing::{Candidate, put_candidate, read_candidates};
 pub use peer_list::{PeerEntry, put_peer, read_peers};
 pub use sync::{Sync, SyncSwarm, put_swarm, read_swarms};
@@ -303,6 +308,9 @@ pub struct Ack {
     /// only torrent is position 0.
     #[serde(default, with = "values::positions", skip_serializing_if = "Vec::is_empty")]
     pub publish: Vec<u8>,
+    /// Say LINKS this often, in milliseconds; absent if the tracker does not want them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links_ms: Option<u32>,
 }
 
 /// Refused.
@@ -407,6 +415,8 @@ messages! {
     Query = 0x1d, "QUERY", frame::MAX_DATAGRAM;
     /// 0x1e, COMMAND.
     Sync = 0x1e, "SYNC", frame::MAX_DATAGRAM;
+    /// 0x1f, COMMAND.
+    Links = 0x1f, "LINKS", MAX_LINKS * links::MAX_LINK;
     /// 0x20, DATA.
     PeerList = 0x20, "PEER_LIST", MAX_BODY;
     /// 0x21, DATA.

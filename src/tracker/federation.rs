@@ -38,6 +38,9 @@ const NEGATIVE_SECS: u64 = 30;
 /// Peers asked for by a resolver: as many as a datagram holds, to draw from.
 const POOL: u16 = 200;
 
+/// How much is remembered is counted up to here: each costs a look.
+const MOST_COUNTED: usize = 2000;
+
 /// Bytes of trace that may wait for the file.
 const MOST_TRACED: usize = 1 << 20;
 
@@ -50,6 +53,57 @@ pub enum Place {
     Below(Vec<Delegation>),
     /// Not known here.
     Elsewhere,
+}
+
+/// This tracker's part, for people to look at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HierarchyView {
+    /// Its zones; none of a resolver.
+    pub zone: Option<String>,
+    /// Whether it only finds answers for others.
+    pub resolver: bool,
+    /// Who has authority for everything, as far as it was told.
+    pub parent: Option<SocketAddr>,
+    /// Who has authority for longer zones.
+    pub delegations: Vec<(Zone, SocketAddr)>,
+    /// What it remembers.
+    pub cache: Vec<CacheView>,
+    /// How much more of that there is, at least.
+    pub cache_more: usize,
+}
+
+/// Something that is remembered, for people to look at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CacheView {
+    /// What was asked, and of which content.
+    pub key: String,
+    /// What was asked; `NS` is who has authority.
+    pub op: String,
+    /// How long it held when it came.
+    pub ttl: Duration,
+    /// How long it still holds.
+    pub left: Duration,
+    /// How many records it has.
+    pub records: usize,
+    /// Whether it says that there is nothing.
+    pub negative: bool,
+}
+
+impl CacheView {
+    fn of(kept: cache::Kept<'_>) -> Self {
+        let (op, of) = match kept.what {
+            cache::What::Answer(question) => (question.op.to_string(), question.key.to_string()),
+            cache::What::Zone(zone) => ("NS".to_owned(), zone.to_string()),
+        };
+        Self {
+            key: format!("{op} {of}"),
+            op,
+            ttl: kept.ttl,
+            left: kept.left,
+            records: kept.records,
+            negative: kept.is_negative,
+        }
+    }
 }
 
 /// Somebody who waits for an answer.
@@ -158,6 +212,28 @@ impl Federation {
                 Some(format!("not in zone {}: ask the root who has authority", zones.join(", ")))
             }
         }
+    }
+
+    /// Its part for people to look at, with at most `most` of what it remembers; `None` if it stands
+    /// alone.
+    pub fn view(&self, now: Moment, most: usize) -> Option<HierarchyView> {
+        let HierarchyConfig { zones, delegations, resolver, .. } = &self.options;
+        if !resolver && delegations.is_empty() && *zones == [Zone::ROOT] {
+            return None;
+        }
+        let cache = self.resolver.cache();
+        let zones: Vec<String> = zones.iter().map(Zone::to_string).collect();
+        let kept: Vec<_> = cache.kept(now).take(most).map(CacheView::of).collect();
+        let (above, below) = delegations.iter().cloned().partition(|(zone, _)| *zone == Zone::ROOT);
+        let above: Vec<(Zone, SocketAddr)> = above;
+        Some(HierarchyView {
+            zone: (!resolver).then(|| zones.join(", ")),
+            resolver: *resolver,
+            parent: above.first().map(|(_, addr)| *addr),
+            delegations: below,
+            cache_more: cache.kept_up_to(now, MOST_COUNTED).saturating_sub(kept.len()),
+            cache: kept,
+        })
     }
 
     /// Whether it resolves for others.

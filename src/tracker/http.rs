@@ -30,6 +30,8 @@ const METHODS: [&[u8]; 9] = [
 pub struct Request<'a> {
     /// Path and query.
     pub target: &'a str,
+    /// What the asker calls us.
+    pub host: Option<&'a str>,
     /// Only the head of the answer is wanted.
     pub head_only: bool,
     /// Whether another request may follow.
@@ -64,8 +66,11 @@ pub fn read(bytes: &[u8]) -> Result<Option<(Request<'_>, usize)>, u16> {
         return Err(405);
     }
     let has_body = head.headers.iter().any(announces_body);
+    let host = head.headers.iter().find(|field| field.name.eq_ignore_ascii_case("host"));
+    let host = host.map(|field| str::from_utf8(field.value).unwrap_or_default().trim());
     let request = Request {
         target: origin_form(target).ok_or(400_u16)?,
+        host,
         head_only: method == "HEAD",
         keep: !has_body && stays_open(version, head.headers),
         has_body,
@@ -101,7 +106,9 @@ fn reason(status: u16) -> &'static str {
         200 => "OK",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        421 => "Misdirected Request",
         431 => "Request Header Fields Too Large",
+        503 => "Service Unavailable",
         505 => "HTTP Version Not Supported",
         _ => "Bad Request",
     }
@@ -176,6 +183,8 @@ mod tests {
         check("GET / HTTP/1.1\r\nContent-Length: 5\r\n\r\n", "/", false, false);
         check("GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "/", false, false);
         assert!(request("GET / HTTP/1.1\r\nContent-Length: 5\r\n\r\n").has_body);
+        assert_eq!(request("GET / HTTP/1.1\r\nhOST:  a:1 \r\n\r\n").host, Some("a:1"));
+        assert_eq!(request("GET / HTTP/1.1\r\n\r\n").host, None);
     }
 
     #[test]

@@ -17,6 +17,9 @@ mod questions;
 mod replication;
 mod requests;
 
+/// What those who watch are shown.
+pub mod scenes;
+
 /// What the tracker's pages show.
 pub mod views;
 
@@ -27,13 +30,17 @@ use super::allow::AllowList;
 use super::catalogue::{Catalogue, CatalogueError};
 use super::cookie::Cookies;
 use super::federation::Federation;
+use super::links::LinkTable;
+use super::live::Live;
 use crate::clock::Moment;
 use crate::ids::{InfoHash, InfoHashV2};
+use crate::logic::hosts::names_us;
 use crate::logic::registry::{Params, Registry, Wanted};
 use crate::protocol::announce::Figures;
 use crate::protocol::tracker_native::{
     Ack, Candidate, Error, ErrorCode, Message, Packet, PeerEntry, PeerList, millis,
 };
+use scenes::Bars;
 use serde::Serialize;
 use std::net::IpAddr;
 use std::net::SocketAddr;
@@ -108,8 +115,14 @@ pub struct State {
     counters: Counters,
     federation: Federation,
     pulse: Pulse,
-    /// Whether this turn has made a page.
+    live: Live,
+    bars: Bars,
+    /// Whom native peers serve, under `--dashboard`.
+    links: LinkTable,
+    /// Whether this turn has made a page or a scene.
     page_made: bool,
+    /// Whether a scene waits for the next turn because this one has made a page.
+    event_waits: bool,
     /// TCP connections, as the streams told last.
     connections: usize,
     /// Bytes of .torrents on their way in.
@@ -144,7 +157,11 @@ impl State {
                 options.seed,
             ),
             pulse: Pulse::default(),
+            live: Live::default(),
+            bars: Bars::default(),
+            links: LinkTable::new(options.expire),
             page_made: false,
+            event_waits: false,
             connections: 0,
             uploading: 0,
             options,
@@ -187,9 +204,16 @@ impl State {
         self.allow.as_ref().is_none_or(|list| list.allows(hash))
     }
 
-    /// Whether a page may be made in this turn: announces wait for one at most.
+    /// Whether a page may be made in this turn: announces wait for one page or scene at most.
     pub fn may_make_page(&mut self) -> bool {
-        !std::mem::replace(&mut self.page_made, true)
+        !self.event_waits && !std::mem::replace(&mut self.page_made, true)
+    }
+
+    /// Whether who asks for a page calls us by a name of ours. Where we listen to this machine alone
+    /// another name is a stranger's, made to point here; no browser asks without any.
+    pub fn is_called(&self, host: Option<&str>) -> bool {
+        let is_open = !self.options.listen.ip().to_canonical().is_loopback();
+        is_open || host.is_none_or(|host| names_us(host, self.options.listen.port(), &[]))
     }
 
     /// So many TCP connections are open.
@@ -199,7 +223,9 @@ impl State {
 
     /// When somebody is to be dropped, or asked again.
     pub fn deadline(&self) -> Option<Moment> {
-        self.registry.deadline().into_iter().chain(self.federation.deadline()).min()
+        let deadlines =
+            [self.registry.deadline(), self.federation.deadline(), self.live.deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Figures of this moment.
@@ -229,7 +255,8 @@ impl State {
         let keepalive_ms = millis(self.options.keepalive);
         let expire_ms = millis(self.options.expire);
         let interval_ms = millis(self.options.interval);
-        Ack { seq, keepalive_ms, expire_ms, interval_ms, unknown, publish }.into()
+        let links_ms = self.links_interval().map(millis);
+        Ack { seq, keepalive_ms, expire_ms, interval_ms, unknown, publish, links_ms }.into()
     }
 
     /// Whether to ask a peer of this torrent for its .torrent.
@@ -390,3 +417,6 @@ mod page_tests;
 
 #[cfg(test)]
 mod allow_tests;
+
+#[cfg(test)]
+mod scene_tests;

@@ -5,11 +5,15 @@
 //! not been taken, nothing more is read. A frame or an HTTP head must be complete, and an
 //! answer's frame taken, within [`FRAME_TIME`]; who is slower or idle is closed, and delays
 //! nobody, because a turn gives each connection one read and [`STEPS_A_TURN`] steps. When there
-//! are too many, HTTP connections that are only kept for a further request give way.
+//! are too many, HTTP connections that are only kept for a further request give way. Who watches
+//! keeps its connection, see [`watchers`].
+
+mod watchers;
 
 use super::FIRST_STREAM_KEY;
 use super::http;
-use super::pages::Page;
+use super::live::{Event, SceneId};
+use super::pages::{self, Page};
 use super::state::{Asker, Feed, State, Upload};
 use crate::clock::Moment;
 use crate::protocol::frame::TRACKER_MAGIC;
@@ -48,6 +52,8 @@ pub(super) struct Streams {
     slots: Vec<Option<Connection>>,
     free: Vec<usize>,
     per_address: HashMap<IpAddr, usize>,
+    /// An event, and the first slot that has not been looked at for its watchers.
+    showing: Option<(Event, usize)>,
 }
 
 struct Connection {
@@ -69,6 +75,7 @@ struct Connection {
     sent: usize,
     feed: Option<Feed>,
     upload: Upload,
+    watches: Option<SceneId>,
     deadline: Moment,
 }
 
@@ -99,7 +106,7 @@ struct Closed;
 impl Streams {
     pub fn new(listener: Watched<TcpListener>) -> Self {
         let (slots, free, per_address) = (Vec::new(), Vec::new(), HashMap::new());
-        Self { listener, resume: None, slots, free, per_address }
+        Self { listener, resume: None, slots, free, per_address, showing: None }
     }
 
     /// How many connections there are.
@@ -110,7 +117,8 @@ impl Streams {
     /// When the next connection is too slow, or accepting goes on.
     pub fn deadline(&self) -> Option<Moment> {
         let deadlines = self.slots.iter().flatten().map(|connection| connection.deadline);
-        deadlines.chain(self.resume).min()
+        let showing = self.showing.as_ref().map(|_| Moment::START);
+        deadlines.chain(self.resume).chain(showing).min()
     }
 
     /// Accepts who is waiting.
@@ -214,6 +222,7 @@ impl Streams {
     fn close(&mut self, slot: usize, state: &mut State) {
         let Some(mut connection) = self.slots[slot].take() else { return };
         state.on_upload_ended(&mut connection.upload);
+        connection.watches.inspect(|&scene| state.on_watcher_left(scene));
         self.free.push(slot);
         let remote = connection.asker.remote;
         if let Some(count) = self.per_address.get_mut(&remote) {
@@ -250,12 +259,16 @@ impl Connection {
             sent: 0,
             feed: None,
             upload: Upload::None,
+            watches: None,
             deadline: now + FRAME_TIME,
         })
     }
 
     /// Writes what waits, reads once, and handles a few requests.
     fn turn(&mut self, now: Moment, state: &mut State, scratch: &mut [u8]) -> Result<(), Closed> {
+        if self.watches.is_some() {
+            return self.turn_of_watcher(now, scratch);
+        }
         self.flush()?;
         if self.leaving == Leaving::Politely && self.is_idle() {
             return self.drain(scratch);
@@ -298,6 +311,7 @@ impl Connection {
             && self.input.is_empty()
             && self.is_idle()
             && self.leaving == Leaving::No
+            && self.watches.is_none()
     }
 
     /// Reads what is no longer wanted; over once the other side has closed.
@@ -391,6 +405,18 @@ impl Connection {
         match http::read(&self.input) {
             Ok(first) => {
                 let (request, used) = first?;
+                let scene = pages::scene_at(request.target, state.has_dashboard());
+                if (scene.is_some() || Page::is_at(request.target))
+                    && !state.is_called(request.host)
+                {
+                    http::put_refusal(&mut self.output, 421);
+                    self.leaving = Leaving::Politely;
+                    return Some(self.input.len());
+                }
+                if let Some(scene) = scene {
+                    self.answer_watcher(now, state, scene, request.head_only);
+                    return Some(self.input.len());
+                }
                 if Page::is_at(request.target) {
                     if !state.may_make_page() {
                         self.put_off = true;
@@ -423,3 +449,6 @@ fn empty(buffer: &mut Vec<u8>) {
         *buffer = Vec::new();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,8 +60,9 @@ impl Claimant {
             },
             wants_peers: false,
             seeding: claim.seeding,
+            links: Vec::new(),
         };
-        let reports = move || claims.iter().map(report).collect();
+        let reports = move |_| claims.iter().map(report).collect();
         let heartbeat = Heartbeat::start(config, Box::new(reports), sender);
         Self { heartbeat: Some(heartbeat.expect("a socket and a thread")), events }
     }

@@ -40,7 +40,7 @@ pub struct ConsoleArgs {
     #[argh(option, short = 'u', arg_name = "rate")]
     pub uplimit: Option<RateLimit>,
 
-    /// open the remote control, too; PORT or ADDR:PORT (127.0.0.1:9091)
+    /// a page and a remote control, too; PORT or ADDR:PORT (127.0.0.1:9091)
     #[argh(option, arg_name = "port", from_str_fn(endpoint))]
     pub web: Option<SocketAddr>,
 

@@ -140,7 +140,7 @@ pub struct DaemonArgs {
     #[argh(option, arg_name = "command")]
     pub on_done: Option<String>,
 
-    /// where the remote control listens: PORT or ADDR:PORT (127.0.0.1:9091)
+    /// where its page and its remote control are: PORT or ADDR:PORT (127.0.0.1:9091)
     #[argh(option, arg_name = "port", from_str_fn(endpoint))]
     pub web: Option<SocketAddr>,
 

@@ -102,8 +102,8 @@ pub struct NodeArgs {
     #[argh(option, arg_name = "command")]
     pub on_done: Option<String>,
 
-    /// open the remote control, for peer remote and transmission-remote; PORT or ADDR:PORT
-    /// (127.0.0.1:9091)
+    /// a page to watch and steer it, and a remote control for peer remote and transmission-remote;
+    /// PORT or ADDR:PORT (127.0.0.1:9091)
     #[argh(option, arg_name = "port", from_str_fn(endpoint))]
     pub web: Option<SocketAddr>,
 

@@ -91,6 +91,11 @@ pub struct TrackerArgs {
     #[argh(option, arg_name = "file")]
     pub state: Option<PathBuf>,
 
+    /// show whole swarms live at http://HOST:PORT/swarm-view; peers on this network tell whom they
+    /// serve
+    #[argh(switch)]
+    pub dashboard: bool,
+
     /// believe the address that an announce from a loopback or private address names
     #[argh(switch)]
     pub trust_ip: bool,
@@ -182,6 +187,7 @@ impl TrackerArgs {
             max_per_ip: self.max_per_ip.map_or(default.max_per_ip, |Count(n)| n),
             hierarchy: self.hierarchy(),
             max_peers_per_torrent: some(self.max_peers_per_torrent, default.max_peers_per_torrent),
+            dashboard: self.dashboard,
             trust_ip: self.trust_ip,
             allow: self.allow.clone(),
             state: self.state.clone(),
@@ -226,7 +232,7 @@ mod tests {
         let given = config(
             "--listen=0.0.0.0:0 --keepalive 100ms --expire 300ms --interval 1m --announce-interval 5s \
              --max-torrents 1 --max-peers 2 --max-per-ip 0 --max-peers-per-torrent 3 --trust-ip \
-             --allow list --state saved --zone 3f --zone cs.uct --delegate 3f2=127.0.0.21:1 --chain \
+             --dashboard --allow list --state saved --zone 3f --zone cs.uct --delegate 3f2=127.0.0.21:1 --chain \
              --replica 127.0.0.22:1 --time-scale 60 --trace t",
         );
         let expected = TrackerConfig {
@@ -249,6 +255,7 @@ mod tests {
                 limits: HierarchyConfig::default().limits,
             },
             max_peers_per_torrent: 3,
+            dashboard: true,
             trust_ip: true,
             allow: Some("list".into()),
             state: Some("saved".into()),

@@ -31,6 +31,9 @@ impl Session<'_> {
             Source::Seed(path) if is_torrent(&path) => {
                 (Item::Torrent(Arc::new(torrent_at(&path)?)), None)
             }
+            Source::Seed(path) if !path.exists() => {
+                return no(format!("{}: there is no such file or folder", path.display()));
+            }
             Source::Seed(path) => (Item::Seed(path), None),
         };
         if let Some(known) = self.known(&item) {

@@ -69,11 +69,9 @@ impl Session<'_> {
         view.crowd = crowd(&peers, last.web_seeds);
         let trackers = self.node.trackers(torrent);
         view.trouble = view.trouble.take().or_else(|| trouble_of(&trackers));
-        // Of what is whole nothing is missing that somebody could have.
-        if last.left > 0 || detail.pieces {
-            view.availability = self.node.availability(torrent);
-            view.available = available(torrent, &view.availability, last.left);
-        }
+        // `left` may be of a moment ago: what came since then counts as available.
+        let unavailable = if last.left > 0 { self.node.unavailable(torrent) } else { 0 };
+        view.available = last.left.saturating_sub(unavailable);
         if detail.peers {
             view.peers = peers.into_iter().map(peer_view).collect();
         }
@@ -86,8 +84,7 @@ impl Session<'_> {
         }
         if detail.pieces {
             view.pieces = torrent.have().as_bytes().to_vec();
-        } else {
-            view.availability = Vec::new();
+            view.availability = self.node.availability(torrent);
         }
     }
 
@@ -261,15 +258,6 @@ fn files_of(job: &Job, meta: &Metainfo, done: Option<&[u64]>) -> Vec<FileView> {
         }
     });
     files.collect()
-}
-
-/// Bytes of what is missing that somebody has: whole pieces, and no more than are missing.
-fn available(torrent: &crate::node::Torrent, availability: &[u32], left: u64) -> u64 {
-    let have = torrent.have();
-    let missing =
-        have.missing().filter(|piece| availability.get(piece.at()).is_some_and(|&n| n > 0));
-    let bytes: u64 = missing.map(|piece| u64::from(torrent.geometry.length_of(piece))).sum();
-    bytes.min(left)
 }
 
 fn crowd(peers: &[standing::PeerView], web_seeds: usize) -> Crowd {

@@ -198,7 +198,10 @@ function connect() {
     heard();
     act(JSON.parse(event.data));
   });
-  on("hello", (hello) => (news.program = hello.program));
+  on("hello", (hello) => {
+    news.program = hello.program;
+    sessionId = hello.session;
+  });
   on("state", onState);
   on("history", onHistory);
   on("files", onFiles);
@@ -454,7 +457,7 @@ function sentenceOf(torrent) {
   if (torrent.wanted) parts.push(percent(torrent.wanted - torrent.left, torrent.wanted) + " of " + bytes(torrent.wanted));
   if (torrent.eta != null) parts.push(time(torrent.eta) + " left");
   if (torrent.pieces) parts.push(plural(torrent.pieces, "piece", "pieces") + " of " + binary(torrent.pieceLength));
-  if (torrent.left && torrent.state === "downloading" && torrent.available < torrent.left) parts.push(bytes(torrent.left - torrent.available) + " nobody connected has");
+  if (torrent.left && torrent.state === "downloading" && torrent.available < torrent.left) parts.push(bytes(torrent.left - torrent.available) + " that nobody connected has");
   if (torrent.downLimit != null) parts.push("at most " + rate(torrent.downLimit) + " down");
   if (torrent.upLimit != null) parts.push("at most " + rate(torrent.upLimit) + " up");
   if (torrent.sequential) parts.push("in order");
@@ -500,7 +503,7 @@ function onMap(said) {
   } else {
     changeLayer(map.layers[said.layer], said);
   }
-  if (place.tab === "pieces") schedulePaint();
+  if (place.tab === "pieces" && shown()) showPieces(shown());
 }
 
 // Every piece's value, and how often each value is.
@@ -522,12 +525,16 @@ function changeLayer(layer, { layer: name, sources, changes }) {
   if (sources && sources.length !== layer.sources.length) map.lut = null;
   if (sources) layer.sources = sources;
   layer.at = performance.now();
-  for (const [first, length, value] of changes) {
-    for (let piece = first; piece < first + length && piece < layer.values.length; piece++) {
-      layer.counts[layer.values[piece]]--;
-      layer.counts[value] = (layer.counts[value] || 0) + 1;
-      layer.values[piece] = value;
-      if (isShown && map.dirty) map.dirty.push(piece);
+  for (const [first, ...runs] of changes) {
+    let piece = first;
+    for (let i = 0; i + 1 < runs.length; i += 2) {
+      const [end, value] = [Math.min(piece + runs[i], layer.values.length), runs[i + 1]];
+      for (; piece < end; piece++) {
+        layer.counts[layer.values[piece]]--;
+        layer.counts[value] = (layer.counts[value] || 0) + 1;
+        layer.values[piece] = value;
+        if (isShown && map.dirty) map.dirty.push(piece);
+      }
     }
   }
 }
@@ -780,7 +787,7 @@ function onMapKey(event) {
 // ---- Peers ----------------------------------------------------------------------------------
 
 const PEER_COLUMNS = [["peer"], ["has", "has"], ["gives", "gives", true], ["takes", "takes", true], ["theirs"], ["ours"], ["asked", "asked", true], ["rtt", "round trip", true], ["words"]];
-const FROM = { tracker: "named by the tracker", incoming: "called us", gossip: "named by another peer", given: "was given to us" };
+const FROM = { tracker: "a tracker named it", gossip: "another peer named it", given: "it was given to us" };
 
 function showPeers(torrent, details) {
   if (!details) return;
@@ -1653,6 +1660,7 @@ async function addGiven() {
   $("add-go").disabled = false;
   if (troubles.length) return tellAdd(troubles);
   for (const id of ["add-what", "add-seed", "add-files"]) $(id).value = "";
+  $("add-paused").checked = false; // what is dropped later is not to wait unseen
   $("add").close();
 }
 

@@ -203,7 +203,6 @@ fn flags(peer: &PeerView) -> Vec<&'static str> {
         (peer.is_snubbed, "it is late with what it owes"),
         (peer.is_encrypted, "encrypted"),
         (peer.is_incoming, "it called us"),
-        (peer.from == From::Gossip, "another peer named it"),
     ];
     flags.into_iter().filter_map(|(holds, words)| holds.then_some(words)).collect()
 }

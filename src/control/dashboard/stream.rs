@@ -1,7 +1,7 @@
 //! How everything stands, to whoever watches: once a second, and at once when something happened.
 
 use super::map::Drawn;
-use super::{Outlet, facts};
+use super::{Outlet, Teller, facts};
 use crate::control::board::{Board, Layer};
 use crate::control::order::{Detail, Name, Order, Reply, Which};
 use crate::control::view::{FileView, TorrentView};
@@ -45,12 +45,17 @@ impl From<io::Error> for End {
 
 /// Tells how everything stands until the watcher leaves or the program ends.
 pub fn run(
-    program: &str,
+    teller: Teller<'_>,
     torrent: Option<u32>,
     layer: Layer,
     mut out: Outlet<'_>,
 ) -> io::Result<()> {
-    let hello = json!({ "program": program, "torrent": torrent, "layer": layer.name() });
+    let hello = json!({
+        "program": teller.program,
+        "session": teller.session,
+        "torrent": torrent,
+        "layer": layer.name(),
+    });
     out.event("hello", &hello)?;
     let mut watcher = Watcher { out, torrent, layer, files: Vec::new(), map: None, history: None };
     let mut heard = 0;
@@ -84,24 +89,31 @@ impl Watcher<'_> {
         let Reply::Session(session) = self.ask(Order::Session)? else { return Err(End::Gone) };
         let Reply::Statistics(sums) = self.ask(Order::Statistics)? else { return Err(End::Gone) };
         let torrents = self.look(Which::All, Detail::default())?;
-        let closely = self.closely()?;
-        let detail = closely.as_ref().map(|(torrent, board)| facts::detail(torrent, board));
+        let torrent = self.closely()?;
+        let board = torrent.as_ref().map(|torrent| self.board(torrent.id)).transpose()?.flatten();
+        let both = torrent.as_ref().zip(board.as_deref());
+        let detail = both.map(|(torrent, board)| facts::detail(torrent, board));
         let state = facts::state(&session, &sums, &torrents, detail.as_ref());
         self.out.event("state", &state)?;
-        let Some((torrent, board)) = closely else { return Ok(()) };
-        self.tell_files(&torrent)?;
-        self.tell_map(torrent.id, &board)
+        if let Some(torrent) = &torrent {
+            self.tell_files(torrent)?;
+        }
+        both.map_or(Ok(()), |(torrent, board)| self.tell_map(torrent.id, board))
     }
 
-    /// The torrent that is looked at closely, if it is at work.
-    fn closely(&self) -> Result<Option<(TorrentView, Board)>, End> {
+    /// The torrent that is looked at closely, if there is one.
+    fn closely(&self) -> Result<Option<TorrentView>, End> {
         let Some(id) = self.torrent else { return Ok(None) };
         let detail = Detail { files: true, peers: true, trackers: true, pieces: false };
-        let torrent = self.look(Which::These(vec![Name::Id(id)]), detail)?.pop();
-        let Reply::Board(board) = self.ask(Order::Board(id, self.layer))? else {
-            return Err(End::Gone);
-        };
-        Ok(torrent.zip(board.map(|board| *board)))
+        Ok(self.look(Which::These(vec![Name::Id(id)]), detail)?.pop())
+    }
+
+    /// What the node knows of it, if it is at work.
+    fn board(&self, id: u32) -> Result<Option<Box<Board>>, End> {
+        match self.ask(Order::Board(id, self.layer))? {
+            Reply::Board(board) => Ok(board),
+            _ => Err(End::Gone),
+        }
     }
 
     fn tell_history(&mut self) -> Result<(), End> {

@@ -7,7 +7,7 @@ use super::options::Patience;
 use super::reply::Reply;
 use super::site::{self, Site};
 use crate::control::Desk;
-use crate::control::dashboard::{self, MAX_WATCHERS, Outlet, Watch};
+use crate::control::dashboard::{self, MAX_WATCHERS, Outlet, Teller, Watch};
 use crate::control::rpc::Rpc;
 use crate::control::rpc::session::SNAKE_VERSION;
 use log::{debug, warn};
@@ -147,7 +147,8 @@ impl<'a> Caller<'a> {
             send: &mut |text| self.send(text.as_bytes()),
             is_over: &|| room.is_closing.load(Ordering::Relaxed),
         };
-        dashboard::watch(watch, &room.program, out).map_err(|_| End::Gone)?;
+        let teller = Teller { program: &room.program, session: &room.session };
+        dashboard::watch(watch, teller, out).map_err(|_| End::Gone)?;
         Ok(false)
     }
 
@@ -244,6 +245,8 @@ fn judge<'a>(room: &'a Room, head: &Head, from: IpAddr, now: Instant) -> Verdict
         (path, _) if let Some((kind, text)) = dashboard::page(path) => {
             Reply::new(200, kind, text.as_bytes())
         }
+        // Browsers ask for it, and a 404 would stand in their logs.
+        ("/favicon.ico", _) => Reply::new(204, "", &b""[..]),
         ("/transmission" | "/transmission/" | "/transmission/web", Some(_)) => {
             Reply::plain(301, "the page is below").with("Location", site::PLACE)
         }

@@ -27,6 +27,11 @@ impl Torrents {
         self.slots.len() - self.free.len()
     }
 
+    /// How many of them are native peers'.
+    pub fn native(&self) -> usize {
+        self.native.len()
+    }
+
     /// How many places there are, some of them empty.
     pub fn places(&self) -> usize {
         self.slots.len()

@@ -38,6 +38,30 @@ impl Default for Params {
     }
 }
 
+/// Something that is kept, and how long it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept<'a> {
+    /// What was asked.
+    pub what: What<'a>,
+    /// How long it held when it came.
+    pub ttl: Duration,
+    /// How long it still holds; zero is stale.
+    pub left: Duration,
+    /// How many records it has.
+    pub records: usize,
+    /// Whether it says that there is nothing.
+    pub is_negative: bool,
+}
+
+/// What is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What<'a> {
+    /// The answer to a question.
+    Answer(&'a Question),
+    /// The trackers of a zone.
+    Zone(&'a Zone),
+}
+
 /// Answers and delegations.
 #[derive(Debug)]
 pub struct Cache {
@@ -111,6 +135,44 @@ impl Cache {
         self.answers.remove(question);
         let longest = question.key.zones().find(|zone| self.zones.get(zone).is_some());
         longest.inspect(|zone| self.zones.remove(zone));
+    }
+
+    /// What is kept and may still be served, for people to look at: answers, then zones, and of
+    /// each what ends last first.
+    pub fn kept(&self, now: Moment) -> impl Iterator<Item = Kept<'_>> {
+        let answers = self.answers.by_end.iter().rev();
+        let answers = answers.take_while(move |(ends, _)| now < *ends + self.params.stale);
+        let answers = answers.filter_map(move |(ends, question)| {
+            let Entry { value, since, .. } = self.answers.get(question)?;
+            let records = match &value.records {
+                Records::None => 0,
+                Records::Peers(peers) => peers.len(),
+                Records::Contents(contents) => contents.len(),
+            };
+            Some(Kept {
+                what: What::Answer(question),
+                ttl: ends.since(*since),
+                left: ends.since(now),
+                records,
+                is_negative: value.rcode == Rcode::NxSwarm,
+            })
+        });
+        let zones = self.zones.by_end.iter().rev().take_while(move |(ends, _)| now < *ends);
+        let zones = zones.filter_map(move |(ends, zone)| {
+            let Entry { value, since, .. } = self.zones.get(zone)?;
+            let (ttl, left) = (ends.since(*since), ends.since(now));
+            let what = What::Zone(zone);
+            Some(Kept { what, ttl, left, records: value.len(), is_negative: false })
+        });
+        answers.chain(zones)
+    }
+
+    /// How many of these there are; counted up to `most` answers and `most` zones.
+    pub fn kept_up_to(&self, now: Moment, most: usize) -> usize {
+        let answers = self.answers.by_end.iter().rev().take(most);
+        let zones = self.zones.by_end.iter().rev().take(most);
+        answers.take_while(|(ends, _)| now < *ends + self.params.stale).count()
+            + zones.take_while(|(ends, _)| now < *ends).count()
     }
 
     /// How many answers there are, the stale ones too.

@@ -383,3 +383,34 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_cache_keeps_is_listed_until_it_is_not_served_any_more() {
+    let mut cache = Cache::new(cache::Params::default());
+    let outcome = |rcode, secs| {
+        let ttl = Duration::from_secs(secs);
+        Outcome { ttl, ..Outcome::of(rcode) }
+    };
+    cache.keep(at(0), question("1"), &outcome(Rcode::NoError, 30));
+    cache.keep(at(0), question("2"), &outcome(Rcode::NxSwarm, 10));
+    let (zone, addr) = ("3f".parse().unwrap(), "127.0.0.2:1".parse().unwrap());
+    let server = Delegation { zone: "3f".parse().unwrap(), addr, ttl: Duration::from_mins(1) };
+    cache.keep_zone(at(0), &zone, &[server]);
+    let kept = |secs: u64| {
+        let line = |kept: cache::Kept<'_>| {
+            let what = match kept.what {
+                cache::What::Answer(question) => question.key.to_string()[..1].to_owned(),
+                cache::What::Zone(zone) => format!("zone {zone}"),
+            };
+            let (left, ttl) = (kept.left.as_secs(), kept.ttl.as_secs());
+            format!("{what} {left}/{ttl} {} {}", kept.records, kept.is_negative)
+        };
+        cache.kept(at(1000 * secs)).map(line).collect::<Vec<_>>()
+    };
+    assert_eq!(kept(5), ["1 25/30 0 false", "2 5/10 0 true", "zone 3f 55/60 1 false"]);
+    assert_eq!(kept(15), ["1 15/30 0 false", "2 0/10 0 true", "zone 3f 45/60 1 false"]);
+    assert_eq!(kept(610), ["1 0/30 0 false"], "for ten minutes an answer is served in need");
+    assert_eq!(kept(630), [""; 0]);
+    assert_eq!([5, 15, 610, 630].map(|secs| cache.kept_up_to(at(1000 * secs), 100)), [3, 3, 1, 0]);
+    assert_eq!(cache.kept_up_to(at(5000), 1), 2);
+}

@@ -642,3 +642,35 @@ fn what_is_under_way_when_a_peer_gets_uninteresting_is_no_fault_of_the_peer() {
         assert!(swarm.claim(at(2), ANN, span, &mut out).is_ok());
     }
 }
+
+#[test]
+fn what_no_connected_peer_has_is_unavailable_as_far_as_it_is_wanted() {
+    let geometry = Geometry::v1(32768, 4 * 32768).unwrap();
+    let mut swarm = Swarm::new(geometry, Bitfield::new(4), Params::default());
+    assert_eq!(swarm.unavailable(), 4 * 32768);
+    let mut out = Vec::new();
+    swarm.set_priorities(at(0), &[(0..2, Priority::Normal), (2..4, Priority::Skip)], &mut out);
+    assert_eq!(swarm.unavailable(), 2 * 32768);
+    swarm.on_joined(at(0), ANN, SocketAddr::from(([10, 0, 0, 1], 1)), Dialect::Native);
+    swarm.on_message(at(0), ANN, &Message::Have(PieceIndex(0)), &mut out).unwrap();
+    swarm.on_message(at(0), ANN, &Message::Have(PieceIndex(3)), &mut out).unwrap();
+    assert_eq!(swarm.unavailable(), 32768);
+}
+
+#[test]
+fn the_board_has_who_was_given_a_slot_and_who_lost_it() {
+    let mut s = Stage::seeder();
+    s.join(ANN);
+    s.swarm.on_listens(ANN, SocketAddr::from(([10, 0, 0, 9], 6881)));
+    s.hear(ANN, &Message::Interested).unwrap();
+    let board = s.swarm.board();
+    assert_eq!((board.strategy, board.seeding, board.rulings.len()), ("tft", true, 1));
+    let ruling = &board.rulings[0];
+    assert!(!ruling.is_round && ruling.dropped.is_empty(), "{ruling:?}");
+    assert_eq!(ruling.served[0].0, SocketAddr::from(([10, 0, 0, 9], 6881)), "where it listens");
+    s.now = at(10);
+    s.act(Swarm::on_round);
+    let board = s.swarm.board();
+    assert!(board.rulings[0].is_round && board.rulings[0].at == at(10), "{board:?}");
+    assert_eq!(board.rulings[0].served.len(), 1);
+}

@@ -49,8 +49,8 @@ pub(super) struct Identity {
     pub peer_id: PeerId,
 }
 
-/// How our torrents stand, whenever it is asked.
-pub type ReportSource = Box<dyn Fn() -> Vec<TorrentReport> + Send>;
+/// How our torrents stand, whenever it is asked; whether to say whom we serve, too.
+pub type ReportSource = Box<dyn Fn(bool) -> Vec<TorrentReport> + Send>;
 
 /// The running thread.
 pub struct Heartbeat {
@@ -260,7 +260,8 @@ impl Heart {
         if self.end.is_none()
             && (nudged || self.lines.iter().any(|line| line.link.wants_reports(now)))
         {
-            let reports = (self.source)();
+            let with_links = self.lines.iter().any(|line| line.link.wants_links());
+            let reports = (self.source)(with_links);
             self.add_named(&reports);
             for line in &mut self.lines {
                 let (tracker, is_ours) = (line.link.tracker(), line.is_ours);

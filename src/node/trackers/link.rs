@@ -19,12 +19,14 @@ use super::{TorrentReport, TrackerEvent};
 use crate::bitfield::Bitfield;
 use crate::clock::{Clock, Moment};
 use crate::ids::{InfoHashV2, PeerId, PieceIndex};
+use crate::logic::is_local;
 use crate::protocol::frame::{Bin, MAX_DATAGRAM};
 use crate::protocol::tracker_native::beats::BEAT_LENGTH;
+use crate::protocol::tracker_native::links::MAX_LINK;
 use crate::protocol::tracker_native::{
-    Ack, Beat, BecomeSeeder, Error, ErrorCode, Ip, Keepalive, MAX_BEATS, MAX_DATAGRAM_BITMAP,
-    Message, Packet, PeerEntry, PeerList, Register, Request, Unregister, hello, put_beat,
-    read_peers,
+    Ack, Beat, BecomeSeeder, Error, ErrorCode, Ip, Keepalive, Links, MAX_BEATS,
+    MAX_DATAGRAM_BITMAP, MAX_LINKS, Message, Packet, PeerEntry, PeerList, Register, Request,
+    Unregister, hello, put_beat, put_link, read_peers,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -114,6 +116,10 @@ pub struct Link {
     pending: Vec<Pending>,
     beats: VecDeque<InfoHashV2>,
     next_beat: Moment,
+    /// How often the tracker is to be told whom we serve, if it is.
+    links_interval: Option<Duration>,
+    links: VecDeque<InfoHashV2>,
+    links_at: Moment,
     next_seq: u32,
     reachable: Option<bool>,
     /// When and why it could not be reached last.
@@ -142,6 +148,9 @@ impl Link {
             pending: Vec::new(),
             beats: VecDeque::new(),
             next_beat: Moment::START,
+            links_interval: None,
+            links: VecDeque::new(),
+            links_at: Moment::START,
             next_seq: seq.wrapping_add(1),
             reachable: None,
             lost: None,
@@ -186,9 +195,15 @@ impl Link {
         })
     }
 
-    /// Whether fresh reports are needed, because a beat is due.
+    /// Whether fresh reports are needed, because something is due that is told regularly.
     pub fn wants_reports(&self, now: Moment) -> bool {
-        self.next_beat <= now && !self.stopping
+        let links_are_due = self.wants_links() && self.links_at <= now;
+        (self.next_beat <= now || links_are_due) && !self.stopping
+    }
+
+    /// Whether reports are to say whom we serve.
+    pub fn wants_links(&self) -> bool {
+        self.links_interval.is_some() && !self.stopping
     }
 
     /// How all our torrents stand; those no longer named are unregistered.
@@ -209,6 +224,11 @@ impl Link {
             self.next_beat = now + self.heartbeat;
             let listed = self.torrents.iter().filter(|(_, tracked)| tracked.is_listed());
             self.beats = listed.map(|(hash, _)| *hash).collect();
+        }
+        if let Some(interval) = self.links_interval.filter(|_| self.links_at <= now) {
+            self.links_at = now + interval;
+            let listed = self.torrents.iter().filter(|(_, tracked)| tracked.is_listed());
+            self.links = listed.map(|(hash, _)| *hash).collect();
         }
     }
 
@@ -235,6 +255,7 @@ impl Link {
         self.stopping = true;
         self.errands.clear();
         self.beats.clear();
+        self.links.clear();
         for tracked in self.torrents.values_mut() {
             tracked.leaving = true;
         }
@@ -306,6 +327,7 @@ impl Link {
             .or_else(|| self.next_become_seeder(now, cookie))
             .or_else(|| self.next_keepalive(now, cookie))
             .or_else(|| self.next_request(now, cookie))
+            .or_else(|| self.next_links(cookie))
     }
 
     /// The next piece of news.
@@ -323,6 +345,9 @@ impl Link {
         let never = Moment::after(Duration::MAX);
         let mut deadline = if self.stopping { never } else { self.next_beat };
         let mut at_latest = |moment: Moment| deadline = deadline.min(moment);
+        if self.wants_links() {
+            at_latest(self.links_at);
+        }
         let patience = self.answer_time();
         self.pending.iter().for_each(|pending| at_latest(pending.sent + patience));
         match self.cookie {
@@ -529,6 +554,28 @@ impl Link {
         Some(self.send(now, seq, What::Request(hash), &Packet::bare(message)))
     }
 
+    /// Whom we serve of the next torrent; nobody answers.
+    fn next_links(&mut self, cookie: Bin<8>) -> Option<Vec<u8>> {
+        let is_staying =
+            |hash: &InfoHashV2| self.torrents.get(hash).is_some_and(Tracked::is_staying);
+        let hash = loop {
+            let hash = self.links.pop_front()?;
+            if is_staying(&hash) {
+                break hash;
+            }
+        };
+        let message = Links { cookie, info_hash: Bin(hash.0), port: self.port };
+        let room = MAX_DATAGRAM - Packet::bare(message.clone()).datagram().len();
+        let mut body = Vec::new();
+        for link in self.torrents[&hash].report.links.iter().take(MAX_LINKS) {
+            if body.len() + MAX_LINK > room {
+                break;
+            }
+            put_link(&mut body, link);
+        }
+        Some(Packet::new(message, &body).datagram())
+    }
+
     /// When a torrent is to ask for peers; `None` while it is asking or is not listed.
     fn request_due(&self, hash: &InfoHashV2, tracked: &Tracked) -> Option<Moment> {
         if !tracked.is_staying() || self.is_pending(|what| *what == What::Request(*hash)) {
@@ -541,7 +588,7 @@ impl Link {
     }
 
     fn on_ack(&mut self, now: Moment, what: What, ack: &Ack) {
-        self.keep_to(ack);
+        self.keep_to(now, ack);
         match what {
             What::Register { hash, told, seeding } => {
                 self.on_registered(hash, told, seeding);
@@ -577,7 +624,7 @@ impl Link {
     }
 
     /// A tracker's figures are believed within reason.
-    fn keep_to(&mut self, ack: &Ack) {
+    fn keep_to(&mut self, now: Moment, ack: &Ack) {
         let scaled = |ms: u32, low: u64, high: u64| {
             self.clock.scaled(Duration::from_millis(u64::from(ms).clamp(low, high)))
         };
@@ -585,6 +632,11 @@ impl Link {
         self.interval = scaled(ack.interval_ms, 100, 3_600_000);
         self.next_beat = self.next_beat - self.heartbeat.saturating_sub(heartbeat);
         self.heartbeat = heartbeat;
+        // Who serves whom is nobody's business but that of a tracker on our own network.
+        let wanted = ack.links_ms.filter(|_| is_local(self.tracker.ip()));
+        self.links_interval = wanted.map(|ms| scaled(ms, 200, 300_000));
+        let latest = self.links_interval.map(|interval| self.links_at.min(now + interval));
+        self.links_at = latest.unwrap_or(self.links_at);
     }
 
     fn on_registered(&mut self, hash: InfoHashV2, told: Option<Bitfield>, seeding: bool) {

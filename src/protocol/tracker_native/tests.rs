@@ -47,11 +47,16 @@ fn samples() -> Vec<Packet<'static>> {
         ),
         Packet::new(query(), &[0; 20]),
         Packet::new(Sync { cookie }, &[0; 46]),
+        Packet::new(
+            Links { cookie, info_hash, port },
+            &[4, 1, 0x1a, 0xe1, 10, 0, 0, 1, 0, 0, 0, 9],
+        ),
         Packet::new(answer(), &[4, 3, 0x1a, 0xe1, 10, 0, 0, 1]),
         Packet::bare(Listing { more: false }),
         Packet::new(Torrent { info_hash, offset: 0, total: 3 }, b"d2:"),
         Packet::bare(ChunkCount { seq, info_hash, count: 10 }),
         Packet::bare(ack(vec![1, 2], vec![])),
+        Packet::bare(Ack { links_ms: Some(1000), ..ack(vec![], vec![]) }),
         Packet::bare(Error {
             seq,
             code: ErrorCode::Busy,
@@ -83,7 +88,7 @@ fn answer() -> Answer {
 
 fn ack(unknown: Vec<u8>, publish: Vec<u8>) -> Ack {
     let (keepalive_ms, expire_ms, interval_ms) = (5000, 15000, 30000);
-    Ack { seq: 7, keepalive_ms, expire_ms, interval_ms, unknown, publish }
+    Ack { seq: 7, keepalive_ms, expire_ms, interval_ms, unknown, publish, links_ms: None }
 }
 
 /// The bytes of a datagram, written by hand from the specification.

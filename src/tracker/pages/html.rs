@@ -6,11 +6,12 @@ use super::strip;
 use crate::ids::InfoHash;
 use crate::protocol::announce::Figures;
 use crate::protocol::tracker_native::Candidate;
+use crate::tracker::federation::HierarchyView;
 use crate::tracker::state::views::{FiguresNow, NodeView, Overview, SwarmView};
 use std::fmt::{self, Display, Write};
 use std::time::Duration;
 
-/// How often a page asks for itself again, in seconds.
+/// How often a page without scripts asks for itself again, in seconds.
 const RENEWED_EVERY: u32 = 5;
 
 /// Text that cannot be taken for markup, and cannot turn the text around it.
@@ -39,16 +40,20 @@ fn is_unseen(letter: char) -> bool {
 /// The first page.
 pub fn home(view: &Overview) -> String {
     let mut body = format!("<h1>swarmlet tracker</h1>\n{}", figures(&view.figures));
+    if view.dashboard {
+        body += "<p><a href=\"/swarm-view\">Whole swarms, drawn</a></p>\n";
+    }
     if view.contents.is_empty() && view.announced.is_empty() {
         body += "<p>Nothing is shared here.</p>\n";
     }
     if !view.contents.is_empty() {
-        body += "<div class=scroll><table>\n<tr><th>content<th class=n>size<th class=n>pieces\
-                 <th class=n>seeders<th class=n>leechers<th>who has what\n";
+        body += "<div class=scroll><table id=contents>\n<thead><tr><th scope=col>content\
+                 <th scope=col class=n>size<th scope=col class=n>pieces<th scope=col class=n>seeders\
+                 <th scope=col class=n>leechers<th scope=col>who has what</thead>\n<tbody>\n";
         for (content, spread) in &view.contents {
             body += &row(content, spread.as_deref());
         }
-        body += "</table></div>\n";
+        body += "</tbody></table></div>\n";
     }
     if let Some(next) = view.next {
         let _ = writeln!(body, "<p><a href=\"/?after={next}\">The next ones</a></p>");
@@ -69,13 +74,16 @@ pub fn home(view: &Overview) -> String {
     if let Some(next) = view.next_announced {
         let _ = writeln!(body, "<p><a href=\"/?swarms={next}\">More of these</a></p>");
     }
+    body += "<section id=beats></section>\n<section id=hierarchy>";
+    body += &view.hierarchy.as_ref().map_or_else(String::new, hierarchy);
+    body += "</section>\n";
     body += "<footer><p>Figures for programs: \
              <a href=\"/stats.json\">stats.json</a>, <a href=\"/metrics\">metrics</a>.</p></footer>\n";
     page("swarmlet tracker", &body)
 }
 
-/// One content and its nodes.
-pub fn swarm(view: &SwarmView) -> String {
+/// One content and its nodes; `drawn` says that there is also a drawing of it.
+pub fn swarm(view: &SwarmView, drawn: bool) -> String {
     let name = if view.name.is_empty() { "no name known" } else { &view.name };
     let known = |n: u64, text: String| if n == 0 { "unknown".to_owned() } else { text };
     let facts = [
@@ -91,7 +99,11 @@ pub fn swarm(view: &SwarmView) -> String {
         let what = if matches!(hash, InfoHash::V1(_)) { "20 bytes" } else { "v2" };
         let _ = write!(body, "{what} <code>{hash}</code><br>");
     }
-    body += "</small></p>\n<div class=scroll><table>\n<tr><th>node<th class=n>has<th class=n>down\
+    body += "</small></p>\n";
+    if let Some(hash) = view.names.first().filter(|_| drawn) {
+        let _ = writeln!(body, "<p><a href=\"/swarm-view#{hash}\">This swarm, drawn</a></p>");
+    }
+    body += "<div class=scroll><table>\n<tr><th>node<th class=n>has<th class=n>down\
              <th class=n>up<th class=n>heard of<th>pieces, from the first to the last\n";
     for node in &view.nodes {
         body += &node_row(node, view);
@@ -112,20 +124,22 @@ pub fn refusal(why: &str) -> String {
     page("swarmlet tracker", &body)
 }
 
+/// A page that stays up to date by its script, or asks for itself again where there are none.
 fn page(title: &str, body: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=en><head><meta charset=utf-8>\n\
          <meta name=viewport content=\"width=device-width\">\n\
-         <meta http-equiv=refresh content={RENEWED_EVERY}>\n<title>{}</title>\n\
+         <noscript><meta http-equiv=refresh content={RENEWED_EVERY}></noscript>\n\
+         <script src=\"/tracker.js\" defer></script>\n<title>{}</title>\n\
          <link rel=stylesheet href=\"/style.css\">\n<link rel=icon href=\"data:,\"></head>\n\
-         <body>\n{body}</body></html>\n",
+         <body><main>\n{body}</main></body></html>\n",
         Escaped(title)
     )
 }
 
 fn figures(now: &FiguresNow) -> String {
     let FiguresNow { statistics: s, datagrams_per_sec, announces_per_sec } = now;
-    list(&[
+    let facts = list(&[
         ("swarms", s.torrents.to_string()),
         ("peers", s.peers.to_string()),
         ("seeders", s.seeders.to_string()),
@@ -136,12 +150,54 @@ fn figures(now: &FiguresNow) -> String {
         ("refused", s.refused.to_string()),
         ("connections", s.connections.to_string()),
         ("running for", age(Duration::from_secs_f64(s.uptime_secs))),
-    ])
+    ]);
+    facts.replacen("<dl>", "<dl id=figures>", 1)
 }
 
 fn list(facts: &[(&str, String)]) -> String {
     let facts = facts.iter().map(|(what, value)| format!("<div><dt>{what}<dd>{value}</div>\n"));
     format!("<dl>\n{}</dl>\n", facts.collect::<String>())
+}
+
+/// This tracker's part in a hierarchy, and what it remembers.
+fn hierarchy(view: &HierarchyView) -> String {
+    let mut facts = Vec::new();
+    if let Some(zone) = &view.zone {
+        facts.push(("zone", Escaped(zone).to_string()));
+    }
+    if view.resolver {
+        facts.push(("part", "resolver".to_owned()));
+    }
+    if let Some(parent) = view.parent {
+        facts.push(("root", format!("<code>{parent}</code>")));
+    }
+    for (zone, addr) in &view.delegations {
+        let zone = zone.to_string();
+        facts.push(("delegated", format!("{} to <code>{addr}</code>", Escaped(&zone))));
+    }
+    let mut text = format!("<h2>Hierarchy</h2>\n{}", list(&facts));
+    if view.cache.is_empty() {
+        return text;
+    }
+    text += "<div class=scroll><table>\n<thead><tr><th scope=col>remembered\
+             <th scope=col class=n>records<th scope=col class=n>holds<th scope=col class=n>of\
+             </thead>\n<tbody>\n";
+    for entry in &view.cache {
+        let left = if entry.left.is_zero() { "stale".to_owned() } else { age(entry.left) };
+        let records = if entry.negative { "none".to_owned() } else { entry.records.to_string() };
+        let _ = writeln!(
+            text,
+            "<tr><td class=name><code>{}</code><td class=n>{records}<td class=n>{left}\
+             <td class=n>{}",
+            Escaped(&entry.key),
+            age(entry.ttl),
+        );
+    }
+    text += "</tbody></table></div>\n";
+    if view.cache_more > 0 {
+        let _ = writeln!(text, "<p>{} more are remembered.</p>", view.cache_more);
+    }
+    text
 }
 
 fn row(content: &Candidate, spread: Option<&[f32]>) -> String {

@@ -6,7 +6,7 @@
 //! swarmlet_tracker_torrents 3
 //! ```
 
-use crate::ids::InfoHash;
+use crate::ids::{InfoHash, hex};
 use crate::logic::registry::Have;
 use crate::tracker::state::views::{FiguresNow, NodeView, SwarmView};
 use serde_json::{Value, json};
@@ -85,22 +85,12 @@ pub fn swarm_json(swarm: &SwarmView) -> String {
     object.to_string() + "\n"
 }
 
-/// As [`crate::ids::hex`], for many bytes while announces wait.
-fn hexadecimal(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut digits = Vec::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        digits.extend([byte >> 4, byte & 15].map(|nibble| DIGITS[usize::from(nibble)]));
-    }
-    String::from_utf8(digits).expect("digits are ASCII")
-}
-
 /// `have` is `"all"`, a bitmap in hexadecimal, or null where it is not known.
 fn node_json(node: &NodeView, pieces: u32) -> Value {
     let have = match &node.have {
         Have::All => Some("all".to_owned()),
         Have::Unknown => (node.left == 0).then(|| "all".to_owned()),
-        Have::Some(bits) => (bits.pieces() == pieces).then(|| hexadecimal(bits.as_bytes())),
+        Have::Some(bits) => (bits.pieces() == pieces).then(|| hex(bits.as_bytes())),
     };
     json!({
         "address": node.addr.to_string(),

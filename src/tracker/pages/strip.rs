@@ -29,6 +29,11 @@ pub fn draw(shares: &[f32]) -> String {
     shares.iter().map(shade).collect()
 }
 
+/// The bar of who has all of so many pieces, see [`Bitfield::bar`].
+pub fn full_bar(pieces: u32) -> String {
+    "f".repeat(cells(pieces) as usize)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +56,13 @@ mod tests {
         for (set, first) in [(0, "·"), (1, "░"), (4, "▒"), (8, "▓"), (9, "▓"), (10, "█")]
         {
             check(&bits(640, |piece| piece < set), &row(first));
+        }
+    }
+
+    #[test]
+    fn the_bar_of_all_pieces_is_that_of_a_full_bitfield() {
+        for pieces in [1, 5, 64, 1000] {
+            assert_eq!(full_bar(pieces), Bitfield::full(pieces).bar());
         }
     }
 }

@@ -9,8 +9,8 @@ use crate::ids::{InfoHashV2, PeerId};
 use crate::logic::registry::{Have, Registration};
 use crate::protocol::frame::{Bin, MAX_DATAGRAM, TRACKER_MAGIC};
 use crate::protocol::tracker_native::{
-    Beat, BecomeSeeder, ChunkCount, Cookie, ErrorCode, GetCount, Keepalive, MAX_NAME, Message,
-    Packet, Register, Request, Unregister, put_peer, read_beats,
+    Beat, BecomeSeeder, ChunkCount, Cookie, ErrorCode, GetCount, Keepalive, Links, MAX_NAME,
+    Message, Packet, Register, Request, Unregister, put_peer, read_beats,
 };
 use crate::tracker::allow::NOT_LISTED;
 use std::net::SocketAddr;
@@ -76,6 +76,7 @@ impl State {
             Message::Unregister(m) => self.on_unregister(peer, &m),
             Message::GetCount(m) => self.on_get_count(&m),
             Message::Request(m) => return self.on_request(peer, &m, out),
+            Message::Links(m) => return self.on_links(now, peer, &m, body),
             _ => return,
         };
         bare(answer).put_datagram(out);
@@ -100,6 +101,7 @@ impl State {
         if let Some(why) = self.federation.refuses(hash) {
             return refused(ErrorCode::OtherZone, &why);
         }
+        let left = m.left;
         let registration = Registration {
             info_hash: hash.into(),
             addr,
@@ -119,6 +121,7 @@ impl State {
             return error(m.seq, ErrorCode::Full, &full, FULL_RETRY_MS).into();
         }
         log::debug!("{addr} takes part in {hash}");
+        self.on_seen(now, addr, hash, (left, 0, 0));
         self.federation.replicas.on_heard(hash, addr);
         let publish = if self.wants_publish(now, &hash) { vec![0] } else { vec![] };
         self.ack(m.seq, vec![], publish)
@@ -142,10 +145,11 @@ impl State {
             let is_listed = self.allows(&beat.info_hash.into());
             if !is_listed || !self.registry.on_beat(now, addr, beat) {
                 unknown.push(position);
-            } else if let Some(hash) = self.registry.resolve(beat.info_hash)
-                && self.wants_publish(now, &hash)
-            {
-                publish.push(position);
+            } else if let Some(hash) = self.registry.resolve(beat.info_hash) {
+                self.on_seen(now, addr, hash, (beat.left, beat.down, beat.up));
+                if self.wants_publish(now, &hash) {
+                    publish.push(position);
+                }
             }
         }
         self.ack(m.seq, unknown, publish)
@@ -173,8 +177,19 @@ impl State {
 
     /// Whoever is not here has stopped already: the ACK may have been lost.
     fn on_unregister(&mut self, addr: SocketAddr, m: &Unregister) -> Message {
-        self.registry.on_stopped(&InfoHashV2(m.info_hash.0).into(), addr, PeerId(m.peer_id.0));
+        let hash = InfoHashV2(m.info_hash.0);
+        if self.registry.on_stopped(&hash.into(), addr, PeerId(m.peer_id.0)) {
+            self.links.on_stopped(hash, addr);
+        }
         self.ack(m.seq, vec![], vec![])
+    }
+
+    /// Whom a registered peer serves. Nobody is answered.
+    fn on_links(&mut self, now: Moment, addr: SocketAddr, m: &Links, body: &[u8]) {
+        let hash = InfoHashV2(m.info_hash.0);
+        if self.options.dashboard && self.registry.knows(&hash.into(), addr) {
+            self.links.on_links(now, hash, addr, body);
+        }
     }
 
     fn on_get_count(&self, m: &GetCount) -> Message {
@@ -219,6 +234,7 @@ fn credentials(message: &Message) -> Option<(Bin<8>, u16)> {
         Message::BecomeSeeder(m) => (m.cookie, m.port),
         Message::Unregister(m) => (m.cookie, m.port),
         Message::GetCount(m) => (m.cookie, 0),
+        Message::Links(m) => (m.cookie, m.port),
         _ => return None,
     })
 }

@@ -48,7 +48,11 @@ fn the_first_page_has_the_figures_and_the_contents_with_who_has_what() {
     }
     assert!(home.contains(&format!("<a href=\"/swarm/{}\">film.bin</a>", hex(&published))));
     assert!(home.contains("<code class=strip>█████▒▒▒▒▒</code>"), "{home}");
-    assert!(!home.contains("script"), "no script anywhere");
+    let renewal = "<noscript><meta http-equiv=refresh content=5></noscript>\n\
+                   <script src=\"/tracker.js\" defer></script>";
+    assert!(home.contains(renewal) && home.matches("<script").count() == 1, "{home}");
+    assert!(home.contains("<dl id=figures>") && home.contains("<table id=contents>"), "{home}");
+    assert!(home.contains("<section id=beats></section>\n<section id=hierarchy></section>"));
 }
 
 #[test]
@@ -78,19 +82,25 @@ fn what_is_not_there_is_said_with_its_status() {
     assert_eq!(status(&mut s, "/swarm/07"), 400);
     assert_eq!(status(&mut s, "/swarm/../etc/passwd"), 400);
     assert_eq!(status(&mut s, "/?after=x"), 400);
+    for target in ["/swarm-view", "/swarm-view.js", "/swarm-view?x"] {
+        assert_eq!(status(&mut s, target), 404, "{target}: there is no --dashboard");
+    }
     for target in ["/announce", "/announce?info_hash=x", "/scrape", "/x", "/stats.jsonx", "//"] {
         assert!(!Page::is_at(target), "{target}");
     }
 }
 
 #[test]
-fn an_answer_has_its_type_and_forbids_scripts_and_a_head_has_no_body() {
-    let mut s = state(|_| {});
+fn an_answer_has_its_type_and_forbids_strange_scripts_and_a_head_has_no_body() {
+    let mut s = state(|options| options.dashboard = true);
     let kinds = [
         ("/", "text/html; charset=utf-8"),
         ("/stats.json", "application/json"),
         ("/metrics", "text/plain; version=0.0.4; charset=utf-8"),
         ("/style.css", "text/css; charset=utf-8"),
+        ("/tracker.js", "text/javascript; charset=utf-8"),
+        ("/swarm-view", "text/html; charset=utf-8"),
+        ("/swarm-view.js", "text/javascript; charset=utf-8"),
     ];
     for (target, kind) in kinds {
         let page = page(&mut s, target);
@@ -104,7 +114,11 @@ fn an_answer_has_its_type_and_forbids_scripts_and_a_head_has_no_body() {
         ] {
             assert!(head.lines().any(|l| l == line), "{line} in {head}");
         }
-        assert!(head.contains("Content-Security-Policy: default-src 'none'; style-src 'self';"));
+        let policy = "Content-Security-Policy: default-src 'none'; script-src 'self'; \
+                      style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'none'";
+        assert!(head.lines().any(|line| line == policy), "{head}");
+        assert!(!head.to_lowercase().contains("access-control"), "nobody else may read it");
         assert_eq!(answer_to(&page, true), format!("{head}\r\n\r\n"));
     }
 }
@@ -117,7 +131,7 @@ fn a_name_is_a_strangers_text_on_every_page() {
     for target in ["/".to_owned(), format!("/swarm/{}", "07".repeat(32))] {
         let page = text(&mut s, &target);
         assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot; onload=&#39;x"));
-        assert!(!page.contains("<script") && !page.contains("onload='"), "{page}");
+        assert!(!page.contains("<script>") && !page.contains("onload='"), "{page}");
     }
 }
 

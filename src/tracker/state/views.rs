@@ -3,12 +3,14 @@
 //! A view looks at [`CONTENTS_A_PAGE`] contents or [`NODES_A_PAGE`] nodes at most and at
 //! [`BITMAP_BYTES`] of bitmaps, whatever the tables hold: announces wait meanwhile.
 
+use super::scenes::CACHE_A_SCENE;
 use super::{State, Statistics};
 use crate::clock::Moment;
 use crate::ids::{InfoHash, InfoHashV1, InfoHashV2};
 use crate::logic::registry::{Have, Holder, Swarm};
 use crate::protocol::announce::Figures;
 use crate::protocol::tracker_native::Candidate;
+use crate::tracker::federation::HierarchyView;
 use crate::tracker::pages::strip;
 use serde::Serialize;
 use std::collections::HashSet;
@@ -58,6 +60,10 @@ pub struct Overview {
     pub announced: Vec<(InfoHashV1, Figures)>,
     /// Where to look for more of them.
     pub next_announced: Option<usize>,
+    /// Its part in a hierarchy.
+    pub hierarchy: Option<HierarchyView>,
+    /// Whether whole swarms are drawn.
+    pub dashboard: bool,
 }
 
 /// Which part of the tables the first page shows.
@@ -174,7 +180,9 @@ impl State {
             Some((content, spread))
         });
         let contents = contents.collect();
-        Overview { figures, contents, next, announced, next_announced }
+        let hierarchy = self.federation.view(now, CACHE_A_SCENE);
+        let dashboard = self.has_dashboard();
+        Overview { figures, contents, next, announced, next_announced, hierarchy, dashboard }
     }
 
     /// Swarms that belong to no content that is listed, and where more may be.

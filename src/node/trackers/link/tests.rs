@@ -2,7 +2,9 @@
 //! event, `?` an errand.
 
 use super::*;
-use crate::protocol::tracker_native::{Cookie, put_peer, read_beats};
+use crate::protocol::tracker_native::{
+    Cookie, LinkStanding, PeerLink, put_peer, read_beats, read_links,
+};
 
 fn at(millis: u64) -> Moment {
     Moment::after(Duration::from_millis(millis))
@@ -24,6 +26,7 @@ fn report(n: u8) -> TorrentReport {
         trackers: Vec::new(),
         private: false,
         seeding: false,
+        links: Vec::new(),
     }
 }
 
@@ -39,13 +42,19 @@ struct Talk {
     now: Moment,
     said: Vec<Message>,
     bodies: Vec<Vec<u8>>,
+    /// How often the tracker wants to know whom we serve.
+    links_ms: Option<u32>,
 }
 
 impl Talk {
     fn new() -> Self {
-        let tracker = "127.0.0.1:6969".parse().unwrap();
+        Self::with("127.0.0.1:6969")
+    }
+
+    fn with(tracker: &str) -> Self {
+        let tracker = tracker.parse().unwrap();
         let link = Link::new(tracker, 6881, PeerId([1; 20]), Clock::start(1.0), 100);
-        Self { link, now: at(0), said: Vec::new(), bodies: Vec::new() }
+        Self { link, now: at(0), said: Vec::new(), bodies: Vec::new(), links_ms: None }
     }
 
     /// A link that has its cookie.
@@ -96,7 +105,9 @@ impl Talk {
         let seq = self.seq(n);
         let (unknown, publish) = (unknown.to_vec(), publish.to_vec());
         let (keepalive_ms, expire_ms, interval_ms) = (5000, 15_000, 30_000);
-        self.hear(Ack { seq, keepalive_ms, expire_ms, interval_ms, unknown, publish }, &[]);
+        let links_ms = self.links_ms;
+        let ack = Ack { seq, keepalive_ms, expire_ms, interval_ms, unknown, publish, links_ms };
+        self.hear(ack, &[]);
     }
 
     fn peer_list(&mut self, more: bool) {
@@ -362,8 +373,18 @@ fn absurd_figures_of_a_tracker_are_brought_within_reason() {
         talk.check(&["> REGISTER", "! Reachable"]);
         let seq = talk.seq(0);
         let (unknown, publish) = (vec![9, 255], vec![3]);
-        let ack = Ack { seq, keepalive_ms: ms, expire_ms: ms, interval_ms: ms, unknown, publish };
+        let ack = Ack {
+            seq,
+            keepalive_ms: ms,
+            expire_ms: ms,
+            interval_ms: ms,
+            unknown,
+            publish,
+            links_ms: Some(ms),
+        };
         talk.hear(ack, &[]);
+        let links = talk.link.links_interval.map(|links| links.as_millis());
+        assert_eq!(links, Some(u128::from(ms.clamp(200, 300_000))));
         assert_eq!(talk.link.heartbeat, Duration::from_millis(low));
         assert_eq!(talk.link.interval, Duration::from_millis(high));
     }
@@ -422,4 +443,80 @@ fn a_tracker_stands_as_it_answered_and_is_asked_for_peers_when_somebody_wants_th
     let lost = LastAnnounce { at: at(2000), outcome: Err("connection refused".into()) };
     assert_eq!(standing(&talk).last, Some(lost));
     assert_eq!(talk.link.standing(&InfoHashV2([9; 32])), None);
+}
+
+fn served(n: u8, rate: u32) -> PeerLink {
+    let to = SocketAddr::from(([10, 0, 0, n], 6881));
+    PeerLink { to, rate, standing: LinkStanding::Served }
+}
+
+#[test]
+fn a_tracker_that_asks_for_it_is_told_whom_we_serve_at_its_pace() {
+    let mut with_links = TorrentReport { links: vec![served(2, 7)], ..report(1) };
+    let mut talk = Talk::opened(&[with_links.clone(), report(2)]);
+    talk.links_ms = Some(1000);
+    talk.check(&["> REGISTER", "> REGISTER", "! Reachable"]);
+    assert!(!talk.link.wants_links(), "nobody asked yet");
+    talk.ack(1, &[], &[]);
+    talk.ack(0, &[], &[]);
+    assert!(talk.link.wants_links() && talk.link.wants_reports(talk.now));
+    talk.link.on_reports(talk.now, &[with_links.clone(), report(2)]);
+    talk.check(&["> REQUEST", "> REQUEST", "> LINKS", "> LINKS", "! Registered", "! Registered"]);
+    let Some(Message::Links(said)) = talk.said.get(talk.said.len() - 2) else { panic!("LINKS") };
+    assert_eq!((said.info_hash, said.port, said.cookie), (Bin([1; 32]), 6881, Bin([7; 8])));
+    let told: Vec<_> =
+        read_links(&talk.bodies[talk.bodies.len() - 2]).map(Result::unwrap).collect();
+    assert_eq!(told, [served(2, 7)]);
+    assert!(talk.bodies.last().unwrap().is_empty(), "of the other one nobody is served");
+    assert_eq!(talk.link.links_at, talk.now + Duration::from_secs(1));
+    talk.later(999);
+    assert!(!talk.link.wants_reports(talk.now));
+    with_links.links = (0..100).map(|n| served(n, 1)).collect();
+    talk.later(1);
+    assert!(talk.link.wants_reports(talk.now) && talk.link.deadline() <= talk.now);
+    talk.link.on_reports(talk.now, &[with_links]);
+    talk.link.pending.clear();
+    assert_eq!(talk.link.beats.len(), 0, "a heartbeat is not due yet");
+    let said: Vec<_> = std::iter::from_fn(|| talk.link.next_datagram(talk.now)).collect();
+    let links = said.iter().map(|bytes| Packet::from_datagram(bytes).unwrap());
+    let links: Vec<_> =
+        links.filter(|packet| matches!(packet.message, Message::Links(_))).collect();
+    assert_eq!(links.len(), 1, "the other one leaves");
+    assert_eq!(read_links(links[0].body).count(), MAX_LINKS);
+}
+
+#[test]
+fn a_tracker_elsewhere_is_never_told_whom_we_serve() {
+    let check = |tracker: &str, expected: bool| {
+        let mut talk = Talk::with(tracker);
+        talk.links_ms = Some(1000);
+        talk.link.on_reports(talk.now, &[report(1)]);
+        talk.check(&["> HELLO"]);
+        talk.cookie();
+        talk.check(&["> REGISTER", "! Reachable"]);
+        talk.ack(0, &[], &[]);
+        assert_eq!(talk.link.wants_links(), expected, "{tracker}");
+    };
+    for near in ["127.0.0.9:1", "10.0.0.1:1", "192.168.1.1:1", "169.254.1.1:1", "[fe80::1]:1"] {
+        check(near, true);
+    }
+    for far in ["192.0.2.1:1", "9.9.9.9:1", "[2001:db8::1]:1"] {
+        check(far, false);
+    }
+}
+
+#[test]
+fn a_tracker_that_asks_no_more_is_told_no_more() {
+    let mut talk = Talk::opened(&[report(1)]);
+    talk.links_ms = Some(1000);
+    talk.check(&["> REGISTER", "! Reachable"]);
+    talk.ack(0, &[], &[]);
+    talk.check(&["> REQUEST", "! Registered"]);
+    talk.peer_list(false);
+    talk.check(&["! Peers"]);
+    talk.links_ms = None;
+    talk.later(5000).link.on_reports(at(5000), &[report(1)]);
+    talk.check(&["> KEEPALIVE", "> LINKS"]);
+    talk.ack(1, &[], &[]);
+    assert!(!talk.link.wants_links());
 }
