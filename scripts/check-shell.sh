@@ -59,7 +59,7 @@ if have mandoc mandoc; then
     [ -z "$said" ] || complain "mandoc: $said"
 fi
 
-for program in peer tracker; do
+for program in peer tracker lab; do
     for shell in bash zsh fish; do
         if have "$shell" "$shell"; then
             "$bin/$program" completions "$shell" >"$work/$program.$shell"

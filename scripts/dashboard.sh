@@ -11,8 +11,8 @@
 #
 # What is missing is installed: chromium and node from Debian (as root), playwright-core and axe-core
 # from npm into a folder under $SWARMLET_TOOLS (a folder of the cache). What cannot be installed is
-# said, and its checks are skipped, which is not passed. BINARIES names the folder of peer and
-# tracker; otherwise they are built. Ends with 1 when a check failed, or, with --require-all, was
+# said, and its checks are skipped, which is not passed. BINARIES names the folder of peer,
+# tracker and lab; otherwise they are built. Ends with 1 when a check failed, or, with --require-all, was
 # skipped.
 set -euo pipefail
 here=$(cd "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs peer and tracker with their manual pages, completions and desktop files.
+# Installs peer, tracker and lab with their manual pages, completions and desktop files.
 #
 #   scripts/install.sh                        into ~/.local
 #   PREFIX=/usr/local scripts/install.sh      for everybody; as root
@@ -42,13 +42,14 @@ bin=${BIN_DIR:-}
 if [ -z "$bin" ] && [ -z "$list" ]; then
     read -ra flags <<<"${CARGO_FLAGS:-}"
     # Its warning that the folder is not on the PATH is about a folder that goes.
-    PATH=$work/cargo/bin:$PATH cargo install --path . --locked --root "$work/cargo" --no-track --bin peer --bin tracker \
+    PATH=$work/cargo/bin:$PATH cargo install --path . --locked --root "$work/cargo" --no-track --bin peer --bin tracker --bin lab \
         "${flags[@]}"
     bin=$work/cargo/bin
 fi
 
 put "$bin/peer" bin/peer 755
 put "$bin/tracker" bin/tracker 755
+put "$bin/lab" bin/lab 755
 put packaging/swarmlet-open bin/swarmlet-open 755
 if [ -z "$list" ]; then
     "$bin/peer" man --dir "$work/man"
@@ -58,7 +59,7 @@ if [ -z "$list" ]; then
 else
     echo "$prefix/share/man/man1/*.1"
 fi
-for program in peer tracker; do
+for program in peer tracker lab; do
     if [ -z "$list" ]; then
         for shell in bash zsh fish nushell; do
             "$bin/$program" completions "$shell" >"$work/$program.$shell"

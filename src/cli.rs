@@ -14,6 +14,9 @@ pub mod argv;
 /// `tracker`.
 pub mod tracker;
 
+/// `lab`.
+pub mod lab;
+
 /// `peer create`: from a file or folder to a .torrent.
 pub mod create;
 
@@ -153,7 +156,7 @@ pub mod completions;
 pub mod man;
 
 use crate::metainfo::build::announce_tier;
-use args::{Parsed, PeerCommand, TrackerArgs, TrackerCommand};
+use args::{LabCommand, Parsed, PeerCommand, TrackerArgs, TrackerCommand};
 use env::Env;
 use exit::{CliError, Exit, cause};
 use json::{Event, Events};
@@ -172,7 +175,7 @@ pub fn tracker(env: &Env) -> Exit {
 
 /// The `lab` program.
 pub fn lab(env: &Env) -> Exit {
-    end("lab", env, env.words().and_then(|words| args::lab(&words)), |command, _| match *command {})
+    end("lab", env, env.words().and_then(|words| args::lab(&words)), run_lab)
 }
 
 /// Runs what was parsed, and turns how it went into words and a code.
@@ -224,6 +227,14 @@ fn run_tracker(command: &TrackerCommand, env: &Env) -> Result<(), CliError> {
         TrackerCommand::Dig(args) => dig::dig(args, env),
         TrackerCommand::Completions(args) => completions::print("tracker", args, env),
         TrackerCommand::Man(args) => man::man("tracker", args, env),
+    }
+}
+
+fn run_lab(command: &LabCommand, env: &Env) -> Result<(), CliError> {
+    match command {
+        LabCommand::Demo(args) => lab::demo::demo(args, env),
+        LabCommand::Completions(args) => completions::print("lab", args, env),
+        LabCommand::Man(args) => man::man("lab", args, env),
     }
 }
 

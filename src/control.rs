@@ -34,7 +34,8 @@ pub mod order;
 /// Transmission's RPC over a desk.
 pub mod rpc;
 
-mod secret;
+/// Tokens that nobody guesses.
+pub mod secret;
 
 /// Torrents, peers and trackers as they are shown.
 pub mod view;

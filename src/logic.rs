@@ -58,8 +58,11 @@ pub mod neighbours;
 /// Which addresses a URL may lead to.
 pub mod reach;
 
-/// Which `Host` of a request means us.
+/// Which `Host` of a request means us, and which page is ours.
 pub mod hosts;
+
+/// What only those may know who were told.
+pub mod secret;
 
 /// Which tracker to tell what, and when.
 pub mod announcer;

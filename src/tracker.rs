@@ -33,6 +33,9 @@ pub mod federation;
 /// Who watches what.
 pub mod live;
 
+/// Orders from the page of whole swarms.
+pub mod controls;
+
 /// Whom native peers serve.
 pub mod links;
 
@@ -53,6 +56,7 @@ use crate::clock::{Clock, Moment};
 use crate::config::HierarchyConfig;
 use crate::readiness::{Interest, Readiness, Waker, Watched};
 use allow::AllowList;
+use controls::{Controls, Narrator};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use datagrams::Batch;
 use news::{News, Teller};
@@ -268,6 +272,11 @@ impl Tracker {
     /// Tells `to` what happens.
     pub fn tell(&mut self, to: Sender<News>) {
         self.teller = Some(Teller::new(to));
+    }
+
+    /// Lets the page of whole swarms give orders; what becomes of them is said by the narrator.
+    pub fn take_orders(&mut self, controls: Controls) -> Narrator {
+        Narrator { sayings: self.state.steer(controls), waker: self.readiness.waker() }
     }
 
     /// Serves what is on the list and nothing else.

@@ -14,7 +14,7 @@ use swarmlet::cli::vocabulary;
 
 /// The script of a program in a file.
 fn script(scratch: &Scratch, shell: Shell, program: &str) -> PathBuf {
-    let tree = if program == "tracker" { vocabulary::tracker() } else { vocabulary::peer() };
+    let tree = vocabulary::of(program);
     let path = scratch.at(&format!("{program}.{}", shell.name()));
     std::fs::write(&path, shell.script(&tree.with_help())).expect("room for a script");
     path
@@ -103,7 +103,8 @@ fn bash_offers_what_may_stand_at_the_cursor() {
 fn bash_knows_the_flags_of_each_command() {
     let scratch = Scratch::new("flags");
     let folder = folder(&scratch);
-    for (program, tree) in [("peer", vocabulary::peer()), ("tracker", vocabulary::tracker())] {
+    for program in ["peer", "tracker", "lab"] {
+        let tree = vocabulary::of(program);
         let file = script(&scratch, Shell::Bash, program);
         for command in tree.and_all_below() {
             let mut expected: Vec<_> = command.flags.iter().map(|flag| flag.long).collect();
@@ -117,7 +118,7 @@ fn bash_knows_the_flags_of_each_command() {
 #[test]
 fn every_shell_that_is_there_reads_its_script() {
     let scratch = Scratch::new("syntax");
-    for program in ["peer", "tracker"] {
+    for program in ["peer", "tracker", "lab"] {
         for (shell, flag) in [(Shell::Bash, "-n"), (Shell::Zsh, "-n"), (Shell::Fish, "-n")] {
             let file = script(&scratch, shell, program);
             match run(Command::new(shell.name()).arg(flag).arg(&file)) {

@@ -3,7 +3,7 @@
 mod harness;
 
 use harness::process::Process;
-use harness::programs::{PEER, TRACKER, create, tracker};
+use harness::programs::{LAB, PEER, TRACKER, create, tracker};
 use harness::scratch::{Scratch, flip};
 use harness::{SOON, not_run};
 use std::fs;
@@ -44,7 +44,7 @@ fn check(program: &str, args: &[&str], folder: &Path, exit: Exit) {
 }
 
 fn done(scratch: &Scratch) {
-    for program in [PEER, TRACKER] {
+    for program in [PEER, TRACKER, LAB] {
         check(program, &["--version"], scratch.path(), Exit::Done);
         check(program, &["man"], scratch.path(), Exit::Done);
     }
@@ -62,6 +62,7 @@ fn usage(scratch: &Scratch) {
         check(PEER, line, scratch.path(), Exit::Usage);
     }
     check(TRACKER, &["dig"], scratch.path(), Exit::Usage);
+    check(LAB, &["demo", "--size", "0"], scratch.path(), Exit::Usage);
 }
 
 fn no_answer(scratch: &Scratch) {
@@ -105,6 +106,7 @@ fn port_in_use(scratch: &Scratch) {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("it has one").to_string();
     check(TRACKER, &["--listen", &address], scratch.path(), Exit::PortInUse);
+    check(LAB, &["demo", "--listen", &address], scratch.path(), Exit::PortInUse);
 }
 
 #[test]

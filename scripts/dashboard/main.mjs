@@ -13,6 +13,7 @@ const GROUPS = {
   views: { file: './views.mjs', browser: true },
   tracker: { file: './tracker.mjs', browser: true },
   node: { file: './node.mjs', browser: true },
+  lab: { file: './lab.mjs', browser: true },
   safety: { file: './safety.mjs', browser: true },
   raw: { file: './raw.mjs', browser: false }
 }
@@ -58,7 +59,7 @@ async function main () {
     console.error(`no group is called ${unknown}\n${HELP}`)
     process.exit(2)
   }
-  for (const program of ['peer', 'tracker']) {
+  for (const program of ['peer', 'tracker', 'lab']) {
     if (!fs.existsSync(path.join(options.binaries, program))) {
       console.error(`${options.binaries}/${program} is not there: BINARIES must name its folder`)
       process.exit(2)

@@ -36,12 +36,16 @@ pub mod show;
 /// The flags of the tracker.
 pub mod tracker;
 
+/// The flags of the lab.
+pub mod lab;
+
 pub use commands::{ListArgs, MagnetArgs, ScrapeArgs, VerifyArgs};
 pub use console::ConsoleArgs;
 pub use create::CreateArgs;
 pub use daemon::DaemonArgs;
 pub use edit::EditArgs;
 pub use hierarchy::DigArgs;
+pub use lab::{DemoArgs, LabArgs};
 pub use node::{NodeArgs, is_torrent};
 pub use remote::RemoteArgs;
 pub use shell::{CompletionsArgs, ManArgs};
@@ -58,7 +62,6 @@ use super::units::Expected;
 use crate::config::{TRACKER_PORT, TrackerAddr};
 use crate::protocol::url::Url;
 use argh::{ArgsInfo, CommandInfoWithArgs, FromArgs};
-use std::convert::Infallible;
 use std::iter;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -259,14 +262,50 @@ pub fn tracker(words: &[String]) -> Result<Parsed<TrackerCommand>, CliError> {
     }
 }
 
-/// Reads the command line of `lab`: until it has commands there is nothing to run.
-pub fn lab(words: &[String]) -> Result<Parsed<Infallible>, CliError> {
+/// What `lab` is to do.
+#[derive(Debug, PartialEq)]
+pub enum LabCommand {
+    /// Run a swarm for people to watch.
+    Demo(DemoArgs),
+    /// Print a completion script.
+    Completions(CompletionsArgs),
+    /// Print a manual page.
+    Man(ManArgs),
+}
+
+impl LabCommand {
+    /// Whether flags agree that are right one by one.
+    fn check(&self) -> Result<(), CliError> {
+        if let Self::Demo(args) = self { args.check() } else { Ok(()) }
+    }
+}
+
+/// The commands of `lab`, in the order in which help lists them.
+pub static LAB_COMMANDS: [Subcommand<LabCommand>; 3] = commands! {
+    "demo" => DemoArgs, LabCommand::Demo;
+    "completions" => CompletionsArgs, LabCommand::Completions;
+    "man" => ManArgs, LabCommand::Man;
+};
+
+/// Reads the command line of `lab`; alone it says what it can do.
+pub fn lab(words: &[String]) -> Result<Parsed<LabCommand>, CliError> {
     match words.first().map(String::as_str) {
-        None | Some("-h" | "--help" | "help") => Ok(Parsed::Text(help::LAB.to_string())),
-        Some("-V" | "--version") => Ok(Parsed::Text(help::version("lab"))),
-        Some(word) => Err(CliError::usage(format!(
-            "lab {word} is not available in this version: lab --help lists what is"
-        ))),
+        None => Ok(Parsed::Text(help::LAB.to_string())),
+        Some("help") => Ok(Parsed::Text(help::lab_all())),
+        Some(word) if !word.starts_with('-') => {
+            let command = LAB_COMMANDS.iter().find(|command| command.name == word);
+            let command = command.ok_or_else(|| {
+                let known = LAB_COMMANDS.iter().map(|command| command.name);
+                let known: Vec<_> = iter::once("help").chain(known).collect();
+                unknown_command("lab", word, &known)
+            })?;
+            let read = (command.parse)(&["lab", word], &words[1..], &Places::default())?;
+            read.checked(LabCommand::check)
+        }
+        Some(_) => Ok(match parse::<LabArgs>(&["lab"], words)? {
+            Parsed::Text(text) => Parsed::Text(text),
+            Parsed::Command(LabArgs {}) => Parsed::Text(help::LAB.to_string()),
+        }),
     }
 }
 
@@ -304,6 +343,10 @@ fn unknown_command(program: &str, word: &str, known: &[&str]) -> CliError {
             "unknown command {word}: to fetch it write peer --leech {word}, to share it \
              peer --seed {word}"
         ),
+        // The lab is to have more commands than it has.
+        None if program == "lab" => {
+            format!("lab {word} is not available in this version: lab --help lists what is")
+        }
         None => format!("unknown command {word}: {program} --help lists the flags"),
     })
 }
@@ -326,6 +369,7 @@ fn parse_at<T: FromArgs + ArgsInfo>(
         Asked::Help => Ok(Parsed::Text(match names {
             ["peer"] => help::PEER.to_string(),
             ["tracker"] => help::TRACKER.to_string(),
+            ["lab"] => help::LAB.to_string(),
             _ => help::of_command::<T>(&names.join(" ")),
         })),
         Asked::Run(mut words) => {

@@ -74,10 +74,9 @@ impl FromStr for Shell {
     }
 }
 
-/// Prints the script of `peer` or `tracker`.
+/// Prints the script of a program.
 pub fn print(program: &str, args: &CompletionsArgs, env: &Env) -> Result<(), CliError> {
-    let tree = if program == "tracker" { vocabulary::tracker() } else { vocabulary::peer() };
-    super::print(env, &args.shell.script(&tree.with_help()))
+    super::print(env, &args.shell.script(&vocabulary::of(program).with_help()))
 }
 
 /// A text in single quotes, between which bash and zsh take everything as it is.
@@ -145,7 +144,7 @@ mod tests {
 
     #[test]
     fn every_script_names_every_flag_and_every_command() {
-        for program in [vocabulary::peer(), vocabulary::tracker()] {
+        for program in ["peer", "tracker", "lab"].map(vocabulary::of) {
             for shell in Shell::ALL {
                 let script = shell.script(&program.clone().with_help());
                 for command in program.and_all_below() {

@@ -3,7 +3,9 @@
 //! The first screen holds two examples and fits 24 lines of 80 columns; a test keeps it so, and
 //! checks that it names no flag that does not exist.
 
-use super::args::{NodeArgs, PEER_COMMANDS, TRACKER_COMMANDS, TrackerArgs};
+use super::args::{
+    LAB_COMMANDS, LabArgs, NodeArgs, PEER_COMMANDS, Subcommand, TRACKER_COMMANDS, TrackerArgs,
+};
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, Optionality, PositionalInfo};
 use std::fmt::Write;
 
@@ -59,12 +61,24 @@ BitTorrent clients are answered too, at http://HOST:PORT/announce and udp://.
 
 /// The first screen of `lab --help`.
 pub const LAB: &str = "\
-Experiments with swarms.
+Show swarms to a lecture hall.
 
-  lab --help
-  lab --version
+  lab demo                         a swarm of real processes on this machine:
+                                   open http://127.0.0.1:6969/swarm-view
+  lab demo --peers 12 --size 20M   more peers, a shorter file
 
-This version has no experiments yet; scripts/demo.sh runs a small swarm.
+  --peers N                  how many fetch, besides the seeder (6)
+  --size SIZE                of the made-up file (64M)
+  --seed-rate RATE           most that the seeder sends, in kB/s (1500)
+  --peer-rate RATE           most that each other peer sends (600)
+  --listen ADDR:PORT         of the tracker and its page (127.0.0.1:6969)
+  --dir DIR                  keep files and logs there (a temporary folder)
+  -q                         errors only
+
+The page has buttons to kill a peer, add one, limit one, and make one a free
+rider. Ctrl-C ends all processes and removes the temporary folder.
+
+  lab completions SHELL, lab man, lab help
 ";
 
 /// What the exit codes mean, for the long help.
@@ -84,20 +98,26 @@ pub fn version(program: &str) -> String {
 
 /// `peer help all`: every flag and every command.
 pub fn peer_all() -> String {
-    let mut text = table_of("peer --seed PATH .. --leech WHAT ..", &NodeArgs::get_args_info());
-    for command in &PEER_COMMANDS {
-        text.push('\n');
-        text.push_str(&table_of(&format!("peer {}", command.name), &(command.info)()));
-    }
-    text + "\n" + EXIT_CODES
+    let own = table_of("peer --seed PATH .. --leech WHAT ..", &NodeArgs::get_args_info());
+    all("peer", own, &PEER_COMMANDS)
 }
 
 /// `tracker help`: every flag.
 pub fn tracker_all() -> String {
-    let mut text = table_of("tracker", &TrackerArgs::get_args_info());
-    for command in &TRACKER_COMMANDS {
+    all("tracker", table_of("tracker", &TrackerArgs::get_args_info()), &TRACKER_COMMANDS)
+}
+
+/// `lab help`: every flag.
+pub fn lab_all() -> String {
+    all("lab", table_of("lab COMMAND", &LabArgs::get_args_info()), &LAB_COMMANDS)
+}
+
+/// A program's own table, those of its commands, and the exit codes.
+fn all<C>(program: &str, own: String, commands: &[Subcommand<C>]) -> String {
+    let mut text = own;
+    for command in commands {
         text.push('\n');
-        text.push_str(&table_of(&format!("tracker {}", command.name), &(command.info)()));
+        text.push_str(&table_of(&format!("{program} {}", command.name), &(command.info)()));
     }
     text + "\n" + EXIT_CODES
 }
@@ -191,12 +211,13 @@ fn row(text: &mut String, left: &str, right: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::args::MagnetArgs;
+    use super::super::args::{DemoArgs, MagnetArgs};
     use super::*;
 
     #[test]
     fn the_first_screen_fits_a_small_terminal_and_holds_two_examples() {
-        for (screen, program) in [(PEER, "  peer --"), (TRACKER, "  tracker  "), (LAB, "  lab --")]
+        for (screen, program) in
+            [(PEER, "  peer --"), (TRACKER, "  tracker  "), (LAB, "  lab demo")]
         {
             assert!(screen.lines().count() <= 24, "{screen}");
             assert!(screen.lines().all(|line| line.chars().count() <= WIDTH), "{screen}");
@@ -215,6 +236,7 @@ mod tests {
         };
         check(PEER, &NodeArgs::get_args_info());
         check(TRACKER, &TrackerArgs::get_args_info());
+        check(LAB, &DemoArgs::get_args_info());
     }
 
     #[test]

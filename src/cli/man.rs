@@ -3,8 +3,8 @@
 //! ```text
 //! vocabulary (flags) + words (prose) -> page -> roff       a function, text out
 //! ```
-//! `peer man PAGE` prints one page, `peer man --dir DIR` writes all of both programs: `peer.1`,
-//! `peer-create.1`, .., `tracker-dig.1`.
+//! `peer man PAGE` prints one page, `peer man --dir DIR` writes all of all programs: `peer.1`,
+//! `peer-create.1`, .., `lab-demo.1`.
 
 /// roff, and escaping for it.
 pub mod roff;
@@ -175,7 +175,7 @@ fn examples(page: &mut Page, command: &Command, extra: Option<&words::Extra>) {
     command.examples.iter().for_each(|line| page.example(line));
 }
 
-/// The other pages of the program, and the other program.
+/// The other pages of the program, and the other programs.
 fn see_also(page: &mut Page, command: &Command, pages: &[Command]) {
     let program = command.words[0];
     let others = pages.iter().filter(|other| {

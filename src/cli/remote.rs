@@ -18,7 +18,7 @@ use super::units::RateLimit;
 use super::what::What;
 use crate::control::base64;
 use crate::metainfo::bencode;
-use client::Client;
+pub(super) use client::Client;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::fs::File;

@@ -56,6 +56,8 @@ use std::sync::Arc;
 use std::thread::Builder;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+pub(super) use views::free_at;
+
 /// How often the state of things is looked at: `progress` comes at least ten times a second.
 const TICK: Duration = Duration::from_millis(80);
 

@@ -6,10 +6,11 @@
 
 use super::exit::Exit;
 use crossbeam_channel::{Receiver, bounded};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 use std::io;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -23,7 +24,25 @@ pub const PATIENCE: Duration = Duration::from_millis(2900);
 /// Starts the `signals` thread; the first signal arrives as a [`Stop`], and ends the program
 /// after `patience` if it has not ended by then.
 pub fn watch(patience: Duration) -> io::Result<Receiver<Stop>> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    watch_for(&[SIGINT, SIGTERM], patience, || ())
+}
+
+/// The same for a program with children: a closed terminal (SIGHUP) is a signal, too, and whatever
+/// ends the program before it has ended by itself does `last_deed` first.
+pub fn watch_also_hangup(
+    patience: Duration,
+    last_deed: impl Fn() + Send + Sync + 'static,
+) -> io::Result<Receiver<Stop>> {
+    watch_for(&[SIGINT, SIGTERM, SIGHUP], patience, last_deed)
+}
+
+fn watch_for(
+    which: &[i32],
+    patience: Duration,
+    last_deed: impl Fn() + Send + Sync + 'static,
+) -> io::Result<Receiver<Stop>> {
+    let mut signals = Signals::new(which)?;
+    let last_deed = Arc::new(last_deed);
     // One message at most: the second signal never gets as far as the channel.
     let (stop, stopped) = bounded(1);
     thread::Builder::new().name("signals".into()).spawn(move || {
@@ -31,13 +50,16 @@ pub fn watch(patience: Duration) -> io::Result<Receiver<Stop>> {
         if arriving.next().is_some() {
             // A program that no longer listens is ending already.
             let _ = stop.send(Stop);
+            let last_deed = last_deed.clone();
             // Without a thread for it the second signal still ends the program.
             let _ = thread::Builder::new().name("patience".into()).spawn(move || {
                 let _ = crossbeam_channel::after(patience).recv();
+                last_deed();
                 low_level::exit(i32::from(Exit::Failed.code()));
             });
         }
         if arriving.next().is_some() {
+            last_deed();
             // Without destructors: they may wait for a thread that hangs.
             low_level::exit(i32::from(Exit::Interrupted.code()));
         }

@@ -66,6 +66,29 @@ impl FromStr for PieceLength {
     }
 }
 
+/// A length in bytes, at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+impl FromStr for Size {
+    type Err = Expected;
+
+    /// `64M`, `64MB`, `500k` in decimal, as files are measured; a plain number is bytes.
+    fn from_str(text: &str) -> Result<Self, Expected> {
+        const EXPECTED: Expected = Expected("a size: 64M, 500k or plain bytes, at least 1");
+        let (number, unit) = number_and_unit(text).ok_or(EXPECTED)?;
+        let factor = match unit.strip_suffix('B').unwrap_or(unit) {
+            "" => 1.0,
+            "k" | "K" => 1e3,
+            "m" | "M" => 1e6,
+            "g" | "G" => 1e9,
+            _ => return Err(EXPECTED),
+        };
+        let bytes = whole(number * factor).filter(|&bytes| bytes > 0);
+        bytes.map(Self).ok_or(EXPECTED)
+    }
+}
+
 /// A size in binary units: `512KiB`, `512k`, `1MiB`, `1m` or plain bytes.
 pub fn binary_size(text: &str) -> Option<u64> {
     let (number, unit) = number_and_unit(text)?;
@@ -264,6 +287,22 @@ mod tests {
 
     fn parsed<T: FromStr>(text: &str) -> Option<T> {
         text.parse().ok()
+    }
+
+    #[test]
+    fn a_size_is_decimal_and_at_least_one_byte() {
+        let check = |text: &str, expected: Option<u64>| {
+            assert_eq!(text.parse().ok(), expected.map(Size), "{text}");
+        };
+        check("64M", Some(64_000_000));
+        check("64MB", Some(64_000_000));
+        check("1.5k", Some(1500));
+        check("1 G", Some(1_000_000_000));
+        check("1", Some(1));
+        check("7B", Some(7));
+        for bad in ["", "0", "0.4", "0M", "M", "-1", "64MiB", "1e9", "99999999999G", "64 M B"] {
+            check(bad, None);
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! `FILE` is a file, `DIR` a folder; and a few names (`HOW`, `SHELL`) are one of the words that the
 //! description ends with: `which piece comes next: rarest, random or sequential (rarest)`.
 
-use super::args::{NodeArgs, PEER_COMMANDS, TRACKER_COMMANDS, TrackerArgs};
+use super::args::{LAB_COMMANDS, LabArgs, NodeArgs, PEER_COMMANDS, TRACKER_COMMANDS, TrackerArgs};
 use super::argv::{self, Takes};
 use argh::{
     ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, Optionality, PositionalInfo,
@@ -108,9 +108,24 @@ pub fn tracker() -> Command {
     program("tracker", &TrackerArgs::get_args_info(), commands)
 }
 
-/// Everything that has a manual page of its own: both programs, each followed by its commands.
+/// `lab` and its commands.
+pub fn lab() -> Command {
+    let commands = LAB_COMMANDS.iter().map(|command| (command.name, (command.info)()));
+    program("lab", &LabArgs::get_args_info(), commands)
+}
+
+/// The program of that name, `peer` if it is none of the others.
+pub fn of(program: &str) -> Command {
+    match program {
+        "tracker" => tracker(),
+        "lab" => lab(),
+        _ => peer(),
+    }
+}
+
+/// Everything that has a manual page of its own: the programs, each followed by its commands.
 pub fn pages() -> Vec<Command> {
-    [peer(), tracker()].iter().flat_map(Command::and_all_below).cloned().collect()
+    [peer(), tracker(), lab()].iter().flat_map(Command::and_all_below).cloned().collect()
 }
 
 fn program(
@@ -357,6 +372,7 @@ mod tests {
     fn every_choice_that_is_offered_is_accepted_and_no_other_is() {
         let refused = |words: &[String]| match words[0].as_str() {
             "peer" => args::peer(&words[1..]).err(),
+            "lab" => args::lab(&words[1..]).err(),
             _ => args::tracker(&words[1..]).err(),
         };
         let makes_sense = |command: &Command, words: &[&str]| {

@@ -1,9 +1,7 @@
-//! Secrets: made from the system's randomness, compared in a time that tells nothing.
+//! Secrets, made from the system's randomness; [`crate::logic::secret`] compares them.
 
 use crate::ids::hex;
 use rustix::rand::{GetRandomFlags, getrandom};
-use sha2::{Digest, Sha256};
-use std::hint::black_box;
 use std::io;
 
 /// Bytes of a token: 192 bits.
@@ -23,24 +21,6 @@ pub fn token() -> io::Result<String> {
     Ok(hex(&bytes))
 }
 
-/// A secret as it is kept: its digest, so that a comparison takes as long whatever is guessed.
-#[derive(Clone, Copy)]
-pub struct Secret([u8; 32]);
-
-impl Secret {
-    /// Of the secret itself.
-    pub fn of(secret: &[u8]) -> Self {
-        Self(Sha256::digest(secret).into())
-    }
-
-    /// Whether a guess is right.
-    pub fn is(&self, guess: &[u8]) -> bool {
-        let guess: [u8; 32] = Sha256::digest(guess).into();
-        let pairs = self.0.iter().zip(&guess);
-        black_box(pairs.fold(0, |differs, (a, b)| differs | (a ^ b))) == 0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,14 +30,5 @@ mod tests {
         let (one, other) = (token().unwrap(), token().unwrap());
         assert_eq!(one.len(), 48);
         assert_ne!(one, other);
-    }
-
-    #[test]
-    fn only_the_secret_itself_is_right() {
-        let secret = Secret::of(b"user:word");
-        assert!(secret.is(b"user:word"));
-        for guess in [&b""[..], b"user:wor", b"user:wordx", b"User:word"] {
-            assert!(!secret.is(guess));
-        }
     }
 }

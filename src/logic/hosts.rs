@@ -28,6 +28,17 @@ pub fn names_us(host: &str, port: u16, others: &[String]) -> bool {
     is_listed || (is_usual && given.is_none_or(|given| given == port))
 }
 
+/// Whether a request comes from a page of ours, or from no page: its `Origin`, if there is one, is
+/// the host that it asked, and its `Sec-Fetch-Site`, if there is one, is not `cross-site`.
+pub fn is_own_page(host: &str, origin: Option<&str>, fetch_site: Option<&str>) -> bool {
+    let is_own = |origin: &str| {
+        let rest = origin.strip_prefix("http://").or(origin.strip_prefix("https://"));
+        rest.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+    };
+    let is_far = |site: &str| site.eq_ignore_ascii_case("cross-site");
+    origin.is_none_or(is_own) && !fetch_site.is_some_and(is_far)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,5 +67,24 @@ mod tests {
         for host in ["localhost:9091:9091", "localhost 9091", "localhost/", "::1", "0x7f.1:9091"] {
             check(host, false);
         }
+    }
+
+    #[test]
+    fn a_page_is_ours_by_its_origin_and_by_its_site() {
+        let check = |origin: Option<&str>, site: Option<&str>, expected| {
+            assert_eq!(
+                is_own_page("localhost:9091", origin, site),
+                expected,
+                "{origin:?} {site:?}"
+            );
+        };
+        check(None, None, true);
+        check(Some("http://localhost:9091"), Some("same-origin"), true);
+        check(Some("https://LOCALHOST:9091"), Some("none"), true);
+        for origin in ["http://localhost", "http://127.0.0.1:9091", "null", "", "localhost:9091"] {
+            check(Some(origin), None, false);
+        }
+        check(None, Some("Cross-Site"), false);
+        check(Some("http://localhost:9091"), Some("cross-site"), false);
     }
 }

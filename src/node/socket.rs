@@ -16,12 +16,14 @@ const BACKLOG: i32 = 1024;
 
 /// Listens on an address; port 0 is any free one. A port of our choice may still have connections of
 /// the program that had it before; one of the system's choice must be nobody else's, not even that
-/// of another caller who is about to listen.
+/// of another caller who is about to listen. Once it listens, its connections are no bar to whoever
+/// listens there next: they inherit what is set here.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(address.port() != 0)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
+    socket.set_reuse_address(true)?;
     Ok(socket.into())
 }
 
@@ -137,10 +139,20 @@ mod tests {
     #[test]
     fn a_port_of_the_systems_choice_is_shared_with_nobody() {
         let any = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
-        assert!(!SockRef::from(&any).reuse_address().unwrap());
+        let refused = listen(any.local_addr().unwrap()).expect_err("it is taken");
+        assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn connections_of_the_program_before_are_no_bar_to_listen() {
+        let any = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let port = any.local_addr().unwrap();
-        drop(any);
-        let ours = listen(port).unwrap();
-        assert!(SockRef::from(&ours).reuse_address().unwrap());
+        let other = TcpStream::connect(port).unwrap();
+        let (ours, _) = any.accept().unwrap();
+        // Closed first by us, its end is remembered by the system for a minute.
+        drop((ours, any));
+        let again = listen(port).unwrap();
+        drop(other);
+        assert_eq!(again.local_addr().unwrap(), port);
     }
 }

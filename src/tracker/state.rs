@@ -28,6 +28,7 @@ pub use requests::{Asker, Feed, Upload};
 use super::TrackerOptions;
 use super::allow::AllowList;
 use super::catalogue::{Catalogue, CatalogueError};
+use super::controls::{self, Controls, ControlsView, Helm, Step};
 use super::cookie::Cookies;
 use super::federation::Federation;
 use super::links::LinkTable;
@@ -40,6 +41,7 @@ use crate::protocol::announce::Figures;
 use crate::protocol::tracker_native::{
     Ack, Candidate, Error, ErrorCode, Message, Packet, PeerEntry, PeerList, millis,
 };
+use crossbeam_channel::Sender;
 use scenes::Bars;
 use serde::Serialize;
 use std::net::IpAddr;
@@ -119,6 +121,8 @@ pub struct State {
     bars: Bars,
     /// Whom native peers serve, under `--dashboard`.
     links: LinkTable,
+    /// How it is steered from a page, if it is.
+    helm: Option<Helm>,
     /// Whether this turn has made a page or a scene.
     page_made: bool,
     /// Whether a scene waits for the next turn because this one has made a page.
@@ -160,6 +164,7 @@ impl State {
             live: Live::default(),
             bars: Bars::default(),
             links: LinkTable::new(options.expire),
+            helm: None,
             page_made: false,
             event_waits: false,
             connections: 0,
@@ -172,6 +177,7 @@ impl State {
     pub fn on_tick(&mut self, now: Moment, limit: usize) {
         self.federation.on_tick(now);
         self.tell_replicas(now);
+        self.helm.iter_mut().for_each(|helm| helm.on_tick(now));
         self.page_made = false;
         let dropped = self.registry.on_tick(now, limit);
         self.counters.expired += dropped as u64;
@@ -214,6 +220,24 @@ impl State {
     pub fn is_called(&self, host: Option<&str>) -> bool {
         let is_open = !self.options.listen.ip().to_canonical().is_loopback();
         is_open || host.is_none_or(|host| names_us(host, self.options.listen.port(), &[]))
+    }
+
+    /// Lets a page give orders; what becomes of them is put into the channel.
+    pub fn steer(&mut self, controls: Controls) -> Sender<String> {
+        let (helm, sayings) = Helm::new(controls);
+        self.helm = Some(helm);
+        sayings
+    }
+
+    /// What to say to a request that begins with these bytes, if it gives an order.
+    pub fn on_order(&self, asker: Asker, bytes: &[u8]) -> Option<Step> {
+        let near = asker.remote.is_loopback() || asker.remote == asker.local;
+        controls::step(self.helm.as_ref(), bytes, near, self.options.listen.port())
+    }
+
+    /// What a page is told of the controls, if there are any.
+    fn controls(&self) -> Option<ControlsView> {
+        self.helm.as_ref().map(Helm::view)
     }
 
     /// So many TCP connections are open.

@@ -11,6 +11,7 @@
 mod watchers;
 
 use super::FIRST_STREAM_KEY;
+use super::controls::Step;
 use super::http;
 use super::live::{Event, SceneId};
 use super::pages::{self, Page};
@@ -402,6 +403,12 @@ impl Connection {
 
     /// Answers the first HTTP request, if its head is all there; says how long it was.
     fn answer_http(&mut self, now: Moment, state: &mut State) -> Option<usize> {
+        if let Some(step) = state.on_order(self.asker, &self.input) {
+            let Step::Answer(status, words) = step else { return None };
+            http::put(&mut self.output, status, false, false, words.as_bytes());
+            self.leaving = Leaving::Politely;
+            return Some(self.input.len());
+        }
         match http::read(&self.input) {
             Ok(first) => {
                 let (request, used) = first?;

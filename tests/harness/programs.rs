@@ -14,6 +14,9 @@ pub const PEER: &str = env!("CARGO_BIN_EXE_peer");
 /// The tracker's binary.
 pub const TRACKER: &str = env!("CARGO_BIN_EXE_tracker");
 
+/// The lab's binary.
+pub const LAB: &str = env!("CARGO_BIN_EXE_lab");
+
 /// A program with the address that it listens on.
 pub struct Listening {
     process: Process,

@@ -15,7 +15,7 @@ pub struct Extra {
 }
 
 /// By page.
-pub const EXTRAS: [Extra; 5] = [
+pub const EXTRAS: [Extra; 7] = [
     Extra {
         page: "peer",
         synopsis: &[
@@ -96,6 +96,27 @@ pub const EXTRAS: [Extra; 5] = [
         ],
         files: &[],
     },
+    Extra {
+        page: "lab",
+        synopsis: &["lab COMMAND [options]"],
+        description: &["A lab runs swarms for people to watch."],
+        examples: &[("lab demo", "A swarm on this machine, at http://127.0.0.1:6969/swarm-view.")],
+        files: &[],
+    },
+    Extra {
+        page: "lab-demo",
+        synopsis: &[],
+        description: &[
+            "One tracker, one seeder and a few peers share a made-up file, each peer a process of \
+             its own; the program peer must lie beside lab. The page of the tracker shows who has \
+             what and who serves whom, and has buttons to kill a peer, add one, limit what one \
+             sends, and make one a free rider. They work in browsers on this machine only.",
+            "Ctrl-C, SIGTERM or a closed terminal ends all processes, and removes the temporary \
+             folder.",
+        ],
+        examples: &[],
+        files: &[("DIR/peer-1/", "what a peer has, what it keeps, and its log, under --dir")],
+    },
 ];
 
 /// What a page has besides its flags, if there is anything.
@@ -167,12 +188,15 @@ mod tests {
                 let bare = example.trim_start_matches("eval \"$(").trim_end_matches(")\"");
                 let mut parts =
                     bare.split('|').map(|part| part.trim().split('>').next().unwrap_or(""));
-                let ours = |part: &&str| part.starts_with("peer") || part.starts_with("tracker");
+                let ours = |part: &&str| {
+                    ["peer", "tracker", "lab"].iter().any(|own| part.starts_with(own))
+                };
                 let part = parts.find(ours).unwrap_or_else(|| panic!("{example}"));
                 let words: Vec<String> = part.split_whitespace().map(str::to_owned).collect();
                 let refused = match words[0].as_str() {
                     "peer" => args::peer(&words[1..]).err(),
                     "tracker" => args::tracker(&words[1..]).err(),
+                    "lab" => args::lab(&words[1..]).err(),
                     other => panic!("{other}: {example}"),
                 };
                 assert_eq!(refused, None, "{example}");

@@ -23,6 +23,7 @@ pub struct Client {
     at: String,
     auth: Option<String>,
     session: String,
+    patience: Duration,
 }
 
 /// An answer of HTTP.
@@ -37,7 +38,13 @@ impl Client {
     /// A peer at `HOST:PORT`; `auth` is `USER:PASSWORD`.
     pub fn new(at: &str, auth: Option<String>) -> Self {
         let at = if at.contains(':') { at.to_owned() } else { format!("{at}:9091") };
-        Self { at, auth, session: String::new() }
+        Self { at, auth, session: String::new(), patience: ANSWER }
+    }
+
+    /// The same for whoever cannot wait so long for an answer.
+    #[must_use]
+    pub fn within(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Asks, and gives the arguments of the answer.
@@ -70,8 +77,8 @@ impl Client {
     fn post(&self, body: &str) -> Result<Answer, CliError> {
         let mut stream = self.connect()?;
         let lost = |why: &io::Error| self.silent(why);
-        let deadline = Instant::now() + ANSWER;
-        stream.set_write_timeout(Some(ANSWER)).map_err(|why| lost(&why))?;
+        let deadline = Instant::now() + self.patience;
+        stream.set_write_timeout(Some(self.patience)).map_err(|why| lost(&why))?;
         // A peer that refuses may close before it has read all; its answer is there all the same.
         let sent = stream.write_all(self.request(body).as_bytes());
         let mut bytes = Vec::new();

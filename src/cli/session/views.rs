@@ -197,7 +197,7 @@ fn outline(job: &Job, queue: usize) -> TorrentView {
     }
 }
 
-fn free_at(folder: &std::path::Path) -> Option<u64> {
+pub(in crate::cli) fn free_at(folder: &std::path::Path) -> Option<u64> {
     // Where there is no folder yet, the room is that of the one that it will be made in.
     let there = folder.ancestors().find(|folder| folder.exists())?;
     let there = if there.as_os_str().is_empty() { std::path::Path::new(".") } else { there };

@@ -12,9 +12,9 @@
 //! Sources: Transmission CVE-2018-5702, and its session id since 1.50. No sockets and no clock here.
 
 use super::super::base64;
-use super::super::secret::Secret;
 use super::head::Head;
-use crate::logic::hosts::names_us;
+use crate::logic::hosts::{is_own_page, names_us};
+use crate::logic::secret::Secret;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -60,15 +60,8 @@ impl Guard {
     /// Whether whoever speaks is no stranger's page; the error is the status to refuse it with.
     pub fn check_page(&self, head: &Head) -> Result<(), u16> {
         let host = head.host.as_deref().filter(|host| self.is_ours(host)).ok_or(421_u16)?;
-        let is_own = |origin: &str| {
-            let rest = origin.strip_prefix("http://").or(origin.strip_prefix("https://"));
-            rest.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
-        };
-        if head.origin.as_deref().is_some_and(|origin| !is_own(origin)) {
-            return Err(403);
-        }
-        let is_far = |site: &str| site.eq_ignore_ascii_case("cross-site");
-        if head.fetch_site.as_deref().is_some_and(is_far) { Err(403) } else { Ok(()) }
+        let (origin, site) = (head.origin.as_deref(), head.fetch_site.as_deref());
+        if is_own_page(host, origin, site) { Ok(()) } else { Err(403) }
     }
 
     /// Whether the password is right.

@@ -1,7 +1,7 @@
 //! Events for those who watch, as `text/event-stream`: a name, and one line of JSON.
 //!
 //! ```text
-//! event: state   {"now_ms":..,"dashboard":..,"figures":{..},"swarms":[..],"more":..,"hierarchy":..}
+//! event: state   {"now_ms":..,"dashboard":..,"figures":{..},"swarms":[..],"more":..,"hierarchy":..,"controls":..}
 //! event: swarm   {"now_ms":..,"hash":..,"nodes":[..],"links":[[from,to,rate,standing],..],"more":..}
 //! event: beats   {"beats":[..],"more":..}
 //! ```
@@ -10,6 +10,7 @@
 use crate::clock::Moment;
 use crate::logic::resolver::zone::Zone;
 use crate::protocol::tracker_native::Candidate;
+use crate::tracker::controls::ControlsView;
 use crate::tracker::federation::{CacheView, HierarchyView};
 use crate::tracker::live::BeatSeen;
 use crate::tracker::state::scenes::{LinkScene, NodeScene, SwarmScene, TrackerScene};
@@ -32,6 +33,7 @@ pub fn tracker(scene: &TrackerScene) -> Arc<[u8]> {
         swarms: Rows(&scene.contents, content),
         more: scene.more,
         hierarchy: scene.hierarchy.as_ref().map(hierarchy),
+        controls: scene.controls.as_ref().map(controls),
     };
     event("state", &state)
 }
@@ -129,6 +131,11 @@ fn hierarchy(view: &HierarchyView) -> Hierarchy<'_> {
     }
 }
 
+fn controls(view: &ControlsView) -> Controls<'_> {
+    let said = view.said.iter().map(|(at, text)| Said { at_ms: millis_at(*at), text });
+    Controls { actions: view.actions, token: &view.token, said: said.collect() }
+}
+
 /// Values, each as an object that is made when its turn comes.
 struct Rows<'a, T, F>(&'a [T], F);
 
@@ -148,6 +155,21 @@ struct State<'a, R: Serialize> {
     swarms: R,
     more: usize,
     hierarchy: Option<Hierarchy<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    controls: Option<Controls<'a>>,
+}
+
+#[derive(Serialize)]
+struct Controls<'a> {
+    actions: &'a [&'static str],
+    token: &'a str,
+    said: Vec<Said<'a>>,
+}
+
+#[derive(Serialize)]
+struct Said<'a> {
+    at_ms: u64,
+    text: &'a str,
 }
 
 #[derive(Serialize)]

@@ -961,6 +961,7 @@ const SLICE = 1 << 17;       // bytes of a trace between two breaths of the page
 const LONGEST_LINE = 1 << 20;
 const FREQUENT = new Set(["CHUNK_DATA", "PIECE", "GET", "REQUEST", "HAVE", "PING", "PONG"]);
 const STANDINGS = ["choked", "serves it", "serves it on trial"];
+const ORDERS = { kill: "kill it", limit: "limit it", "free-rider": "make it a free rider", add: "add a peer" };
 const NO_LINKS = " No links are known: peers of other programs tell none, " +
   "and ours tell them only to trackers on loopback or private addresses.";
 const NOTHING = { name: "", nodes: [], links: [], pieces: 0, more: 0 };
@@ -973,7 +974,8 @@ let placed = "";           // for which peers and which size the circle was laid
 let dirty = true;          // the scene is not yet drawn
 let list = null;           // EventSource of all swarms
 let stream = null;         // EventSource of the one
-let controls = null;       // {actions, token}, in labs only
+let controls = null;       // {actions, token, said}, in labs only
+let heard = null;          // what the lab has said before
 let quiet = 0;             // how often in a row nothing was known of links
 let replay = null;
 let reading = 0;           // which reading of files is the last one
@@ -1227,6 +1229,7 @@ function openLive() {
 function onList(state) {
   controls = state.controls || null;
   showControls();
+  showSayings(state.now_ms);
   if (source !== "live") return;
   const swarms = state.swarms || [];
   const known = swarms.some((swarm) => swarm.hash === location.hash.slice(1));
@@ -1313,17 +1316,36 @@ function showControls() {
   for (const action of ["kill", "limit", "free-rider"]) $(action).hidden = !may(action);
   $("limit-rate").hidden = $("limit-rate").labels[0].hidden = !may("limit");
   $("controls").hidden = !["kill", "limit", "free-rider"].some(may);
+  $("lab").hidden = source !== "live" || !controls;
+}
+
+/** What the lab says of orders and of itself: listed, and what is new is read out once. */
+function showSayings(now) {
+  const said = (controls && controls.said) || [];
+  const name = ({ at_ms: at, text }) => `${at} ${text}`;
+  const fresh = heard ? said.filter((one) => !heard.has(name(one))) : [];
+  heard = new Set(said.map(name));
+  if (fresh.length && source === "live") write($("said"), fresh.map(({ text }) => text).join("; "));
+  const rows = said.length ? [...said].reverse() : [{ at_ms: now, text: "Nothing has happened yet." }];
+  keyed($("sayings"), rows, name, () => element("li"), (item, { at_ms: at, text }) => {
+    const secs = Math.max(0, Math.round((now - at) / 1000));
+    write(item, said.length ? `${text} (${secs < 60 ? `${secs} s` : `${Math.floor(secs / 60)} min`} ago)` : text);
+  });
 }
 
 async function control(action) {
   const asked = { action, addr: action === "add" ? null : picture.chosen };
-  if (action === "limit") asked.rate = Math.round(1000 * Number($("limit-rate").value));
+  if (action === "limit") {
+    const rate = $("limit-rate").value;
+    if (rate === "" || Number(rate) < 0) return write($("control-said"), "Not done: give a rate in kB/s; 0 is no limit.");
+    asked.rate = Math.round(1000 * Number(rate));
+  }
   write($("control-said"), "…");
   try {
     const headers = { "Content-Type": "application/json", "X-Token": controls.token };
     const answer = await fetch("/control", { method: "POST", headers, body: JSON.stringify(asked) });
     const words = (await answer.text()).slice(0, 300);
-    write($("control-said"), answer.ok ? `Done: ${action}.` : `Not done: ${words || answer.status}`);
+    write($("control-said"), answer.ok ? `Asked to ${ORDERS[action]}; see below what comes of it.` : `Not done: ${words || answer.status}`);
   } catch (error) {
     write($("control-said"), "Not done: the lab does not answer.");
   }

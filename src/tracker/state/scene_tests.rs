@@ -293,6 +293,37 @@ fn where_only_this_machine_is_listened_to_a_stranger_s_name_is_not_ours() {
 }
 
 #[test]
+fn who_watches_a_lab_is_told_its_controls_and_nobody_else_is() {
+    let mut s = with_dashboard();
+    s.on_watcher(at(0), Scene::Tracker).expect("room");
+    let (_, told) = event(&mut s, at(0)).expect("a first event");
+    assert!(told.get("controls").is_none(), "{told}");
+    let (orders, received) = crossbeam_channel::bounded(1);
+    let controls = Controls { token: "t0".into(), actions: &["kill", "add"], orders };
+    let sayings = s.steer(controls);
+    sayings.send("peer 1 \"is\" <added>\n\n".into()).expect("room");
+    s.on_tick(at(700), 0);
+    let (_, told) = event(&mut s, at(1000)).expect("the next event");
+    let expected = json!({
+        "actions": ["kill", "add"],
+        "token": "t0",
+        "said": [{ "at_ms": 700, "text": "peer 1 \"is\" <added>\n\n" }],
+    });
+    assert_eq!(told["controls"], expected);
+    let [here, near, far] = ["127.0.0.1", "10.0.0.1", "10.0.0.2"].map(|ip| ip.parse().unwrap());
+    let text = "POST /control HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Token: t0\r\nContent-Length: 16\r\n\r\n\
+                {\"action\":\"add\"}";
+    let status = |remote, local| match s.on_order(Asker { remote, local }, text.as_bytes()) {
+        Some(Step::Answer(status, _)) => status,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(status(far, near), 403, "another machine");
+    assert_eq!(status(near, near), 202, "this one, called by its address");
+    assert_eq!(status(here, here), 503, "there was room for one");
+    assert_eq!(received.len(), 1);
+}
+
+#[test]
 fn what_is_watched_is_named_in_the_target() {
     let scene = |target: &str| scene_at(target, true);
     assert_eq!(scene("/live"), Some(Ok(Scene::Tracker)));

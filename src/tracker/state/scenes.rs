@@ -11,6 +11,7 @@ use crate::clock::Moment;
 use crate::ids::{InfoHash, InfoHashV2};
 use crate::logic::registry::{Have, Holder};
 use crate::protocol::tracker_native::{Candidate, LinkStanding, PeerLink};
+use crate::tracker::controls::ControlsView;
 use crate::tracker::federation::HierarchyView;
 use crate::tracker::live::{BeatSeen, Event, Scene, SceneId};
 use crate::tracker::pages::{events, strip};
@@ -46,6 +47,8 @@ pub struct TrackerScene {
     pub more: usize,
     /// Its part in a hierarchy.
     pub hierarchy: Option<HierarchyView>,
+    /// How a page may steer what drives the swarms, if it may.
+    pub controls: Option<ControlsView>,
 }
 
 /// One swarm.
@@ -191,6 +194,7 @@ impl State {
             more: known.saturating_sub(CONTENTS_A_PAGE),
             contents,
             hierarchy: self.federation.view(now, CACHE_A_SCENE),
+            controls: self.controls(),
         }
     }
 

@@ -1,0 +1,265 @@
+//! One peer of a show: a process of the `peer` program, heard through one pipe.
+//!
+//! ```text
+//! peer daemon --json --web 127.0.0.1:0 ..   --- stdout, stderr --->  thread `child-<n>`  ---> News
+//! ```
+//! A line is an event as JSON, or a sentence; all but progress is written to a log beside its files.
+//! It has a process group of its own: Ctrl-C in a terminal is heard by the lab, which then stops
+//! its peers in good order. Dropped, it is killed and waited for.
+
+use super::super::exit::CliError;
+use crossbeam_channel::Sender;
+use parking_lot::Mutex;
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, PipeReader, Read, Write};
+use std::net::SocketAddr;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child as Process, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+/// The longest line that is understood.
+const LONGEST_LINE: u64 = 64 * 1024;
+
+/// What a peer says that the lab listens to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// It listens for others on this port.
+    Port(u16),
+    /// It takes orders at this address.
+    Door(SocketAddr),
+    /// It has so many bytes, and receives so many a second.
+    Progress(u64, u64),
+    /// It has everything.
+    Whole,
+    /// Any other sentence.
+    Other,
+}
+
+/// What happened to a peer.
+#[derive(Debug)]
+pub enum What {
+    /// It said something.
+    Said(Word),
+    /// It is gone; the last sentence that it said.
+    Ended(String),
+}
+
+/// What happened to which process of the show.
+#[derive(Debug)]
+pub struct News {
+    /// Its number: each process has another one.
+    pub run: u32,
+    /// What.
+    pub what: What,
+}
+
+/// The ids of all processes that run, for whoever must end them at once.
+#[derive(Clone, Default)]
+pub struct Running(Arc<Mutex<BTreeSet<u32>>>);
+
+impl Running {
+    /// Kills all of them.
+    pub fn kill(&self) {
+        for &id in self.0.lock().iter() {
+            signal(id, Signal::KILL);
+        }
+    }
+}
+
+/// How a process is to be started.
+pub struct Start<'a> {
+    /// The program.
+    pub program: &'a Path,
+    /// Its words.
+    pub words: &'a [String],
+    /// Where it works; its log goes there, too.
+    pub folder: &'a Path,
+    /// Its number.
+    pub run: u32,
+}
+
+/// A running process.
+pub struct Child {
+    run: u32,
+    process: Process,
+    running: Running,
+    listener: Option<JoinHandle<()>>,
+    ended: Option<ExitStatus>,
+}
+
+impl Child {
+    /// Starts it; what it says goes to `news`.
+    pub fn start(
+        start: &Start<'_>,
+        running: &Running,
+        news: Sender<News>,
+    ) -> Result<Self, CliError> {
+        const ADVICE: &str = "is the disk full?";
+        let log: PathBuf = start.folder.join("log");
+        let open = OpenOptions::new().create(true).append(true).open(&log);
+        let file = open.map_err(|why| CliError::disk("write", &log, &why, ADVICE))?;
+        let failed = |why: &io::Error| {
+            CliError::disk("start", start.program, why, "is it installed beside lab?")
+        };
+        let (heard, said) = io::pipe().map_err(|why| failed(&why))?;
+        let mut command = Command::new(start.program);
+        command.args(start.words).current_dir(start.folder).process_group(0);
+        command.stdin(Stdio::null()).stdout(said.try_clone().map_err(|why| failed(&why))?);
+        let process = command.stderr(said).spawn().map_err(|why| failed(&why))?;
+        // The pipe ends with the process, not with us.
+        drop(command);
+        running.0.lock().insert(process.id());
+        let run = start.run;
+        let mut child =
+            Self { run, process, running: running.clone(), listener: None, ended: None };
+        let listen = move || listen(run, heard, file, &news);
+        let thread = Builder::new().name(format!("child-{run}")).spawn(listen);
+        child.listener = Some(thread.map_err(|why| failed(&why))?);
+        Ok(child)
+    }
+
+    /// Its number.
+    pub fn run(&self) -> u32 {
+        self.run
+    }
+
+    /// Asks it to stop in good order.
+    pub fn stop(&self) {
+        if self.ended.is_none() {
+            signal(self.process.id(), Signal::TERM);
+        }
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub fn kill(&mut self) {
+        // One that has just ended needs no killing.
+        let _ = self.process.kill();
+    }
+
+    /// Waits for a process that has ended or is about to; how it ended, in words.
+    pub fn wait(&mut self) -> String {
+        if self.ended.is_none() {
+            // From here on its id may be somebody else's.
+            self.running.0.lock().remove(&self.process.id());
+            self.ended = self.process.wait().ok();
+        }
+        self.ended.map_or_else(|| "nobody knows how".into(), how)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.ended.is_none() {
+            self.kill();
+            self.wait();
+        }
+        if let Some(listener) = self.listener.take() {
+            // It ends with the pipe, or by a panic, which has been reported.
+            let _ = listener.join();
+        }
+    }
+}
+
+fn signal(id: u32, signal: Signal) {
+    if let Some(id) = i32::try_from(id).ok().and_then(Pid::from_raw) {
+        // Who is gone hears nothing.
+        let _ = kill_process(id, signal);
+    }
+}
+
+fn how(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "nobody knows how".into(),
+    }
+}
+
+/// The thread of one process: reads to the end, whether or not anybody still listens, so that the
+/// process never waits for us.
+fn listen(run: u32, heard: PipeReader, mut log: File, news: &Sender<News>) {
+    let mut lines = BufReader::new(heard);
+    let (mut line, mut last) = (Vec::new(), String::new());
+    while lines.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+        let text = String::from_utf8_lossy(&line);
+        let word = word(text.trim_end());
+        if !matches!(word, Word::Progress(..)) {
+            // The show does not depend on its logs.
+            let _ = log.write_all(&line);
+        }
+        if !text.starts_with('{') {
+            text.trim_end().clone_into(&mut last);
+        }
+        if word != Word::Other {
+            let _ = news.send(News { run, what: What::Said(word) });
+        }
+        line.clear();
+    }
+    let _ = news.send(News { run, what: What::Ended(last) });
+}
+
+/// An event of `peer --json`, as far as it is of interest.
+#[derive(Deserialize)]
+struct Event {
+    #[serde(rename = "event")]
+    kind: String,
+    #[serde(default)]
+    bytes: u64,
+    #[serde(default)]
+    down: u64,
+}
+
+/// What a line says.
+pub fn word(line: &str) -> Word {
+    const PORT: &str = "peer listening on port ";
+    const DOOR: &str = "remote control at http://";
+    if let Some(port) = line.strip_prefix(PORT) {
+        return port.parse().map_or(Word::Other, Word::Port);
+    }
+    if let Some(rest) = line.strip_prefix(DOOR) {
+        let at = rest.split('/').next().unwrap_or_default();
+        return at.parse().map_or(Word::Other, Word::Door);
+    }
+    match serde_json::from_str::<Event>(line) {
+        Ok(event) if event.kind == "progress" => Word::Progress(event.bytes, event.down),
+        Ok(event) if ["seeding", "done"].contains(&event.kind.as_str()) => Word::Whole,
+        _ => Word::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::proptest;
+
+    #[test]
+    fn a_line_is_a_port_a_door_an_event_or_a_sentence() {
+        let check = |line: &str, expected: Word| assert_eq!(word(line), expected, "{line}");
+        check("peer listening on port 6881", Word::Port(6881));
+        check("peer listening on port x", Word::Other);
+        let door = "127.0.0.1:40001".parse().expect("an address");
+        check("remote control at http://127.0.0.1:40001/transmission/rpc", Word::Door(door));
+        check("remote control at http://nowhere/", Word::Other);
+        check(
+            r#"{"time":1.2,"event":"progress","bytes":5,"total":9,"down":3,"up":0,"peers":2}"#,
+            Word::Progress(5, 3),
+        );
+        check(r#"{"time":1,"event":"seeding","name":"x","bytes":9}"#, Word::Whole);
+        check(r#"{"time":1,"event":"done","name":"x","bytes":9}"#, Word::Whole);
+        check(r#"{"time":1,"event":"start","port":1}"#, Word::Other);
+        check("peer: no tracker answers", Word::Other);
+        check("", Word::Other);
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_makes_it_panic(line in ".{0,200}", event in r#"\{"event":"progress".{0,40}\}"#) {
+            let _ = (word(&line), word(&event));
+        }
+    }
+}
