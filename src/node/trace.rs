@@ -77,7 +77,9 @@ struct Pending {
 /// Lines for whoever looks.
 #[derive(Debug)]
 struct Kept {
-    lines: VecDeque<Box<str>>,
+    lines: VecDeque<Arc<str>>,
+    /// Where a line is made.
+    scratch: String,
     /// The number of the first of them.
     first: u64,
     /// When somebody last looked.
@@ -88,7 +90,7 @@ struct Kept {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Lines {
     /// Lines of JSON.
-    pub lines: Vec<Box<str>>,
+    pub lines: Vec<Arc<str>>,
     /// How many that were asked for are not kept any more.
     pub lost: u64,
     /// The place behind them.
@@ -148,7 +150,8 @@ impl Trace {
         let now = self.clock.now();
         let mut pending = self.pending.lock();
         self.is_heard.store(true, Ordering::Relaxed);
-        let empty = || Kept { lines: VecDeque::new(), first: 0, looked: now };
+        let empty =
+            || Kept { lines: VecDeque::new(), scratch: String::new(), first: 0, looked: now };
         let kept = pending.kept.get_or_insert_with(empty);
         kept.looked = now;
         kept.since(place)
@@ -188,16 +191,16 @@ impl Trace {
 
 impl Kept {
     fn put(&mut self, t: Moment, name: &str, event: &Event) {
-        let mut line = String::new();
-        write(&mut line, t, name, event);
-        if line.is_empty() {
+        self.scratch.clear();
+        write(&mut self.scratch, t, name, event);
+        if self.scratch.is_empty() {
             return;
         }
         if self.lines.len() >= KEPT {
             self.lines.pop_front();
             self.first += 1;
         }
-        self.lines.push_back(line.trim_end().into());
+        self.lines.push_back(self.scratch.trim_end().into());
     }
 
     fn since(&self, place: Option<u64>) -> Lines {

@@ -21,8 +21,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What an event takes at least; a longer one makes its room.
-const USUAL: usize = 4096;
+/// What an event takes at most as a rule; a longer one makes its room.
+const USUAL: usize = 64 * 1024;
 
 /// The tracker as a whole.
 pub fn tracker(scene: &TrackerScene) -> Arc<[u8]> {

@@ -24,7 +24,7 @@ use std::time::Duration;
 pub const NODES_A_SCENE: usize = 200;
 
 /// Links in a scene.
-pub const LINKS_A_SCENE: usize = 4000;
+pub const LINKS_A_SCENE: usize = 2000;
 
 /// Entries of a hierarchy's cache in a scene.
 pub const CACHE_A_SCENE: usize = 100;

@@ -20,7 +20,7 @@ const WATCH_TIME: Duration = Duration::from_secs(10);
 pub(super) const MOST_WAITING: usize = 256 * 1024;
 
 /// Watchers that are handed an event in one turn: each may cost a copy of a hundred kilobytes.
-pub(super) const SHOWN_A_TURN: usize = 4;
+pub(super) const SHOWN_A_TURN: usize = 2;
 
 impl Streams {
     /// Hands the event that is due to some of those who watch its scene.
