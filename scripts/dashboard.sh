@@ -63,6 +63,14 @@ if [ -z "$binaries" ]; then
     binaries=target/release
 fi
 
+# What the replay decides needs no browser.
+if ! replay=$(node --test "$here/dashboard/replay-core.test.mjs" 2>&1); then
+    printf '%s\n' "$replay"
+    echo "FAIL  the replay of traces decides wrongly"
+    exit 1
+fi
+echo "ok    the replay of traces: $(sed -n 's/^[^a-z]*pass \([0-9]*\)$/\1/p' <<<"$replay") tests"
+
 run=(node "$here/dashboard/main.mjs" --binaries "$binaries")
 if [ -e "$tools/whole" ]; then
     run+=(--modules "$tools/node_modules")

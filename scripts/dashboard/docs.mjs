@@ -5,6 +5,7 @@ import path from 'node:path'
 import { holds, until } from './checks.mjs'
 import { DESK, PHONE } from './chromium.mjs'
 import { NodePage, VERIFIED } from './nodepage.mjs'
+import { show as labShow } from './lab.mjs'
 import { shrunk } from './png.mjs'
 import { drawing, openTraces } from './tracker.mjs'
 import { exhibition } from './views.mjs'
@@ -47,4 +48,7 @@ export async function draw ({ stage, browser }, folder) {
   await swarm.drawn()
   await keep(swarm, 'replay')
   await swarm.close()
+  const lab = await labShow(stage, browser, { viewport: DESK })
+  await keep(lab, 'lab')
+  await lab.close()
 }
