@@ -4,66 +4,22 @@ mod harness;
 
 use harness::programs::{Listening, leecher, seeder, tracker};
 use harness::scratch::Scratch;
+use harness::watch::Watch;
 use harness::{SOON, together, until};
 use serde_json::Value;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 use swarmlet::protocol::tracker_native::hello;
 
-/// A stream of events, read as it comes.
-struct Stream {
-    socket: TcpStream,
-    heard: String,
-    /// How much of it is behind.
-    read: usize,
-}
-
-impl Stream {
-    fn open(tracker: SocketAddr, target: &str) -> Self {
-        let mut socket = TcpStream::connect(tracker).expect("the tracker listens");
-        socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout");
-        let request = format!("GET {target} HTTP/1.1\r\nHost: {tracker}\r\n\r\n");
-        socket.write_all(request.as_bytes()).expect("it is taken");
-        let mut stream = Self { socket, heard: String::new(), read: 0 };
-        let head = stream.until("\r\n\r\n");
-        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
-        assert!(head.contains("\r\nContent-Type: text/event-stream\r\n"), "{head}");
-        assert!(!head.to_lowercase().contains("access-control"), "{head}");
-        stream
-    }
-
-    /// What comes up to `end`.
-    fn until(&mut self, end: &str) -> String {
-        let deadline = Instant::now() + SOON;
-        loop {
-            if let Some(at) = self.heard[self.read..].find(end) {
-                let part = self.heard[self.read..][..at].to_owned();
-                self.read += at + end.len();
-                return part;
-            }
-            assert!(Instant::now() < deadline, "no {end:?} after {:?}", &self.heard[self.read..]);
-            let mut block = vec![0; 65536];
-            match self.socket.read(&mut block) {
-                Ok(0) => panic!("the stream ended"),
-                Ok(n) => self.heard += str::from_utf8(&block[..n]).expect("ASCII names only"),
-                Err(e) if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&e.kind()) => {}
-                Err(e) => panic!("{e}"),
-            }
-        }
-    }
-
-    /// The next event of that name.
-    fn event(&mut self, name: &str) -> Value {
-        let deadline = Instant::now() + SOON;
-        while Instant::now() < deadline {
-            let text = self.until("\n\n");
-            if let Some(data) = text.strip_prefix(&format!("event: {name}\ndata: ")) {
-                return serde_json::from_str(data).expect("JSON");
-            }
-        }
-        panic!("no event {name}");
-    }
+/// Listens to a stream of events.
+fn listen(tracker: SocketAddr, target: &str) -> Watch {
+    let watch = Watch::open(tracker, target);
+    let head = &watch.head;
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert!(head.contains("\r\nContent-Type: text/event-stream\r\n"), "{head}");
+    assert!(!head.to_lowercase().contains("access-control"), "{head}");
+    watch
 }
 
 fn with_dashboard() -> Listening {
@@ -92,22 +48,22 @@ fn the_tracker_tells_its_swarms_once_a_second_and_heartbeats_as_they_arrive() {
     let _turn = together();
     let scratch = Scratch::new("live-state");
     let tracker = tracker("--keepalive 1s --expire 3s");
-    let mut stream = Stream::open(tracker.address, "/live");
-    let first = stream.event("state");
+    let mut stream = listen(tracker.address, "/live");
+    let first = stream.wait("state");
     assert_eq!((&first["dashboard"], &first["swarms"]), (&false.into(), &Value::Array(vec![])));
     let file = scratch.file("big.zip", 100_000, 1);
     let seeder = seeder("seeder", tracker.address, &file, "");
-    let beat = stream.event("beats")["beats"][0].clone();
+    let beat = stream.wait("beats")["beats"][0].clone();
     assert_eq!((&beat["from"], &beat["left"]), (&seeder.address.to_string().into(), &0.into()));
     let state = until("the swarm is told", SOON, || {
-        let state = stream.event("state");
+        let state = stream.wait("state");
         (state["swarms"][0]["seeders"] == 1).then_some(state)
     });
     let swarm = &state["swarms"][0];
     assert_eq!((&swarm["name"], &swarm["size"]), (&"big.zip".into(), &100_000.into()));
     assert_eq!(swarm["hash"], beat["hash"]);
     assert_eq!(state["figures"]["peers"], 1);
-    let next = stream.event("state")["now_ms"].as_u64().expect("a time");
+    let next = stream.wait("state")["now_ms"].as_u64().expect("a time");
     let passed = next - state["now_ms"].as_u64().expect("a time");
     assert!((900..5000).contains(&passed), "{passed} ms between two events");
 }
@@ -119,14 +75,14 @@ fn two_nodes_are_seen_with_what_goes_from_one_to_the_other() {
     let tracker = with_dashboard();
     let file = scratch.file("big.zip", 4_000_000, 1);
     let seeder = seeder("seeder", tracker.address, &file, "--uplimit 400k");
-    let mut all = Stream::open(tracker.address, "/live");
+    let mut all = listen(tracker.address, "/live");
     let hash = until("the swarm is told", SOON, || {
-        Some(all.event("state")["swarms"][0]["hash"].as_str()?.to_owned())
+        Some(all.wait("state")["swarms"][0]["hash"].as_str()?.to_owned())
     });
-    let mut stream = Stream::open(tracker.address, &format!("/live?swarm={hash}"));
+    let mut stream = listen(tracker.address, &format!("/live?swarm={hash}"));
     let _leecher = leecher("leecher", tracker.address, "big.zip", &scratch.at("out"), "");
     let swarm = until("a link with a rate", SOON * 2, || {
-        let swarm = stream.event("swarm");
+        let swarm = stream.wait("swarm");
         let links = swarm["links"].as_array().expect("a list");
         let flows = |link: &Value| link[2].as_u64() > Some(0) && link[3] != 0;
         links.iter().any(flows).then_some(swarm)
@@ -140,7 +96,7 @@ fn two_nodes_are_seen_with_what_goes_from_one_to_the_other() {
     assert_eq!(swarm["nodes"][from]["serves"], 1, "{swarm}");
     assert_eq!(swarm["nodes"][from]["progress"], 1.0, "{swarm}");
     assert_eq!((&swarm["hash"], &swarm["name"]), (&hash.into(), &"big.zip".into()));
-    assert_eq!(stream.event("beats")["beats"][0]["hash"], swarm["hash"]);
+    assert_eq!(stream.wait("beats")["beats"][0]["hash"], swarm["hash"]);
 }
 
 #[test]
@@ -164,8 +120,8 @@ fn without_dashboard_no_swarm_is_drawn() {
         assert_eq!(ask(with.address, target, "localhost").0, 200, "{target}");
     }
     assert!(ask(with.address, "/", "localhost").1.contains("href=\"/swarm-view\""));
-    let mut stream = Stream::open(with.address, &format!("/live?swarm={hash}"));
-    assert_eq!(nodes(&stream.event("swarm")), [""; 0]);
+    let mut stream = listen(with.address, &format!("/live?swarm={hash}"));
+    assert_eq!(nodes(&stream.wait("swarm")), [""; 0]);
 }
 
 #[test]
@@ -174,8 +130,8 @@ fn watchers_are_bounded_and_delay_nobody() {
     let tracker = with_dashboard();
     let mut streams: Vec<_> = (0..32)
         .map(|n| match n % 2 {
-            0 => Stream::open(tracker.address, "/live"),
-            _ => Stream::open(tracker.address, &format!("/live?swarm={n:064x}")),
+            0 => listen(tracker.address, "/live"),
+            _ => listen(tracker.address, &format!("/live?swarm={n:064x}")),
         })
         .collect();
     let (status, text) = ask(tracker.address, "/live", "localhost");
@@ -190,7 +146,7 @@ fn watchers_are_bounded_and_delay_nobody() {
     }
     assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
     for (n, stream) in streams.iter_mut().enumerate() {
-        stream.event(if n % 2 == 0 { "state" } else { "swarm" });
+        stream.wait(if n % 2 == 0 { "state" } else { "swarm" });
     }
     streams.pop();
     until("there is room again", SOON, || {

@@ -5,11 +5,15 @@ import { holds, same, until } from './checks.mjs'
 import { EVIL } from './chromium.mjs'
 import http from 'node:http'
 
-// A show in which one peer is a free rider by now, for a picture.
-export async function show (stage, browser, options) {
+async function start (stage, browser, options) {
   const lab = stage.run('lab', 'lab', ['demo', '--peers', 4, '--size', '200M', '--seed-rate', 2000, '--peer-rate', 300, '--listen', '127.0.0.1:0'])
   const [, url] = await lab.says(/open (\S+)/)
-  const tab = await browser.open(url, options)
+  return { lab, url, tab: await browser.open(url, options) }
+}
+
+// A show in which one peer is a free rider by now, for a picture.
+export async function show (stage, browser, options) {
+  const { tab } = await start(stage, browser, options)
   await begins(tab)
   await rides(tab)
   await until('it is served on trial', 60, async () => (await table(tab, 'links-table')).some(([,, , how]) => /trial/.test(how)))
@@ -17,9 +21,7 @@ export async function show (stage, browser, options) {
 }
 
 export async function play (check, { stage, browser }) {
-  const lab = stage.run('lab', 'lab', ['demo', '--peers', 4, '--size', '200M', '--seed-rate', 2000, '--peer-rate', 300, '--listen', '127.0.0.1:0'])
-  const [, url] = await lab.says(/open (\S+)/)
-  const tab = await browser.open(url)
+  const { lab, url, tab } = await start(stage, browser)
   await check('all peers of a show come, and it has buttons', () => begins(tab))
   await check('a peer that is killed goes, and the lab says so', () => kills(tab))
   await check('a peer that is added comes', () => adds(tab))

@@ -26,10 +26,8 @@ impl FromStr for RateLimit {
         let unit = unit.strip_suffix("B/s").or(unit.strip_suffix("b/s")).unwrap_or(unit);
         let factor = match unit {
             "" if text.ends_with("/s") => 1.0,
-            "" | "k" | "K" => 1e3,
-            "m" | "M" => 1e6,
-            "g" | "G" => 1e9,
-            _ => return Err(EXPECTED),
+            "" => 1e3,
+            prefix => decimal(prefix).ok_or(EXPECTED)?,
         };
         let bytes = whole(number * factor).ok_or(EXPECTED)?;
         match bytes {
@@ -79,14 +77,21 @@ impl FromStr for Size {
         let (number, unit) = number_and_unit(text).ok_or(EXPECTED)?;
         let factor = match unit.strip_suffix('B').unwrap_or(unit) {
             "" => 1.0,
-            "k" | "K" => 1e3,
-            "m" | "M" => 1e6,
-            "g" | "G" => 1e9,
-            _ => return Err(EXPECTED),
+            prefix => decimal(prefix).ok_or(EXPECTED)?,
         };
         let bytes = whole(number * factor).filter(|&bytes| bytes > 0);
         bytes.map(Self).ok_or(EXPECTED)
     }
+}
+
+/// How many a decimal prefix stands for.
+fn decimal(prefix: &str) -> Option<f64> {
+    Some(match prefix {
+        "k" | "K" => 1e3,
+        "m" | "M" => 1e6,
+        "g" | "G" => 1e9,
+        _ => return None,
+    })
 }
 
 /// A size in binary units: `512KiB`, `512k`, `1MiB`, `1m` or plain bytes.

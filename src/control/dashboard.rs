@@ -70,7 +70,7 @@ impl Watch {
     pub fn at(path: &str, query: &str) -> Option<Result<Self, &'static str>> {
         let given = |name| parameter(query, name).filter(|value| !value.is_empty());
         match path {
-            "/events" => Some(Self::events(given("torrent"), given("layer"))),
+            "/events" => Some(Self::events(given("torrent").as_deref(), given("layer").as_deref())),
             "/log" => {
                 let types = given("types");
                 let types = types.map(|all| all.split(',').map(str::to_owned).collect());
@@ -80,13 +80,13 @@ impl Watch {
         }
     }
 
-    fn events<T: AsRef<str>>(torrent: Option<T>, layer: Option<T>) -> Result<Self, &'static str> {
-        let torrent = match torrent.map(|id| id.as_ref().parse()) {
+    fn events(torrent: Option<&str>, layer: Option<&str>) -> Result<Self, &'static str> {
+        let torrent = match torrent.map(str::parse) {
             None => None,
             Some(Ok(id)) => Some(id),
             Some(Err(_)) => return Err("torrent is the number of one"),
         };
-        let layer = layer.map_or(Some(Layer::State), |name| Layer::named(name.as_ref()));
+        let layer = layer.map_or(Some(Layer::State), Layer::named);
         let layer = layer.ok_or("layer is state, source or availability")?;
         Ok(Self::Events { torrent, layer })
     }

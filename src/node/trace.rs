@@ -75,11 +75,9 @@ struct Pending {
 }
 
 /// Lines for whoever looks.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Kept {
     lines: VecDeque<Arc<str>>,
-    /// Where a line is made.
-    scratch: String,
     /// The number of the first of them.
     first: u64,
     /// When somebody last looked.
@@ -121,22 +119,24 @@ impl Trace {
         }
         let pending = &mut *self.pending.lock();
         let t = t();
+        if pending.kept.as_ref().is_some_and(|kept| t.since(kept.looked) >= LOOKS) {
+            pending.kept = None;
+            self.is_heard.store(!pending.is_over, Ordering::Relaxed);
+        }
+        // A line is made once, behind what waits for the file, and taken back if it is not for that.
+        let end = pending.lines.len();
+        let is_full = end >= MOST;
+        let is_for_file = !pending.is_over && !is_full;
+        pending.lost += u64::from(!pending.is_over && is_full);
+        if is_for_file || pending.kept.is_some() {
+            write(&mut pending.lines, t, &self.name, event);
+        }
         if let Some(kept) = &mut pending.kept {
-            if t.since(kept.looked) < LOOKS {
-                kept.put(t, &self.name, event);
-            } else {
-                pending.kept = None;
-                self.is_heard.store(!pending.is_over, Ordering::Relaxed);
-            }
+            kept.put(&pending.lines[end..]);
         }
-        if pending.is_over {
-            return;
+        if !is_for_file {
+            pending.lines.truncate(end);
         }
-        if pending.lines.len() >= MOST {
-            pending.lost += 1;
-            return;
-        }
-        write(&mut pending.lines, t, &self.name, event);
     }
 
     /// Whether lines are made at all.
@@ -150,9 +150,7 @@ impl Trace {
         let now = self.clock.now();
         let mut pending = self.pending.lock();
         self.is_heard.store(true, Ordering::Relaxed);
-        let empty =
-            || Kept { lines: VecDeque::new(), scratch: String::new(), first: 0, looked: now };
-        let kept = pending.kept.get_or_insert_with(empty);
+        let kept = pending.kept.get_or_insert_default();
         kept.looked = now;
         kept.since(place)
     }
@@ -190,17 +188,16 @@ impl Trace {
 }
 
 impl Kept {
-    fn put(&mut self, t: Moment, name: &str, event: &Event) {
-        self.scratch.clear();
-        write(&mut self.scratch, t, name, event);
-        if self.scratch.is_empty() {
+    /// Keeps a line; of an event that makes none there is nothing to keep.
+    fn put(&mut self, line: &str) {
+        if line.is_empty() {
             return;
         }
         if self.lines.len() >= KEPT {
             self.lines.pop_front();
             self.first += 1;
         }
-        self.lines.push_back(self.scratch.trim_end().into());
+        self.lines.push_back(line.trim_end().into());
     }
 
     fn since(&self, place: Option<u64>) -> Lines {
@@ -326,9 +323,14 @@ impl Shared {
         Some(Tap { trace: self.trace.clone()?, link, way, seq: 1 })
     }
 
+    /// The trace, if anybody hears of it.
+    fn heard(&self) -> Option<&Trace> {
+        self.trace.as_deref().filter(|trace| trace.is_heard())
+    }
+
     /// A connection is made.
     pub fn trace_connection(&self, connection: &Connection) {
-        let Some(trace) = &self.trace else { return };
+        let Some(trace) = self.heard() else { return };
         let who = connection.who;
         trace.write(&Event::Open {
             link: connection.link(),
@@ -341,7 +343,7 @@ impl Shared {
 
     /// The first words were said before it was known which connection it would be.
     pub fn trace_opening(&self, connection: &Connection, opening: &Opening) {
-        let Some(trace) = &self.trace else { return };
+        let Some(trace) = self.heard() else { return };
         let link = connection.link();
         let (ours, theirs) = match (link.dialect, connection.who.dialled) {
             (Dialect::BitTorrent, _) => (Said::Handshake, Said::Handshake),
@@ -356,12 +358,12 @@ impl Shared {
 
     /// Whether anybody hears of decisions.
     pub fn is_traced(&self) -> bool {
-        self.trace.as_ref().is_some_and(|trace| trace.is_heard())
+        self.heard().is_some()
     }
 
     /// A swarm wants something done.
     pub fn trace_action(&self, torrent: &Torrent, lines: &shared::Lines, action: &Action) {
-        let Some(trace) = self.trace.as_ref().filter(|trace| trace.is_heard()) else { return };
+        let Some(trace) = self.heard() else { return };
         let peers = |key| lines.get(&key).map(|connection| connection.who.address);
         let torrent = Some(torrent.info_hash.short());
         trace.write(&Event::Does { action, torrent, peers: &peers });
