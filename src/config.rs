@@ -5,9 +5,13 @@
 //! file, an environment variable or a socket. What no flag can set is a constant beside the code
 //! that applies it, with the reason for its value.
 
+/// How peers to be served are chosen.
+mod choker_choice;
+
 /// A tracker's part in a hierarchy.
 pub mod hierarchy;
 
+pub use choker_choice::ChokerChoice;
 pub use hierarchy::{HierarchyConfig, ResolveMode};
 
 use crate::logic::choker::ChokerPolicy;

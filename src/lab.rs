@@ -4,6 +4,15 @@
 //! simulated links of [`link`], and [`theory`] says what the books promise. No socket, thread or
 //! clock stands here: a run is a function of its options, the same to the byte for the same seed.
 
+/// One point of a scenario: what a backend runs.
+pub mod setting;
+
+/// What came of one run, whoever ran it.
+pub mod outcome;
+
+/// What is run, over which values, and what must come of it.
+pub mod scenario;
+
 /// What the books promise: lower bounds on the time that a file takes to reach everybody.
 pub mod theory;
 
