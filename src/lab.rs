@@ -13,6 +13,15 @@ pub mod outcome;
 /// What is run, over which values, and what must come of it.
 pub mod scenario;
 
+/// Expressions over measures.
+pub mod expression;
+
+/// From several runs to one number, and how sure it is.
+pub mod statistics;
+
+/// From what came of a run to its measures.
+pub mod measure;
+
 /// What the books promise: lower bounds on the time that a file takes to reach everybody.
 pub mod theory;
 

@@ -44,6 +44,25 @@ pub fn least_makespan(peers: u32, parts: u32) -> f64 {
     f64::from(fewest_rounds(peers, parts)) / f64::from(parts)
 }
 
+/// Every bound that applies to a setting, by name.
+pub fn measures(setting: &super::setting::Setting) -> std::collections::BTreeMap<String, f64> {
+    let mut found = super::measure::names(setting);
+    if let (Some(&size), Some(&us), Some(&n)) = (found.get("F"), found.get("us"), found.get("N")) {
+        let ups: Vec<f64> = setting
+            .groups
+            .iter()
+            .filter(|group| group.role == super::setting::Role::Leech && group.slots > 0)
+            .flat_map(|group| vec![group.up.unwrap_or(0) as f64; group.count])
+            .collect();
+        let cs = client_server(size, n as u32, us, f64::INFINITY);
+        let p2p = peer_to_peer(size, us, &ups, f64::INFINITY);
+        found.insert("D_cs".into(), cs);
+        found.insert("D_p2p".into(), p2p);
+        found.insert("D".into(), if ups.is_empty() { cs } else { p2p });
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

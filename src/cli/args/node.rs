@@ -2,7 +2,7 @@
 
 use super::super::exit::CliError;
 use super::super::logging::{LogArgs, level};
-use super::super::nearest::nearest;
+use crate::nearest::nearest;
 use super::super::show::read_torrent;
 use super::super::style::ColorChoice;
 use super::super::units::{AtLeastOne, Count, Factor, PieceLength, RateLimit, Ratio, TimeSpan};
