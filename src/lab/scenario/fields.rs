@@ -131,7 +131,10 @@ fn filled(text: &str, point: &BTreeMap<String, Value>) -> Result<String, String>
         };
         let value = point.get(name).ok_or_else(|| {
             let known: Vec<&str> = point.keys().map(String::as_str).collect();
-            unknown("variable", &format!("${name}"), "", &known)
+            match name {
+                "" => "a $ stands before no name".into(),
+                name => unknown("variable", name, "", &known),
+            }
         })?;
         out.push_str(&value.to_string());
         rest = left;
@@ -161,9 +164,9 @@ mod tests {
         check("$N", Ok("30"));
         check("flash $N at ${N}s of $up", Ok("flash 30 at 30s of 1MiB/s"));
         check("none", Ok("none"));
-        check("$M", Err("unknown variable $M: did you mean N?"));
+        check("$M", Err("unknown variable M: did you mean N?"));
         check("${N", Err("${ has no }"));
-        check("5 $", Err("unknown variable $: did you mean N?"));
+        check("5 $", Err("a $ stands before no name"));
     }
 
     #[test]

@@ -102,7 +102,7 @@ fn an_unknown_key_is_named_with_its_line_and_the_nearest_known_one() {
     check("count = ", "cuont = ", "line 19: unknown key cuont in [[group]]: did you mean count?");
     check("do = ", "doo = ", "line 27: unknown key doo in [[event]]: did you mean do?");
     check("between", "betwen", "line 44: unknown key betwen in [[expect]]: did you mean between?");
-    check("out = ", "oout = ", "line 51: unknown key oout in [[plot]]: did you mean out?");
+    check("\nout = ", "\noout = ", "line 51: unknown key oout in [[plot]]: did you mean out?");
     check(
         "\"peer.slots\"",
         "\"peer.slot\"",
@@ -140,7 +140,7 @@ fn a_value_that_cannot_be_is_named_with_what_to_try() {
         "[0, 30]",
         "line 19: count = \"0\" makes no sense: expected a whole number from 1 to 2000000",
     );
-    check("\"$N\"", "\"$M\"", "line 19: count: unknown variable $M: did you mean N?");
+    check("\"$N\"", "\"$M\"", "line 19: count: unknown variable M: did you mean N?");
     check("\"20min\"", "\"0s\"", "line 1: limit is zero: write limit = \"20min\"");
     check("\"seed\"\nup", "\"server\"\nup", "line 13: role = \"server\" makes no sense: expected seed or leech");
     check("64KiB", "65kB", "line 8: content.piece is 65000 bytes: expected a power of two from 16KiB to 256MiB");
@@ -169,8 +169,8 @@ fn names_must_be_there() {
     check("{ mode = ", "{ mod = ", "line 43: unknown variable mod in where: did you mean mode?");
     check("mode = \"p2p\"", "mode = \"q2q\"", "line 43: unknown value q2q in where mode: there is client-server or p2p");
     check("backend = \"sim\"", "backend = \"net\"", "line 43: unknown value net in where backend: there is theory, sim or proc");
-    check("who = \"seed\"", "who = \"sead\"", "line 26: who: unknown group sead: did you mean seed?");
-    check("who = \"seed\"", "who = \"seed/2\"", "line 26: who: there is no seed/2: seed has peers from seed/1 to seed/1");
+    check("who = \"seed\"", "who = \"sead\"", "line 25: who: unknown group sead: did you mean seed?");
+    check("who = \"seed\"", "who = \"seed/2\"", "line 25: who: there is no seed/2: seed has peers from seed/1 to seed/1");
     check("name = \"peer\"", "name = \"seed\"", "line 16: two groups are called seed: give one another name");
     check("name = \"peer\"", "name = \"link\"", "line 16: no group may be called link: --set link.. is taken");
     check("variant.mode", "variant.moed", "line 34: unknown variable moed in [variant]: did you mean mode?");
