@@ -101,13 +101,13 @@ pub struct Point {
 }
 
 /// The width of every figure; it is scaled to where it is shown.
-const WIDTH: f64 = 680.0;
+const WIDTH: f64 = 600.0;
 
 /// Around everything.
-const MARGIN: f64 = 16.0;
+const MARGIN: f64 = 14.0;
 
 /// From the top of the plot to its bottom.
-const HEIGHT: f64 = 320.0;
+const HEIGHT: f64 = 300.0;
 
 const FONT: f64 = 14.0;
 const TITLE_FONT: f64 = 18.0;
@@ -228,7 +228,7 @@ fn axes(out: &mut String, figure: &Figure, frame: &Frame) -> f64 {
     let mut down = if words { word_labels(out, frame) } else { number_labels(out, frame) };
     let _ = writeln!(out, r#"<path class="axis" d="M{left} {bottom}H{right}"/>"#);
     for line in wrapped(&figure.x.label, FONT, frame.right - frame.left) {
-        down += LINE;
+        down += LINE + 2.0;
         text_at(out, "middle", (f64::midpoint(frame.left, frame.right), down), &line);
     }
     down + 12.0
@@ -271,7 +271,9 @@ fn word_labels(out: &mut String, frame: &Frame) -> f64 {
     let mut deepest: f64 = 0.0;
     for tick in frame.x.ticks.iter().step_by(stride) {
         let (x, y) = (px(frame.x(tick.value) + 4.0), px(frame.bottom + 16.0));
-        let label = shortened(&tick.label, FONT, MOST);
+        // Its beginning stays inside the figure; the cosine of 35 degrees is 0.82.
+        let room = (frame.x(tick.value) - 4.0) / 0.82;
+        let label = shortened(&tick.label, FONT, MOST.min(room));
         deepest = deepest.max(width(&label, FONT));
         let label = escaped(&label);
         let turned = format!("rotate(-35 {x} {y})");
@@ -280,7 +282,7 @@ fn word_labels(out: &mut String, frame: &Frame) -> f64 {
             r#"<text x="{x}" y="{y}" text-anchor="end" transform="{turned}">{label}</text>"#
         );
     }
-    frame.bottom + 16.0 + deepest * 0.574 // the sine of 35 degrees
+    frame.bottom + 16.0 + deepest * 0.574 - 4.0 // the sine of 35 degrees
 }
 
 fn text_at(out: &mut String, anchor: &str, (x, y): (f64, f64), text: &str) {
@@ -290,7 +292,9 @@ fn text_at(out: &mut String, anchor: &str, (x, y): (f64, f64), text: &str) {
 
 /// A paragraph over the whole width, which moves `down` below itself.
 fn lines(out: &mut String, class: &str, text: &str, size: f64, down: &mut f64) {
-    for line in wrapped(text, size, WIDTH - 2.0 * MARGIN) {
+    // A title is bold, and wider by that.
+    let wider = if class == "title" { 1.15 } else { 1.0 };
+    for line in wrapped(text, size * wider, WIDTH - 2.0 * MARGIN) {
         *down += (size * 1.35).round();
         let (x, y, line) = (px(MARGIN), px(*down - 4.0), escaped(&line));
         let _ = writeln!(out, r#"<text class="{class}" x="{x}" y="{y}">{line}</text>"#);

@@ -114,7 +114,7 @@ fn verdicts(out: &mut String, verdicts: &[Verdict]) {
             let _ = writeln!(
                 out,
                 "<li class=\"{class}\"><span class=\"sign\"><span aria-hidden=\"true\">{sign}</span> \
-                 {word}</span><span class=\"what\">{text}</span></li>"
+                 {word}</span> <span class=\"what\">{text}</span></li>"
             );
         }
         out.push_str("</ul>\n");
@@ -260,8 +260,8 @@ mod tests {
     #[test]
     fn whether_an_expectation_holds_is_said_in_a_word_and_the_missed_ones_come_first() {
         let page = html(&sample());
-        let missed = page.find("</span> missed</span><span class=\"what\">util").expect("missed");
-        let held = page.find("</span> holds</span><span class=\"what\">D/").expect("held");
+        let missed = page.find("</span> missed</span> <span class=\"what\">util").expect("missed");
+        let held = page.find("</span> holds</span> <span class=\"what\">D/").expect("held");
         assert!(missed < held);
         assert!(page.contains("1 of 2 expectations missed."));
     }

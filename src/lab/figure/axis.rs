@@ -203,7 +203,10 @@ fn power(value: f64, step: f64) -> String {
         mantissa
     };
     let raised: String = exponent.chars().map(raised).collect();
-    format!("{mantissa}×10{raised}")
+    match mantissa.strip_suffix('1') {
+        Some(sign) if sign.is_empty() || sign == "−" => format!("{sign}10{raised}"),
+        _ => format!("{mantissa}×10{raised}"),
+    }
 }
 
 fn raised(digit: char) -> char {
@@ -242,7 +245,7 @@ mod tests {
         check(&[1.0, 1.05], &["1.00", "1.01", "1.02", "1.03", "1.04", "1.05"]);
         check(&[7500.0, 45455.0], &["0", "10 000", "20 000", "30 000", "40 000", "50 000"]);
         check(&[-3.0, 5.0], &["−4", "−2", "0", "2", "4", "6"]);
-        check(&[0.0, 3e7], &["0", "5×10⁶", "1×10⁷", "1.5×10⁷", "2×10⁷", "2.5×10⁷", "3×10⁷"]);
+        check(&[0.0, 3e7], &["0", "5×10⁶", "10⁷", "1.5×10⁷", "2×10⁷", "2.5×10⁷", "3×10⁷"]);
         check(&[0.0, 0.0], &["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         check(&[5.0], &["4.4", "4.6", "4.8", "5.0", "5.2", "5.4", "5.6"]);
     }

@@ -24,6 +24,7 @@ stroke-linecap:round}\
 .lab-figure .thin{fill:none;stroke:currentColor;stroke-width:1;opacity:.6}\
 .lab-figure .bar{fill:none;stroke:currentColor;stroke-width:1.75}\
 .lab-figure .mark{fill:currentColor;stroke:#fff;stroke-width:.75}\
+.lab-figure .dot{fill:#fff;stroke:currentColor;stroke-width:1.75}\
 .lab-figure .h0{color:#0072b2}\
 .lab-figure .h1{color:#d55e00}\
 .lab-figure .h2{color:#009e73}\
@@ -38,6 +39,7 @@ stroke-linecap:round}\
 .lab-figure .grid{stroke:#2b323b}\
 .lab-figure .axis{stroke:#8b949e}\
 .lab-figure .mark{stroke:#151b23}\
+.lab-figure .dot{fill:#151b23}\
 .lab-figure .h0{color:#4db5ff}\
 .lab-figure .h1{color:#ff8b3d}\
 .lab-figure .h2{color:#2fd0a0}\
@@ -55,12 +57,21 @@ pub fn px(value: f64) -> String {
     if tenth == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{tenth}") }
 }
 
-/// Draws a mark of a shape around a point; `size` is about its radius.
-pub fn mark(out: &mut String, shape: usize, (x, y): (f64, f64), size: f64) {
+/// Draws a full mark of a shape around a point; `size` is about its radius.
+pub fn mark(out: &mut String, shape: usize, at: (f64, f64), size: f64) {
+    draw(out, "mark", shape, at, size);
+}
+
+/// Draws a small hollow one, which shows on a line of its own colour.
+pub fn dot(out: &mut String, shape: usize, at: (f64, f64)) {
+    draw(out, "dot", shape, at, 3.4);
+}
+
+fn draw(out: &mut String, class: &str, shape: usize, (x, y): (f64, f64), size: f64) {
     let corners = match shape % HUES {
         0 => {
             let (x, y, r) = (px(x), px(y), px(size));
-            let _ = writeln!(out, r#"<circle class="mark" cx="{x}" cy="{y}" r="{r}"/>"#);
+            let _ = writeln!(out, r#"<circle class="{class}" cx="{x}" cy="{y}" r="{r}"/>"#);
             return;
         }
         1 => scaled(size * 0.9, &[(-1, -1), (1, -1), (1, 1), (-1, 1)]),
@@ -70,7 +81,7 @@ pub fn mark(out: &mut String, shape: usize, (x, y): (f64, f64), size: f64) {
         5 => scaled(size * 0.4, &PLUS),
         _ => scaled(size * 0.4, &CROSS),
     };
-    let _ = write!(out, r#"<path class="mark" d=""#);
+    let _ = write!(out, r#"<path class="{class}" d=""#);
     for (at, (right, down)) in corners.into_iter().enumerate() {
         let letter = if at == 0 { "M" } else { "L" };
         let _ = write!(out, "{letter}{} {}", px(x + right), px(y + down));

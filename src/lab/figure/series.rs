@@ -1,7 +1,7 @@
 //! The series inside the axes, and the legend that explains them.
 
 use super::axis::has_place;
-use super::mark::{HUES, mark, px};
+use super::mark::{HUES, dot, mark, px};
 use super::text::{escaped, shortened, width};
 use super::{FONT, Figure, Frame, LINE, MARGIN, Point, Series, Style, WIDTH, bar, is_drawn};
 use std::collections::BTreeSet;
@@ -117,7 +117,7 @@ fn dots(
     for point in series.points.iter().filter(|point| is_drawn(figure, point)) {
         let (x, y) = (frame.x(point.x) + aside, frame.y(point.y));
         if taken.insert((px(x), px(y))) {
-            mark(out, shape, (x, y), 3.2);
+            dot(out, shape, (x, y));
         }
     }
 }
@@ -196,7 +196,7 @@ fn sample(out: &mut String, style: Style, shape: usize, (x, y): (f64, f64), wide
             let (from, to, y) = (px(x), px(x + wide), px(y));
             let _ = writeln!(out, r#"<path class="line" d="M{from} {y}H{to}"/>"#);
         }
-        Style::Dots => mark(out, shape, (middle, y), 3.2),
+        Style::Dots => dot(out, shape, (middle, y)),
         Style::Bars => {
             error_bar(out, middle, y + 8.0, y - 8.0);
             mark(out, shape, (middle, y), 5.0);

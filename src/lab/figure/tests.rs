@@ -101,21 +101,23 @@ fn the_same_thing_seen_twice_has_one_colour_and_other_things_have_others() {
 }
 
 #[test]
-fn the_legend_is_below_every_mark() {
-    let drawn = svg(&textbook());
-    let legend = drawn.find(r#"<text x="50" "#).expect("the legend's first entry");
-    let height = |text: &str| -> f64 {
-        let rest = text.split("y=\"").nth(1).expect("a place");
-        rest.split('"').next().and_then(|y| y.parse().ok()).expect("a number")
+fn the_legend_is_below_the_plot_and_the_marks_are_inside() {
+    let figure = textbook();
+    let looks = series::looks(&figure.series);
+    let frame = frame(&figure, 50.0).expect("there are points");
+    let (mut marks, mut legend) = (String::new(), String::new());
+    series::draw(&mut marks, &figure, &looks, &frame);
+    series::legend(&mut legend, &figure.series, &looks, frame.bottom);
+    // The second number of every corner, and of every text.
+    let downs = |drawn: &str| -> Vec<f64> {
+        let parts = drawn.split(['"', 'M', 'L', 'Z']).filter_map(|part| part.split_once(' '));
+        let corners = parts.filter_map(|(_, y)| y.split(['H', 'V', 'h']).next()?.parse().ok());
+        let texts = drawn.split(" y=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        corners.chain(texts.filter_map(|y| y.parse().ok())).collect()
     };
-    let lowest =
-        drawn[..legend].split("<circle").skip(1).chain(drawn[..legend].split("<rect").skip(2));
-    let below = height(&drawn[legend..]);
-    for mark in lowest {
-        let y = mark.split("cy=\"").nth(1).and_then(|rest| rest.split('"').next());
-        let Some(y) = y.and_then(|y| y.parse::<f64>().ok()) else { continue };
-        assert!(y < below, "{y} is not above {below}");
-    }
+    assert!(downs(&marks).len() > 20 && downs(&legend).len() > 4);
+    assert!(downs(&marks).into_iter().all(|y| y <= frame.bottom), "{marks}");
+    assert!(downs(&legend).into_iter().all(|y| y > frame.bottom), "{legend}");
 }
 
 /// Whether elements are closed in order, attributes are quoted, and text holds no stray sign.
