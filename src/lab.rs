@@ -30,3 +30,9 @@ pub mod link;
 
 /// A swarm in virtual time.
 pub mod world;
+
+/// Figures as SVG.
+pub mod figure;
+
+/// What came of a scenario, as one page.
+pub mod report;
