@@ -21,3 +21,6 @@ pub mod link;
 
 /// A swarm in virtual time.
 pub mod world;
+
+/// Very many peers that exchange whole pieces.
+pub mod crowd;
