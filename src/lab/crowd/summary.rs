@@ -46,7 +46,7 @@ impl Crowd {
     }
 
     /// What else follows from the list of peers.
-    fn figures(&self) -> Vec<(String, f64)> {
+    pub(super) fn figures(&self) -> Vec<(String, f64)> {
         let leechers = || self.of_role(Role::Leech).filter(|&peer| self.joined[peer] != NEVER);
         let mut times: Vec<u64> = leechers()
             .filter(|&peer| self.completed[peer] != NEVER)

@@ -104,7 +104,7 @@ fn a_run_is_a_function_of_its_setting_and_seed() {
 
 #[test]
 fn a_crowd_takes_about_as_long_as_a_world_of_the_same_peers() {
-    for (leechers, pieces) in [(30, 64), (60, 64)] {
+    for (leechers, pieces) in [(30, 32), (50, 32)] {
         let setting = setting(leechers, pieces, None);
         let crowd = slowest(&result(&setting, 1), pieces);
         let mut world = World::new(WorldOptions {
@@ -147,14 +147,14 @@ fn of_many_peers_there_are_figures_and_they_are_those_of_the_list() {
 
 #[test]
 fn newcomers_find_their_neighbours_and_who_leaves_serves_nobody_more() {
-    let mut setting = setting(60, 16, Some(20));
+    let mut setting = setting(60, 16, None); // so that nobody loses the way to the seed
     setting.groups[1].joins = Joins::Uniform(Duration::ZERO, Duration::from_secs(30));
     setting.groups[1].after = After::Leave;
     let outcome = result(&setting, 2);
     let peers = &outcome.peers[1..];
-    assert!(peers.iter().filter(|peer| peer.completed.is_some()).count() > 50);
-    assert!(peers.iter().all(|peer| peer.left == peer.completed));
+    assert!(peers.iter().all(|peer| peer.completed > peer.joined && peer.left == peer.completed));
     assert!(peers.iter().any(|peer| peer.joined.is_some_and(|joined| joined > 15.0)));
+    setting.link.degree = Some(20);
     setting.groups[1].joins = Joins::Poisson(2.0);
     setting.groups[1].after = After::Stay;
     let outcome = result(&setting, 2);
