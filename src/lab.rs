@@ -22,6 +22,21 @@ pub mod statistics;
 /// From what came of a run to its measures.
 pub mod measure;
 
+/// Which runs a scenario has, what came of them, and whether that is what was expected.
+pub mod campaign;
+
+/// A scenario's plots as figures.
+pub mod chart;
+
+/// What a scenario asks of a machine, before it runs.
+pub mod check;
+
+/// Two settings over the same seeds.
+pub mod paired;
+
+/// Tables as CSV, and numbers as text.
+pub mod table;
+
 /// What the books promise: lower bounds on the time that a file takes to reach everybody.
 pub mod theory;
 
@@ -36,3 +51,6 @@ pub mod figure;
 
 /// What came of a scenario, as one page.
 pub mod report;
+
+/// Very many peers that exchange whole pieces.
+pub mod crowd;

@@ -50,6 +50,9 @@ pub mod readiness;
 /// Every knob, with its default and its unit.
 pub mod config;
 
+/// A choker strategy that is somebody's program.
+pub mod exec_choker;
+
 // -- the programs' bodies
 
 /// A peer: its threads and what they share.

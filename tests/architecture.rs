@@ -28,6 +28,8 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("threadpool", &[]),
     ("readiness", &[]),
     ("config", BELOW_CONFIG),
+    // Somebody's program as a strategy.
+    ("exec_choker", &["ids", "clock", "logic"]),
     // The programs' bodies: node and tracker never meet.
     ("node", BELOW_PROGRAMS),
     ("tracker", BELOW_PROGRAMS),
@@ -71,6 +73,7 @@ const BELOW_PROGRAMS: &[&str] = &[
     "threadpool",
     "readiness",
     "config",
+    "exec_choker",
 ];
 
 const EVERYTHING: &[&str] = &[
@@ -87,6 +90,7 @@ const EVERYTHING: &[&str] = &[
     "threadpool",
     "readiness",
     "config",
+    "exec_choker",
     "node",
     "tracker",
     "control",

@@ -9,9 +9,8 @@ use super::super::style::ColorChoice;
 use super::super::units::{AtLeastOne, Count, Factor, RateLimit, Ratio, TimeSpan};
 use super::node::{DOOR_PORT, endpoint, io_mode, resolve_mode, super_seeding, user_and_password};
 use super::{NodeArgs, TrackerChoice, address, port, tracker_choice};
-use crate::config::{IoMode, PeerConfig, ResolveMode};
+use crate::config::{ChokerChoice, IoMode, PeerConfig, ResolveMode};
 use crate::control::view::Limit;
-use crate::logic::choker::ChokerPolicy;
 use crate::logic::picker::Policy;
 use argh::{ArgsInfo, FromArgs};
 use log::LevelFilter;
@@ -103,9 +102,10 @@ pub struct DaemonArgs {
     #[argh(option, arg_name = "name")]
     pub picker: Option<Policy>,
 
-    /// whom to serve: tft, legout, random, round-robin, all, freeride, bittyrant or propshare (tft)
+    /// whom to serve, exec:COMMAND asks a program: tft, legout, random, round-robin, all, freeride,
+    /// bittyrant, propshare or student (tft)
     #[argh(option, arg_name = "name")]
-    pub choker: Option<ChokerPolicy>,
+    pub choker: Option<ChokerChoice>,
 
     /// show pieces one by one while no other seeder is there: auto or off (auto)
     #[argh(option, arg_name = "how", from_str_fn(super_seeding))]
@@ -268,7 +268,7 @@ impl DaemonArgs {
             seed_ratio: self.seed_ratio,
             on_done: self.on_done.clone(),
             picker: self.picker,
-            choker: self.choker,
+            choker: self.choker.clone(),
             super_seeding: self.super_seeding,
             resolve: self.resolve,
             dns_prefs: self.dns_prefs,
@@ -320,7 +320,10 @@ impl DaemonArgs {
             "seed-time" => time(live.seed_time),
             "seed-idle" => time(live.seed_idle),
             "picker" => text(name_of(&format!("{:?}", config.picker))),
-            "choker" => self.choker.map_or(Setting::Unset, |choker| text(choker.name())),
+            "choker" => {
+                let choker = self.choker.as_ref();
+                choker.map_or(Setting::Unset, |choker| Setting::Text(choker.to_string()))
+            }
             "super-seeding" => text(if config.super_seeding { "auto" } else { "off" }),
             "resolve" => {
                 let name = config.resolve.map(|mode| format!("{mode:?}").to_lowercase());
