@@ -21,3 +21,12 @@ pub mod link;
 
 /// A swarm in virtual time.
 pub mod world;
+
+/// Settings in virtual time.
+pub mod sim;
+
+/// Rounds in which every uplink sends one piece.
+pub mod rounds;
+
+/// Questions to a hierarchy of trackers, in virtual time.
+pub mod queries;
