@@ -54,3 +54,12 @@ pub mod report;
 
 /// Very many peers that exchange whole pieces.
 pub mod crowd;
+
+/// Settings in virtual time.
+pub mod sim;
+
+/// Rounds in which every uplink sends one piece.
+pub mod rounds;
+
+/// Questions to a hierarchy of trackers, in virtual time.
+pub mod queries;

@@ -81,7 +81,13 @@ impl<'a> Campaign<'a> {
         backends.sort_unstable();
         backends.dedup();
         let theory: Vec<_> = scenario.settings.iter().map(theory::measures).collect();
-        let names = scenario.settings.iter().map(measure::names).collect();
+        let names = scenario.settings.iter().zip(&theory).map(|(setting, theory)| {
+            let mut names = measure::names(setting);
+            let known = measure::NAMES.into_iter().filter_map(|name| theory.get_key_value(name));
+            names.extend(known.map(|(name, value)| (name.clone(), *value)));
+            names
+        });
+        let names = names.collect();
         let mut rows = BTreeMap::new();
         if backends.contains(&Backend::Theory) {
             for (point, values) in theory.iter().enumerate() {

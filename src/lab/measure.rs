@@ -9,7 +9,7 @@
 //! backend measured itself goes before what is computed here from its peers.
 
 use super::outcome::{Outcome, PeerOutcome};
-use super::setting::{Deed, Group, Joins, Model, Role, Setting};
+use super::setting::{Deed, Joins, Model, Role, Setting};
 use super::statistics::{jain, mean, quantile};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,17 +49,13 @@ pub const OF_GROUPS: [&str; 3] = ["mean", "p95", "finished"];
 /// Names of a setting.
 pub const NAMES: [&str; 6] = ["F", "u", "us", "M", "N", "k"];
 
-/// What a setting's numbers are called: F, u (the mean of the leechers), us (all seeds together), M,
+/// What a setting's numbers are called: F, u (of the first leechers that serve), us (all seeds together), M,
 /// N (leechers in all), k. A rate without limit has no number.
 pub fn names(setting: &Setting) -> BTreeMap<String, f64> {
     let of = |role| setting.groups.iter().filter(move |group| group.role == role);
-    let rates = |groups: &mut dyn Iterator<Item = &Group>| -> Option<(f64, f64)> {
-        let each = groups.map(|group| Some((group.up? as f64 * group.count as f64, group.count)));
-        let each: Option<Vec<(f64, usize)>> = each.collect();
-        let (sum, count) =
-            each?.into_iter().fold((0.0, 0), |(a, n), (b, m)| (a + b, n + m));
-        (count > 0).then_some((sum, sum / count as f64))
-    };
+    let first = of(Role::Leech).find(|group| group.slots > 0).or_else(|| of(Role::Leech).next());
+    let seeds: Option<f64> =
+        of(Role::Seed).map(|group| Some(group.up? as f64 * group.count as f64)).sum();
     let mut names = BTreeMap::new();
     let mut put = |name: &str, value: Option<f64>| {
         value.and_then(|value| names.insert(name.to_owned(), value));
@@ -67,9 +63,9 @@ pub fn names(setting: &Setting) -> BTreeMap<String, f64> {
     put("F", Some(setting.content.size as f64));
     put("M", Some(f64::from(setting.content.pieces())));
     put("N", Some(of(Role::Leech).map(|group| group.count).sum::<usize>() as f64));
-    put("u", rates(&mut of(Role::Leech)).map(|(_, mean)| mean));
-    put("us", rates(&mut of(Role::Seed)).map(|(sum, _)| sum));
-    put("k", of(Role::Leech).next().map(|group| group.slots as f64));
+    put("u", first.and_then(|group| group.up).map(|up| up as f64));
+    put("us", seeds.filter(|sum| *sum > 0.0));
+    put("k", first.map(|group| group.slots as f64));
     names
 }
 

@@ -3,6 +3,19 @@
 //! Sizes and rates may be in any unit, if it is the same one: bits and bits per second, or bytes
 //! and bytes per second. Times are in seconds, unless a function says otherwise.
 
+/// Questions to a hierarchy of trackers.
+pub mod asking;
+/// Peers that come and go.
+pub mod fluid;
+/// Every bound that applies to a setting.
+mod measures;
+/// The missing piece.
+pub mod missing;
+/// One connection.
+pub mod paths;
+
+pub use measures::measures;
+
 /// The least time in which a server alone gives a file to `peers` peers:
 ///
 /// ```text
@@ -42,25 +55,6 @@ pub fn fewest_rounds(peers: u32, parts: u32) -> u32 {
 /// The same in units of F/u, the time in which one uplink sends the file: `1 + floor(log2 N) / M`.
 pub fn least_makespan(peers: u32, parts: u32) -> f64 {
     f64::from(fewest_rounds(peers, parts)) / f64::from(parts)
-}
-
-/// Every bound that applies to a setting, by name.
-pub fn measures(setting: &super::setting::Setting) -> std::collections::BTreeMap<String, f64> {
-    let mut found = super::measure::names(setting);
-    if let (Some(&size), Some(&us), Some(&n)) = (found.get("F"), found.get("us"), found.get("N")) {
-        let ups: Vec<f64> = setting
-            .groups
-            .iter()
-            .filter(|group| group.role == super::setting::Role::Leech && group.slots > 0)
-            .flat_map(|group| vec![group.up.unwrap_or(0) as f64; group.count])
-            .collect();
-        let cs = client_server(size, n as u32, us, f64::INFINITY);
-        let p2p = peer_to_peer(size, us, &ups, f64::INFINITY);
-        found.insert("D_cs".into(), cs);
-        found.insert("D_p2p".into(), p2p);
-        found.insert("D".into(), if ups.is_empty() { cs } else { p2p });
-    }
-    found
 }
 
 #[cfg(test)]
