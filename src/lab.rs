@@ -27,3 +27,6 @@ pub mod figure;
 
 /// What came of a scenario, as one page.
 pub mod report;
+
+/// Questions on the theory, and their answers.
+pub mod quiz;

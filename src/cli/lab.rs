@@ -17,3 +17,6 @@ mod folder;
 
 /// Orders of the page, understood.
 mod order;
+
+/// `lab quiz`.
+pub mod quiz;

@@ -1,5 +1,8 @@
 //! The flags of `lab` and of its commands.
 
+/// `lab quiz`.
+pub mod quiz;
+
 use super::super::exit::CliError;
 use super::super::units::{AtLeastOne, RateLimit, Size};
 use super::listen;
