@@ -152,6 +152,6 @@ mod tests {
             "quiz --format html",
             r#"--format "html" makes no sense: expected text, markdown or json"#,
         );
-        check("quiz --seed 1 --seed 2", "--seed is given twice");
+        check("quiz --seed 1 --seed 2", "--seed is given twice: once is enough");
     }
 }
