@@ -234,6 +234,7 @@ fn run_lab(command: &LabCommand, env: &Env) -> Result<(), CliError> {
         LabCommand::Check(args) => lab::check::check(args, env),
         LabCommand::Compare(args) => lab::compare::compare(args, env),
         LabCommand::Theory(args) => lab::theory::theory(args, env),
+        LabCommand::Quiz(args) => lab::quiz::quiz(args, env),
         LabCommand::Completions(args) => completions::print("lab", args, env),
         LabCommand::Man(args) => man::man("lab", args, env),
     }

@@ -63,3 +63,6 @@ pub mod rounds;
 
 /// Questions to a hierarchy of trackers, in virtual time.
 pub mod queries;
+
+/// Questions on the theory, and their answers.
+pub mod quiz;

@@ -218,15 +218,23 @@ fn the_family_has_every_command() {
         let line = format!("peer {}", command.word());
         assert!(named.contains(&line), "{line} is not among {named:?}");
     }
-    assert!(named.contains(&"lab demo".to_owned()), "{named:?}");
+    for line in ["lab demo", "lab quiz"] {
+        assert!(named.contains(&line.to_owned()), "{line} is not among {named:?}");
+    }
 }
 
 #[test]
-fn every_flag_of_the_show_has_a_row_with_its_words() {
-    let rows = rows(&section("## A swarm to be shown"));
+fn every_flag_of_the_show_and_of_the_quiz_has_a_row_with_its_words() {
+    check_flags_of_the_lab("demo", "## A swarm to be shown");
+    check_flags_of_the_lab("quiz", "## Questions on the theory");
+}
+
+/// The first column of a section's table holds the flags of a command, in the order of its help.
+fn check_flags_of_the_lab(word: &str, heading: &str) {
+    let rows = rows(&section(heading));
     let lab = vocabulary::lab();
-    let demo = lab.commands.iter().find(|command| command.word() == "demo").expect("lab demo");
-    let own = demo.flags.iter().filter(|flag| !["--help", "--version"].contains(&flag.long));
+    let command = lab.commands.iter().find(|command| command.word() == word).expect(word);
+    let own = command.flags.iter().filter(|flag| !["--help", "--version"].contains(&flag.long));
     let expected: Vec<_> = own.map(|flag| flag.long.to_owned()).collect();
     let flag = |cell: &str| {
         let words = quoted(cell).join(" ");

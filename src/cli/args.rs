@@ -46,6 +46,7 @@ pub use daemon::DaemonArgs;
 pub use edit::EditArgs;
 pub use hierarchy::DigArgs;
 pub use lab::scenario::{CheckArgs, CompareArgs, RunArgs, TheoryArgs};
+pub use lab::quiz::QuizArgs;
 pub use lab::{DemoArgs, LabArgs};
 pub use node::{NodeArgs, is_torrent};
 pub use remote::RemoteArgs;
@@ -276,6 +277,8 @@ pub enum LabCommand {
     Compare(CompareArgs),
     /// Print what the books say of a scenario.
     Theory(TheoryArgs),
+    /// Ask about the theory.
+    Quiz(QuizArgs),
     /// Print a completion script.
     Completions(CompletionsArgs),
     /// Print a manual page.
@@ -285,17 +288,22 @@ pub enum LabCommand {
 impl LabCommand {
     /// Whether flags agree that are right one by one.
     fn check(&self) -> Result<(), CliError> {
-        if let Self::Demo(args) = self { args.check() } else { Ok(()) }
+        match self {
+            Self::Demo(args) => args.check(),
+            Self::Quiz(args) => args.check(),
+            _ => Ok(()),
+        }
     }
 }
 
 /// The commands of `lab`, in the order in which help lists them.
-pub static LAB_COMMANDS: [Subcommand<LabCommand>; 7] = commands! {
+pub static LAB_COMMANDS: [Subcommand<LabCommand>; 8] = commands! {
     "demo" => DemoArgs, LabCommand::Demo;
     "run" => RunArgs, LabCommand::Run;
     "check" => CheckArgs, LabCommand::Check;
     "compare" => CompareArgs, LabCommand::Compare;
     "theory" => TheoryArgs, LabCommand::Theory;
+    "quiz" => QuizArgs, LabCommand::Quiz;
     "completions" => CompletionsArgs, LabCommand::Completions;
     "man" => ManArgs, LabCommand::Man;
 };

@@ -78,6 +78,7 @@ Show swarms to a lecture hall.
 The page has buttons to kill a peer, add one, limit one, and make one a free
 rider. Ctrl-C ends all processes and removes the temporary folder.
 
+  lab quiz                         asks about the theory
   lab completions SHELL, lab man, lab help
 ";
 
@@ -130,7 +131,7 @@ pub fn of_command<T: ArgsInfo>(command: &str) -> String {
 /// The same of what a command declares.
 pub fn table_of(command: &str, info: &CommandInfoWithArgs) -> String {
     let words: String = info.positionals.iter().map(positional).collect();
-    let description = wrapped(info.description);
+    let description = wrapped(info.description, WIDTH);
     let mut text = format!("Usage: {command}{words} [flags]\n\n{description}\n\n");
     for word in info.positionals {
         row(&mut text, &word.name.to_uppercase(), word.description);
@@ -172,13 +173,13 @@ const INDENT: usize = 29;
 /// The width that help is written for.
 const WIDTH: usize = 80;
 
-/// A text in lines of at most [`WIDTH`] columns.
-fn wrapped(text: &str) -> String {
+/// A text in lines of at most `width` columns.
+pub fn wrapped(text: &str, width: usize) -> String {
     let mut lines = String::new();
     let mut column = 0;
     for word in text.split_whitespace() {
         let length = word.chars().count();
-        let fits = column > 0 && column + 1 + length <= WIDTH;
+        let fits = column > 0 && column + 1 + length <= width;
         if column > 0 {
             lines.push(if fits { ' ' } else { '\n' });
         }

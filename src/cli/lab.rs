@@ -48,6 +48,9 @@ mod scenario_file;
 /// `lab theory`.
 pub mod theory;
 
+/// `lab quiz`.
+pub mod quiz;
+
 use super::exit::{CliError, Exit};
 use std::path::PathBuf;
 

@@ -186,7 +186,8 @@ fn again(out: &mut String, report: &Report) {
     if !commands.is_empty() {
         section(out, "Run it again", |out| {
             for (_, command) in &commands {
-                let _ = writeln!(out, "<pre><code>{}</code></pre>", escaped_lines(command));
+                let command = escaped_lines(command);
+                let _ = writeln!(out, "<pre class=\"again\"><code>{command}</code></pre>");
             }
         });
     }

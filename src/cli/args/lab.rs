@@ -3,6 +3,9 @@
 /// The commands that read a scenario.
 pub mod scenario;
 
+/// `lab quiz`.
+pub mod quiz;
+
 use super::super::exit::CliError;
 use super::super::units::{AtLeastOne, RateLimit, Size};
 use super::listen;
