@@ -21,3 +21,9 @@ pub mod link;
 
 /// A swarm in virtual time.
 pub mod world;
+
+/// The native dialect as text.
+pub mod spoken;
+
+/// What is typed at `lab nc`.
+pub mod typed;
