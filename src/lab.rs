@@ -27,3 +27,9 @@ pub mod spoken;
 
 /// What is typed at `lab nc`.
 pub mod typed;
+
+/// A grader's decisions: what is asked, how its own side behaves, what is held against whom.
+pub mod grade;
+
+/// What a check is worth.
+pub mod rubric;
