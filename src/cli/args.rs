@@ -45,6 +45,8 @@ pub use create::CreateArgs;
 pub use daemon::DaemonArgs;
 pub use edit::EditArgs;
 pub use hierarchy::DigArgs;
+pub use lab::grade::GradeArgs;
+pub use lab::nc::NcArgs;
 pub use lab::{DemoArgs, LabArgs};
 pub use node::{NodeArgs, is_torrent};
 pub use remote::RemoteArgs;
@@ -267,6 +269,10 @@ pub fn tracker(words: &[String]) -> Result<Parsed<TrackerCommand>, CliError> {
 pub enum LabCommand {
     /// Run a swarm for people to watch.
     Demo(DemoArgs),
+    /// Grade somebody's peer.
+    Grade(GradeArgs),
+    /// Type messages by hand.
+    Nc(NcArgs),
     /// Print a completion script.
     Completions(CompletionsArgs),
     /// Print a manual page.
@@ -276,13 +282,19 @@ pub enum LabCommand {
 impl LabCommand {
     /// Whether flags agree that are right one by one.
     fn check(&self) -> Result<(), CliError> {
-        if let Self::Demo(args) = self { args.check() } else { Ok(()) }
+        match self {
+            Self::Demo(args) => args.check(),
+            Self::Nc(args) => args.check(),
+            _ => Ok(()),
+        }
     }
 }
 
 /// The commands of `lab`, in the order in which help lists them.
-pub static LAB_COMMANDS: [Subcommand<LabCommand>; 3] = commands! {
+pub static LAB_COMMANDS: [Subcommand<LabCommand>; 5] = commands! {
     "demo" => DemoArgs, LabCommand::Demo;
+    "grade" => GradeArgs, LabCommand::Grade;
+    "nc" => NcArgs, LabCommand::Nc;
     "completions" => CompletionsArgs, LabCommand::Completions;
     "man" => ManArgs, LabCommand::Man;
 };

@@ -17,3 +17,9 @@ mod folder;
 
 /// Orders of the page, understood.
 mod order;
+
+/// `lab grade`.
+pub mod grade;
+
+/// `lab nc`.
+pub mod nc;

@@ -1,5 +1,11 @@
 //! The flags of `lab` and of its commands.
 
+/// The flags of `lab grade`.
+pub mod grade;
+
+/// The words of `lab nc`.
+pub mod nc;
+
 use super::super::exit::CliError;
 use super::super::units::{AtLeastOne, RateLimit, Size};
 use super::listen;
@@ -146,7 +152,7 @@ mod tests {
         );
         check("demo --peers 51", "--peers 51 is too many: each is a process, expected at most 50");
         check("dmeo", "unknown command dmeo: did you mean lab demo?");
-        check("grade", "lab grade is not available in this version: lab --help lists what is");
+        check("trace", "lab trace is not available in this version: lab --help lists what is");
         check("--bogus", "unknown flag --bogus: --help lists the flags");
     }
 }

@@ -46,8 +46,8 @@ pub struct Desk {
     pub peers: Vec<SocketAddr>,
     /// What the submission said, with when.
     pub said: Vec<(Duration, String)>,
-    /// Its last REGISTER.
-    pub registered: Option<Register>,
+    /// Its last REGISTER, with when it first came.
+    pub registered: Option<(Duration, Register)>,
     /// When it said KEEPALIVE.
     pub beats: Vec<Duration>,
     /// When it said BECOME_SEEDER.
@@ -164,7 +164,8 @@ impl Desk {
                         "the content of this question is another",
                     )));
                 }
-                self.registered = Some(register.clone());
+                let first = self.registered.as_ref().map_or(now, |known| known.0);
+                self.registered = Some((first, register.clone()));
                 let lacks = self.content.is_none() && !self.is_published;
                 let publish = if lacks { vec![0] } else { Vec::new() };
                 answer(Packet::bare(Ack { publish, ..ack(register.seq) }))
@@ -185,7 +186,7 @@ impl Desk {
                 answer(Packet::bare(ack(done.seq)))
             }
             Message::Unregister(gone) if gone.cookie == COOKIE => {
-                let own = self.registered.as_ref().is_some_and(|own| own.peer_id == gone.peer_id);
+                let own = self.registered.as_ref().is_some_and(|own| own.1.peer_id == gone.peer_id);
                 if own {
                     self.left.get_or_insert(now);
                 }

@@ -40,7 +40,7 @@ pub fn many_to_one(lines: &[Line], at_least: usize) -> Result<(), Fault> {
                 *waiting.entry(line.link).or_default() += i64::from(span.length);
             }
             Meaning::Chunk(span) if !line.is_theirs() => {
-                gave.insert(line.link);
+                gave.insert(line.seeder());
                 *waiting.entry(line.link).or_default() -= i64::from(span.length);
             }
             Meaning::Closed | Meaning::Choke => drop(waiting.remove(&line.link)),
@@ -149,14 +149,14 @@ pub fn choked_waits(lines: &[Line]) -> Result<(), Fault> {
 pub fn refetched(lines: &[Line], liar: usize) -> Result<(), Fault> {
     let wrong: BTreeSet<u32> = lines
         .iter()
-        .filter(|line| line.link == liar && !line.is_theirs())
+        .filter(|line| line.seeder() == liar && !line.is_theirs())
         .filter_map(|line| match line.meaning {
             Meaning::Chunk(span) => Some(span.piece.0),
             _ => None,
         })
         .collect();
     let again = |line: &&Line| {
-        line.link != liar
+        line.seeder() != liar
             && line.is_theirs()
             && matches!(line.meaning, Meaning::Get(span) if wrong.contains(&span.piece.0))
     };

@@ -7,6 +7,9 @@ use crate::protocol::message::Message;
 use std::fmt;
 use std::time::Duration;
 
+/// More than there are seeders in any question.
+pub const SEEDERS: usize = 100;
+
 /// Whose word it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speaker {
@@ -46,7 +49,7 @@ pub enum Meaning {
 pub struct Line {
     /// Since the run began.
     pub at: Duration,
-    /// Which connection: each of the grader's has its own number.
+    /// Which connection: of a seeder its number and [`SEEDERS`] for each connection before.
     pub link: usize,
     /// Whose word.
     pub from: Speaker,
@@ -61,6 +64,11 @@ pub struct Line {
 }
 
 impl Line {
+    /// Which of the grader's seeders the connection belongs to.
+    pub fn seeder(&self) -> usize {
+        self.link % SEEDERS
+    }
+
     /// Whether the submission said it.
     pub fn is_theirs(&self) -> bool {
         self.from == Speaker::Submission
