@@ -93,9 +93,9 @@ pub struct Mark<'a> {
 impl Rubric {
     /// Reads a rubric.
     pub fn parse(text: &str) -> Result<Self, RubricError> {
-        let document: DocumentMut = text.parse().map_err(|why: toml_edit::TomlError| {
-            RubricError::Toml(why.message().to_owned())
-        })?;
+        let document: DocumentMut = text
+            .parse()
+            .map_err(|why: toml_edit::TomlError| RubricError::Toml(why.message().to_owned()))?;
         only(&document, &["title", "part"])?;
         let title = text_of(&document, "title")?;
         let parts = document.get("part").and_then(Item::as_array_of_tables);
@@ -211,11 +211,21 @@ by_hand = 'on several machines'
         check("leech.pipelining", "leech.pipelinig", "no check is called leech.pipelinig");
         check("= 10", "= 11", "the part \"Download\" has 30 points, but its checks add up to 31");
         check("points = 30", "pints = 30", "unknown key pints");
-        check("= 20\n'", "= -1\n'", "leech.one-to-one is missing or wrong: expected a whole number of points, at least 1");
-        check("by_hand = 'on several machines'", "", "checks is missing or wrong: expected checks, or by_hand");
+        check(
+            "= 20\n'",
+            "= -1\n'",
+            "leech.one-to-one is missing or wrong: expected a whole number of points, at least 1",
+        );
+        check(
+            "by_hand = 'on several machines'",
+            "",
+            "checks is missing or wrong: expected checks, or by_hand",
+        );
         check("title = 'A course'", "", "title is missing or wrong: expected a text");
         assert!(matches!(Rubric::parse("x = ["), Err(RubricError::Toml(_))));
-        let twice = format!("{SMALL}[[part]]\nname = 'x'\npoints = 1\nchecks = {{ 'leech.pipelining' = 1 }}\n");
+        let twice = format!(
+            "{SMALL}[[part]]\nname = 'x'\npoints = 1\nchecks = {{ 'leech.pipelining' = 1 }}\n"
+        );
         assert_eq!(Rubric::parse(&twice), Err(RubricError::Twice("leech.pipelining".into())));
     }
 
@@ -226,7 +236,9 @@ by_hand = 'on several machines'
             generic.parts.iter().flat_map(|part| &part.checks).map(|(check, _)| check.id).collect();
         assert_eq!(ids, CHECKS.iter().map(|check| check.id).collect());
         assert_eq!(generic.of(), 100);
-        for text in [include_str!("../../rubrics/uct.toml"), include_str!("../../rubrics/hcmut.toml")] {
+        for text in
+            [include_str!("../../rubrics/uct.toml"), include_str!("../../rubrics/hcmut.toml")]
+        {
             let rubric = Rubric::parse(text).expect("a rubric");
             let all: u32 = rubric.parts.iter().map(|part| part.points).sum();
             assert_eq!(all, 100, "{}", rubric.title);

@@ -240,10 +240,7 @@ mod tests {
         assert!(text.ends_with("port=6881 features=[]"), "{text}");
         let refused = |half, line: &str| typed(half, line).expect_err(line);
         assert_eq!(refused(Half::Peer, "GET offset=0"), "GET needs piece: a number");
-        assert_eq!(
-            refused(Half::Peer, "PING nubmer=1"),
-            "PING has no field nubmer: it has number"
-        );
+        assert_eq!(refused(Half::Peer, "PING nubmer=1"), "PING has no field nubmer: it has number");
         assert_eq!(refused(Half::Peer, "PONG number=x"), "number=x: expected a number");
         assert_eq!(
             refused(Half::Peer, "HELLO info_hash=2b peer_id=61*20"),
@@ -258,18 +255,12 @@ mod tests {
         let error = typed(Half::Peer, "ERROR code=404 message=a\u{1b}[2Jb").expect("an error");
         assert_eq!(error.text(Half::Peer), r#"ERROR code=404 message="a\u{1b}[2Jb""#);
         let unknown = Frame { kind: 0x2f, header: b"\x81\xa2\x1bx\x93\x01\xc0\xff", body: b"" };
-        assert_eq!(
-            describe(Half::Peer, &unknown),
-            "unknown type 0x2f \\u{1b}x=[1, nothing, -1]"
-        );
+        assert_eq!(describe(Half::Peer, &unknown), "unknown type 0x2f \\u{1b}x=[1, nothing, -1]");
     }
 
     #[test]
     fn a_dump_has_offsets_and_an_end() {
-        assert_eq!(
-            dump(&[0, 0, 0, 2, 0x11, 0x80], 4, 8),
-            "    0004  00 00 00 02 11 80\n"
-        );
+        assert_eq!(dump(&[0, 0, 0, 2, 0x11, 0x80], 4, 8), "    0004  00 00 00 02 11 80\n");
         let long = dump(&[7; 40], 0, 2);
         assert!(long.ends_with("    .. and 8 more bytes\n"), "{long}");
     }

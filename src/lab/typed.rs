@@ -66,8 +66,8 @@ impl Typist {
 
     /// Notes what is of use later: a COOKIE's cookie.
     pub fn on_received(&mut self, spoken: &Spoken) {
-        let is_cookie = words::numbered(self.half, spoken.kind())
-            .is_some_and(|word| word.name == "COOKIE");
+        let is_cookie =
+            words::numbered(self.half, spoken.kind()).is_some_and(|word| word.name == "COOKIE");
         if let (true, Some(Value::Bytes(cookie))) = (is_cookie, spoken.field("cookie")) {
             self.cookie = Some(cookie.clone());
         }
@@ -145,7 +145,10 @@ mod tests {
             assert_eq!(refused, expected);
         };
         check("wait long", "long is no time to wait: write 200ms or 2s, at most 60s");
-        check("wait 999999999999999999s", "999999999999999999s is no time to wait: write 200ms or 2s, at most 60s");
+        check(
+            "wait 999999999999999999s",
+            "999999999999999999s is no time to wait: write 200ms or 2s, at most 60s",
+        );
         check("hepl", "no message is called hepl: help lists them");
         let Ok(Typed::Text(help)) = line(&mut typist, "help") else { panic!("a text") };
         assert!(help.starts_with("0x10 HELLO [version=1] info_hash=32 bytes"), "{help}");

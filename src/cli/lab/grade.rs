@@ -100,9 +100,9 @@ impl Exam<'_> {
 pub fn grade(args: &GradeArgs, env: &Env) -> Result<(), CliError> {
     let rubric = rubric(args.rubric.as_deref().unwrap_or("generic"))?;
     let template = Template::new(&args.exec, args.exec_seed.as_deref())?;
-    let kept = args.keep.then(|| {
-        std::env::temp_dir().join(format!("swarmlet-grade-{}", std::process::id()))
-    });
+    let kept = args
+        .keep
+        .then(|| std::env::temp_dir().join(format!("swarmlet-grade-{}", std::process::id())));
     let folder = Folder::open(kept.as_deref())?;
     let running = Running::default();
     let last_deed = {

@@ -100,9 +100,8 @@ impl Talk<'_> {
         let mut end: Option<Instant> = None;
         loop {
             let next = [pause, end].into_iter().flatten().min();
-            let left = next.map_or(Duration::from_hours(1), |at| {
-                at.saturating_duration_since(Instant::now())
-            });
+            let left = next
+                .map_or(Duration::from_hours(1), |at| at.saturating_duration_since(Instant::now()));
             let lines_now = if pause.is_some() { &nobody } else { lines };
             select! {
                 recv(lines_now) -> line => match line {
@@ -235,7 +234,9 @@ impl Talk<'_> {
 
 fn resolve(text: &str) -> Result<SocketAddr, CliError> {
     let found = text.to_socket_addrs().ok().and_then(|mut all| all.next());
-    found.ok_or_else(|| CliError::new(Exit::NoAnswer, format!("{text} is unknown: is the host right?")))
+    found.ok_or_else(|| {
+        CliError::new(Exit::NoAnswer, format!("{text} is unknown: is the host right?"))
+    })
 }
 
 fn open(at: SocketAddr, udp: bool) -> Result<Socket, CliError> {
@@ -255,7 +256,10 @@ fn open(at: SocketAddr, udp: bool) -> Result<Socket, CliError> {
 }
 
 fn failed(at: SocketAddr, why: &io::Error) -> CliError {
-    CliError::new(Exit::NoAnswer, format!("{at} does not answer ({}): who listens there?", cause(why)))
+    CliError::new(
+        Exit::NoAnswer,
+        format!("{at} does not answer ({}): who listens there?", cause(why)),
+    )
 }
 
 /// Reads the socket on a thread of its own, which ends with the connection or the program.
@@ -318,7 +322,9 @@ fn read_stdin() -> Result<Receiver<String>, CliError> {
             }
         }
     };
-    Builder::new().name("typed".into()).spawn(read).map(|_| lines).map_err(|why| {
-        CliError::new(Exit::Failed, format!("no thread to start: {why}"))
-    })
+    Builder::new()
+        .name("typed".into())
+        .spawn(read)
+        .map(|_| lines)
+        .map_err(|why| CliError::new(Exit::Failed, format!("no thread to start: {why}")))
 }

@@ -60,6 +60,8 @@ pub struct Desk {
     pub published: Vec<u8>,
     /// Whether all of it came.
     pub is_published: bool,
+    /// A REGISTER for another content than the one it was told of.
+    pub foreign: Option<String>,
     /// What it sent that is no message.
     pub malformed: Option<String>,
 }
@@ -82,6 +84,7 @@ impl Desk {
             fetched: None,
             published: Vec::new(),
             is_published: false,
+            foreign: None,
             malformed: None,
         }
     }
@@ -158,6 +161,8 @@ impl Desk {
                     self.content.as_ref().is_some_and(|known| known.1.0 != register.info_hash.0);
                 if is_other {
                     let seq = register.seq;
+                    let hash = hex(&register.info_hash.0);
+                    self.foreign = Some(format!("REGISTER info_hash={hash}"));
                     return answer(Packet::bare(refusal(
                         seq,
                         ErrorCode::UnknownTorrent,

@@ -296,16 +296,16 @@ mod tests {
             choked_waits(&lines(&format!("{start}1.5 0> get 1"))),
             "get 1 (frame 1, byte 4, connection 0, 1.500 s)",
         );
-        check(
-            choked_waits(&lines("0 0> get 1")),
-            "get 1 (frame 1, byte 4, connection 0, 0.000 s)",
-        );
+        check(choked_waits(&lines("0 0> get 1")), "get 1 (frame 1, byte 4, connection 0, 0.000 s)");
     }
 
     #[test]
     fn a_wrong_piece_is_asked_of_another() {
         check(refetched(&lines("0 2> get 0\n0 2< chunk 0\n1 1> get 0"), 2), "");
-        check(refetched(&lines("0 2> get 0\n0 2< chunk 0\n1 1> get 1"), 2), "no GET for piece 0 to another");
+        check(
+            refetched(&lines("0 2> get 0\n0 2< chunk 0\n1 1> get 1"), 2),
+            "no GET for piece 0 to another",
+        );
         check(refetched(&lines("0 1> get 0"), 2), "the seeder that lies was asked for nothing");
     }
 

@@ -158,7 +158,8 @@ mod tests {
             let content = Paper::new("x").content("made", pieces, length);
             assert_eq!(content.pieces(), pieces);
             let exchanged = content.meta.exchange_bytes();
-            let read = Metainfo::from_exchange(&content.hash(), content.meta.info.len(), &exchanged);
+            let read =
+                Metainfo::from_exchange(&content.hash(), content.meta.info.len(), &exchanged);
             assert_eq!(read.as_ref(), Ok(&content.meta));
             let last = content.piece(pieces - 1);
             let bytes = content.slice(last).expect("it is there");

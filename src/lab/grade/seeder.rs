@@ -270,8 +270,7 @@ mod tests {
 
     #[test]
     fn a_liar_lies_and_who_is_to_die_dies_inside_a_frame() {
-        let mut talk =
-            Talk::new(Manner { lies: true, dies_after: Some(1), ..Manner::default() });
+        let mut talk = Talk::new(Manner { lies: true, dies_after: Some(1), ..Manner::default() });
         talk.hear(START, &Message::Interested);
         talk.next(START);
         for piece in 0..2 {

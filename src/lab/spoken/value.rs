@@ -91,10 +91,7 @@ impl Serialize for Value {
     }
 }
 
-fn write_map<S: Serializer>(
-    entries: &[(String, Value)],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+fn write_map<S: Serializer>(entries: &[(String, Value)], serializer: S) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(Some(entries.len()))?;
     for (name, value) in entries {
         map.serialize_entry(name, value)?;

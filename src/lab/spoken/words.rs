@@ -108,11 +108,7 @@ const TRACKER: [(u8, &str, &str); 24] = [
     (0x1a, "LIST", "after:b32?"),
     (0x1b, "PEERS", "info_hash:b32 port:n=0 wanted:n=50"),
     (0x1c, "HAVE", "info_hash:b32 peer_id:b20 port:n pieces:n +"),
-    (
-        0x1d,
-        "QUERY",
-        "id:n=1 op:n=1 key:s rd:f=true hops:n=8 max:n=50 origin:n? cookie:b8? +",
-    ),
+    (0x1d, "QUERY", "id:n=1 op:n=1 key:s rd:f=true hops:n=8 max:n=50 origin:n? cookie:b8? +"),
     (0x1e, "SYNC", "cookie:b8 +"),
     (0x1f, "LINKS", "cookie:b8 info_hash:b32 port:n +"),
     (0x20, "PEER_LIST", "seq:n info_hash:b32 seeders:n leechers:n more:f +"),
@@ -247,7 +243,8 @@ mod tests {
                 let section = section(half, word.name);
                 assert!(section.trim_start().starts_with(&format!("`{:#04x}`", word.kind)));
                 let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
-                let named: Vec<_> = rows.map(|row| row.split('`').next().expect("a name")).collect();
+                let named: Vec<_> =
+                    rows.map(|row| row.split('`').next().expect("a name")).collect();
                 let own: Vec<_> = word.fields.iter().map(|field| field.name).collect();
                 assert_eq!(own, named, "{}", word.name);
                 let body = section.contains("\n| body |");

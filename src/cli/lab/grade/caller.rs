@@ -22,7 +22,8 @@ impl Caller {
     /// Dials, and says what opens a stream with this HELLO.
     pub fn dial(at: SocketAddr, number: usize, journal: &Journal) -> Result<Self, Fault> {
         let expected = "an open port, as REGISTER says";
-        let failed = |why: std::io::Error| Fault::new(format!("no connection to {at}: {why}"), expected);
+        let failed =
+            |why: std::io::Error| Fault::new(format!("no connection to {at}: {why}"), expected);
         let stream = TcpStream::connect_timeout(&at, SOON).map_err(failed)?;
         let link = Link::new(stream, number, journal.clone()).map_err(failed)?;
         Ok(Self { link, last: "nothing".into() })
@@ -74,7 +75,10 @@ impl Caller {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let secs = SOON.as_secs();
-                return Err(Fault::new(format!("{} and then silence for {secs} s", self.last), expected));
+                return Err(Fault::new(
+                    format!("{} and then silence for {secs} s", self.last),
+                    expected,
+                ));
             }
             match self.hear(left) {
                 Heard::Quiet => {}

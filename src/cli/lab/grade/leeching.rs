@@ -9,11 +9,11 @@ use super::tracker::Tracker;
 use super::{Exam, failed};
 use crate::bitfield::Bitfield;
 use crate::geometry::BLOCK_LEN;
-use crate::ids::Span;
+use crate::ids::{Span, hex};
 use crate::lab::grade::check::{Fault, Verdict};
 use crate::lab::grade::desk::{Desk, Handout};
 use crate::lab::grade::judge;
-use crate::lab::grade::log::Line;
+use crate::lab::grade::log::{Line, Meaning};
 use crate::lab::grade::paper::Content;
 use crate::lab::grade::seeder::Manner;
 use crate::protocol::frame::Frame;
@@ -81,29 +81,44 @@ struct Watched {
 pub fn questions(exam: &Exam<'_>) -> Result<Vec<Verdict>, CliError> {
     let mut verdicts = Vec::new();
     exam.say("one seeder");
-    if let Err(why) = alone(exam, &mut verdicts)? {
+    match alone(exam, &mut verdicts)? {
+        Ok(()) => rest(exam, &mut verdicts)?,
         // Whoever does not get this far is not asked the rest.
-        exam.say(&format!("the rest is not asked: {}", why.got));
-        return Ok(verdicts);
+        Err(why) => exam.say(&format!("the rest is not asked: {}", why.got)),
     }
-    exam.say("frames that arrive byte by byte");
-    split(exam, &mut verdicts)?;
-    exam.say("a forged .torrent, and none");
-    forged(exam, &mut verdicts)?;
-    bare(exam, &mut verdicts)?;
-    exam.say("several seeders");
-    many(exam, &mut verdicts)?;
-    exam.say("a seeder that lies, one that dies, one that chokes");
-    corrupt(exam, &mut verdicts)?;
-    lost(exam, &mut verdicts)?;
-    choked(exam, &mut verdicts)?;
+    let is_whole = |verdict: &Verdict| WHOLE.contains(&verdict.id) && verdict.passed();
+    if !verdicts.iter().any(is_whole) {
+        let fault = Fault::new("no file ever became whole", "a file with all its bytes");
+        verdicts.push(Verdict::new("output.identical", Err(fault)));
+    }
     Ok(verdicts)
 }
 
-fn alone(
-    exam: &Exam<'_>,
-    verdicts: &mut Vec<Verdict>,
-) -> Result<Result<(), Fault>, CliError> {
+/// The checks that pass only if a file became whole.
+const WHOLE: [&str; 6] = [
+    "leech.one-to-one",
+    "leech.frames-split-at-every-byte",
+    "leech.metainfo-from-peers",
+    "leech.corrupt-piece",
+    "leech.lost-peer",
+    "leech.choked-waits",
+];
+
+fn rest(exam: &Exam<'_>, verdicts: &mut Vec<Verdict>) -> Result<(), CliError> {
+    exam.say("frames that arrive byte by byte");
+    split(exam, verdicts)?;
+    exam.say("a forged .torrent, and none");
+    forged(exam, verdicts)?;
+    bare(exam, verdicts)?;
+    exam.say("several seeders");
+    many(exam, verdicts)?;
+    exam.say("a seeder that lies, one that dies, one that chokes");
+    corrupt(exam, verdicts)?;
+    lost(exam, verdicts)?;
+    choked(exam, verdicts)
+}
+
+fn alone(exam: &Exam<'_>, verdicts: &mut Vec<Verdict>) -> Result<Result<(), Fault>, CliError> {
     let content = exam.paper.content("alone", 9, PIECE);
     let question = Question {
         after: After::Completed,
@@ -170,13 +185,19 @@ fn forged(exam: &Exam<'_>, verdicts: &mut Vec<Verdict>) -> Result<(), CliError> 
         after: After::Nothing,
     };
     let seen = run(exam, &question)?;
-    let get = seen.lines.iter().find(|line| line.is_theirs() && line.text.starts_with("GET piece"));
-    let went = match (get, seen.desk.fetched) {
-        (Some(line), _) => Err(Fault::new(
-            line.to_string(),
-            "no GET: SHA-256 of the `info` in the .torrent is not the info-hash of the LISTING",
+    let (other, said) = (hex(&forgery.hash().0), seen.desk.last_said());
+    let believes = |line: &&Line| match line.meaning {
+        Meaning::Get(_) => line.is_theirs(),
+        Meaning::Hello => line.text.contains(&other),
+        _ => false,
+    };
+    let believed = seen.lines.iter().find(believes).map(Line::to_string).or(seen.desk.foreign);
+    let went = match (believed, seen.desk.fetched) {
+        (Some(got), _) => Err(Fault::new(
+            got,
+            "an end: SHA-256 of the `info` in the .torrent is not the info-hash of the LISTING",
         )),
-        (None, None) => Err(Fault::new(seen.desk.last_said(), "LOOKUP, then FETCH")),
+        (None, None) => Err(Fault::new(said, "LOOKUP, then FETCH")),
         (None, Some(_)) => Ok(()),
     };
     verdicts.push(Verdict::new("leech.metainfo-verified", went));
@@ -199,10 +220,8 @@ fn bare(exam: &Exam<'_>, verdicts: &mut Vec<Verdict>) -> Result<(), CliError> {
 fn many(exam: &Exam<'_>, verdicts: &mut Vec<Verdict>) -> Result<(), CliError> {
     let content = exam.paper.content("many", 48, PIECE);
     let manner = Manner { pace: Duration::from_millis(60), ..Manner::default() };
-    let question = Question {
-        after: After::Announced,
-        ..Question::honest("many", &content, vec![manner; 4])
-    };
+    let question =
+        Question { after: After::Announced, ..Question::honest("many", &content, vec![manner; 4]) };
     let seen = run(exam, &question)?;
     let lines = &seen.lines;
     verdicts.push(Verdict::new("leech.many-to-one", judge::many_to_one(lines, 3)));
@@ -212,7 +231,8 @@ fn many(exam: &Exam<'_>, verdicts: &mut Vec<Verdict>) -> Result<(), CliError> {
     let (announced, served) = match seen.watched {
         Some(watched) => (judge::announced(&watched.told, content.pieces()), watched.served),
         None => {
-            let fault = || Err(Fault::new(seen.desk.last_said(), "REGISTER with a port that is open"));
+            let fault =
+                || Err(Fault::new(seen.desk.last_said(), "REGISTER with a port that is open"));
             (fault(), fault())
         }
     };
@@ -300,7 +320,8 @@ fn run(exam: &Exam<'_>, question: &Question<'_>) -> Result<Seen, CliError> {
     let started = Submission::start(&words, &exam.running);
     let mut gone = None;
     if let Ok(mut submission) = started {
-        let whole_at = wait(exam, question, &tracker, &journal, &mut submission, &folder, &mut watched)?;
+        let whole_at =
+            wait(exam, question, &tracker, &journal, &mut submission, &folder, &mut watched)?;
         output = match whole_at {
             Some(_) => Ok(()),
             None => Err(not_whole(exam, question, &folder, &mut submission)),
@@ -488,7 +509,10 @@ fn watch(
             _ => {}
         }
         told.retain(|&piece| piece < content.pieces());
-        if unchoked && asked.is_none() && let Some(&piece) = told.iter().next() {
+        if unchoked
+            && asked.is_none()
+            && let Some(&piece) = told.iter().next()
+        {
             let span = content.piece(piece);
             asked = Some(span);
             caller.say(&Message::Get(span))?;

@@ -107,15 +107,17 @@ impl Link {
         }
         let wait = wait.max(Duration::from_millis(1));
         let mut room = [0; 65_536];
-        let read = self.stream.set_read_timeout(Some(wait)).and_then(|()| self.stream.read(&mut room));
+        let read =
+            self.stream.set_read_timeout(Some(wait)).and_then(|()| self.stream.read(&mut room));
         match read {
             Ok(0) => self.over("it closed the connection"),
             Ok(count) => {
                 self.buffer.extend_from_slice(&room[..count]);
                 self.take()
             }
-            Err(why) if [ErrorKind::WouldBlock, ErrorKind::TimedOut, ErrorKind::Interrupted]
-                .contains(&why.kind()) =>
+            Err(why)
+                if [ErrorKind::WouldBlock, ErrorKind::TimedOut, ErrorKind::Interrupted]
+                    .contains(&why.kind()) =>
             {
                 Heard::Quiet
             }

@@ -39,7 +39,12 @@ impl Graded<'_> {
             let points: u32 = marks.iter().filter(own).map(|mark| mark.points).sum();
             let name = printable(&part.name);
             if let Some(by_hand) = &part.by_hand {
-                let _ = writeln!(text, "\n{name}: .. of {} (by hand: {})", part.points, printable(by_hand));
+                let _ = writeln!(
+                    text,
+                    "\n{name}: .. of {} (by hand: {})",
+                    part.points,
+                    printable(by_hand)
+                );
                 continue;
             }
             let _ = writeln!(text, "\n{name}: {points} of {}", part.points);

@@ -56,8 +56,7 @@ impl Seeders {
             seeders.gone.push(gone.clone());
             let id = PeerId::generate(&mut fastrand::Rng::new());
             let (content, journal) = (content.clone(), journal.clone());
-            let shared =
-                Arc::new(Shared { content, name, manner, id, number, gone, journal });
+            let shared = Arc::new(Shared { content, name, manner, id, number, gone, journal });
             let run = move || accept(&listener, &shared);
             seeders.threads.push(Builder::new().name("grade-seeder".into()).spawn(run)?);
         }

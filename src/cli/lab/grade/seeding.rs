@@ -242,9 +242,7 @@ impl Served<'_> {
         caller.say(&Message::Get(span))?;
         caller.expect("REJECT of the GET, since nobody was unchoked", |message| match message {
             Message::Reject(rejected) if *rejected == span => Some(Ok(())),
-            Message::Chunk { .. } => {
-                Some(Err(Fault::new("CHUNK_DATA to a choked peer", "REJECT")))
-            }
+            Message::Chunk { .. } => Some(Err(Fault::new("CHUNK_DATA to a choked peer", "REJECT"))),
             _ => None,
         })?
     }

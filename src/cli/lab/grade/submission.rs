@@ -16,7 +16,8 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::thread::Builder;
+use std::thread::{Builder, sleep};
+use std::time::{Duration, Instant};
 
 /// The variable that marks whatever a submission starts.
 const MARK: &str = "SWARMLET_GRADE";
@@ -26,6 +27,9 @@ const KEPT: usize = 600;
 
 /// Whoever prints more than this is ended.
 const MOST_PRINTED: u64 = 16 << 20;
+
+/// How long the last words of a process may be on their way.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// What stands in a command for something that a question decides.
 const PLACEHOLDERS: [&str; 5] = ["{tracker}", "{name}", "{dir}", "{file}", "{port}"];
@@ -57,7 +61,9 @@ impl Template {
         };
         let leech = taken_apart("--exec", exec)?;
         let has = |words: &[String]| {
-            words.iter().any(|word| PLACEHOLDERS.iter().any(|placeholder| word.contains(placeholder)))
+            words
+                .iter()
+                .any(|word| PLACEHOLDERS.iter().any(|placeholder| word.contains(placeholder)))
         };
         let appended = |words: &[String], more: &str| {
             let more = more.split(' ').map(str::to_owned);
@@ -75,7 +81,9 @@ impl Template {
         };
         let leech = match has(&leech) {
             true => leech,
-            false => appended(&leech, "--tracker {tracker} --leech {name} --dir {dir} --port {port}"),
+            false => {
+                appended(&leech, "--tracker {tracker} --leech {name} --dir {dir} --port {port}")
+            }
         };
         let seed = match has(&seed) {
             true => seed,
@@ -98,7 +106,10 @@ impl Template {
             "0".to_owned(),
         ];
         let filled = |word: &String| {
-            PLACEHOLDERS.iter().zip(&values).fold(word.clone(), |word, (from, to)| word.replace(from, to))
+            PLACEHOLDERS
+                .iter()
+                .zip(&values)
+                .fold(word.clone(), |word, (from, to)| word.replace(from, to))
         };
         words.iter().map(filled).collect()
     }
@@ -122,6 +133,8 @@ impl Running {
 struct Printed {
     last: VecDeque<u8>,
     is_flood: bool,
+    /// It prints no more.
+    is_over: bool,
 }
 
 /// A running submission; dropped, nothing of it stays.
@@ -161,6 +174,11 @@ impl Submission {
         if self.ended.is_none()
             && let Ok(Some(status)) = self.child.try_wait()
         {
+            // Its last words are on their way, unless somebody else holds the pipe.
+            let end = Instant::now() + LAST_WORDS;
+            while !self.printed.lock().is_over && Instant::now() < end {
+                sleep(Duration::from_millis(2));
+            }
             self.ended = Some(if self.printed.lock().is_flood {
                 format!("it printed more than {} MiB and was ended", MOST_PRINTED >> 20)
             } else {
@@ -208,6 +226,7 @@ fn listen(mut pipe: PipeReader, printed: &Mutex<Printed>, id: u32) {
             signal_group(id, Signal::KILL);
         }
     }
+    printed.lock().is_over = true;
 }
 
 fn pid(id: u32) -> Option<Pid> {
