@@ -66,3 +66,15 @@ pub mod queries;
 
 /// Questions on the theory, and their answers.
 pub mod quiz;
+
+/// The native dialect as text.
+pub mod spoken;
+
+/// What is typed at `lab nc`.
+pub mod typed;
+
+/// A grader's decisions: what is asked, how its own side behaves, what is held against whom.
+pub mod grade;
+
+/// What a check is worth.
+pub mod rubric;

@@ -47,6 +47,8 @@ pub use edit::EditArgs;
 pub use hierarchy::DigArgs;
 pub use lab::scenario::{CheckArgs, CompareArgs, RunArgs, TheoryArgs};
 pub use lab::quiz::QuizArgs;
+pub use lab::grade::GradeArgs;
+pub use lab::nc::NcArgs;
 pub use lab::{DemoArgs, LabArgs};
 pub use node::{NodeArgs, is_torrent};
 pub use remote::RemoteArgs;
@@ -279,6 +281,10 @@ pub enum LabCommand {
     Theory(TheoryArgs),
     /// Ask about the theory.
     Quiz(QuizArgs),
+    /// Grade somebody's peer.
+    Grade(GradeArgs),
+    /// Type messages by hand.
+    Nc(NcArgs),
     /// Print a completion script.
     Completions(CompletionsArgs),
     /// Print a manual page.
@@ -291,19 +297,22 @@ impl LabCommand {
         match self {
             Self::Demo(args) => args.check(),
             Self::Quiz(args) => args.check(),
+            Self::Nc(args) => args.check(),
             _ => Ok(()),
         }
     }
 }
 
 /// The commands of `lab`, in the order in which help lists them.
-pub static LAB_COMMANDS: [Subcommand<LabCommand>; 8] = commands! {
+pub static LAB_COMMANDS: [Subcommand<LabCommand>; 10] = commands! {
     "demo" => DemoArgs, LabCommand::Demo;
     "run" => RunArgs, LabCommand::Run;
     "check" => CheckArgs, LabCommand::Check;
     "compare" => CompareArgs, LabCommand::Compare;
     "theory" => TheoryArgs, LabCommand::Theory;
     "quiz" => QuizArgs, LabCommand::Quiz;
+    "grade" => GradeArgs, LabCommand::Grade;
+    "nc" => NcArgs, LabCommand::Nc;
     "completions" => CompletionsArgs, LabCommand::Completions;
     "man" => ManArgs, LabCommand::Man;
 };

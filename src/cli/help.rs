@@ -61,25 +61,25 @@ BitTorrent clients are answered too, at http://HOST:PORT/announce and udp://.
 
 /// The first screen of `lab --help`.
 pub const LAB: &str = "\
-Show swarms to a lecture hall.
+Run swarms, hold them against theory, and take them apart.
 
-  lab demo                         a swarm of real processes on this machine:
-                                   open http://127.0.0.1:6969/swarm-view
-  lab demo --peers 12 --size 20M   more peers, a shorter file
+  lab demo                   a swarm of real processes, steered in a browser:
+                             open http://127.0.0.1:6969/swarm-view
+  lab run FILE               an experiment: experiments/*/scenario.toml
+  lab compare FILE --set peer.choker=random --seeds 10
+                             what one change makes of it, and how sure that is
 
-  --peers N                  how many fetch, besides the seeder (6)
-  --size SIZE                of the made-up file (64M)
-  --seed-rate RATE           most that the seeder sends, in kB/s (1500)
-  --peer-rate RATE           most that each other peer sends (600)
-  --listen ADDR:PORT         of the tracker and its page (127.0.0.1:6969)
-  --dir DIR                  keep files and logs there (a temporary folder)
-  -q                         errors only
+  lab check FILE             what an experiment asks of this machine
+  lab theory FILE            what the books say of it
+  lab diagram TRACE..        who said what to whom, as a sequence diagram
+  lab pcap TRACE.. -o FILE   the same as a capture, for Wireshark
+  lab grade --exec COMMAND   points for a peer in any language
+  lab nc HOST:PORT           messages typed by hand
+  lab quiz                   questions with numbers of one's own
+  lab completions SHELL, lab man
 
-The page has buttons to kill a peer, add one, limit one, and make one a free
-rider. Ctrl-C ends all processes and removes the temporary folder.
-
-  lab quiz                         asks about the theory
-  lab completions SHELL, lab man, lab help
+lab help COMMAND has every flag of a command, lab help all has them all.
+docs/course leads from three processes to a figure of one's own.
 ";
 
 /// What the exit codes mean, for the long help.

@@ -51,6 +51,12 @@ pub mod theory;
 /// `lab quiz`.
 pub mod quiz;
 
+/// `lab grade`.
+pub mod grade;
+
+/// `lab nc`.
+pub mod nc;
+
 use super::exit::{CliError, Exit};
 use std::path::PathBuf;
 

@@ -6,6 +6,12 @@ pub mod scenario;
 /// `lab quiz`.
 pub mod quiz;
 
+/// The flags of `lab grade`.
+pub mod grade;
+
+/// The words of `lab nc`.
+pub mod nc;
+
 use super::super::exit::CliError;
 use super::super::units::{AtLeastOne, RateLimit, Size};
 use super::listen;
@@ -152,7 +158,7 @@ mod tests {
         );
         check("demo --peers 51", "--peers 51 is too many: each is a process, expected at most 50");
         check("dmeo", "unknown command dmeo: did you mean lab demo?");
-        check("grade", "lab grade is not available in this version: lab --help lists what is");
+        check("trace", "lab trace is not available in this version: lab --help lists what is");
         check("--bogus", "unknown flag --bogus: --help lists the flags");
     }
 }
