@@ -316,9 +316,9 @@ mod tests {
         let running = Running::default();
         let submission = Submission::start(&words, &running).expect("sh is there");
         let mark = submission.mark.clone();
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let end = Instant::now() + Duration::from_secs(10);
         while marked(&mark).len() < 3 || submission.last_words() != "here" {
-            assert!(std::time::Instant::now() < end, "{:?}", marked(&mark));
+            assert!(Instant::now() < end, "{:?}", marked(&mark));
             std::thread::yield_now();
         }
         drop(submission);
@@ -329,9 +329,9 @@ mod tests {
     fn who_prints_without_end_is_ended() {
         let words = ["yes", "a long line that nobody wants to read"].map(str::to_owned);
         let mut submission = Submission::start(&words, &Running::default()).expect("yes is there");
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let end = Instant::now() + Duration::from_secs(20);
         while submission.ended().is_none() {
-            assert!(std::time::Instant::now() < end, "it prints on");
+            assert!(Instant::now() < end, "it prints on");
             std::thread::yield_now();
         }
         assert_eq!(submission.ended(), Some("it printed more than 16 MiB and was ended"));
