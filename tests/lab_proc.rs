@@ -108,8 +108,9 @@ fn run(setting: &Setting, watch: &mut Quiet) -> Result<Outcome, RunError> {
         let left = names.map(|e| e.file_name()).find(|n| n.to_string_lossy().starts_with(&own));
         assert_eq!(left, None, "a folder is left");
     }
-    let children = format!("/proc/self/task/{}/children", std::process::id());
-    let left = fs::read_to_string(children).unwrap_or_default();
+    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let children = tasks.map(|task| fs::read_to_string(task.path().join("children")));
+    let left: String = children.map(Result::unwrap_or_default).collect();
     assert_eq!(left.trim(), "", "processes are left");
     ran
 }
