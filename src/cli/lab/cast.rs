@@ -385,6 +385,7 @@ mod tests {
     use super::*;
     use crate::cli::args::{self, Parsed, PeerCommand};
     use crate::cli::places::Places;
+    use crate::config::ChokerChoice;
     use crate::logic::choker::ChokerPolicy;
 
     #[test]
@@ -405,7 +406,7 @@ mod tests {
             assert_eq!(daemon.web, Some("127.0.0.1:0".parse().expect("an address")));
         };
         check(0, Some(600_000), false, None);
-        check(6881, None, true, Some(ChokerPolicy::FreeRide));
+        check(6881, None, true, Some(ChokerChoice::Policy(ChokerPolicy::FreeRide)));
         check(1, Some(1), false, None);
     }
 }
