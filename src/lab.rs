@@ -21,3 +21,9 @@ pub mod link;
 
 /// A swarm in virtual time.
 pub mod world;
+
+/// Links for real packets: rate, delay, jitter, loss and queues in virtual time.
+pub mod emulator;
+
+/// The header of an IPv4 packet.
+pub mod packet;
