@@ -21,3 +21,6 @@ pub mod link;
 
 /// A swarm in virtual time.
 pub mod world;
+
+/// Captures as files.
+pub mod pcapng;
