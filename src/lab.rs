@@ -27,3 +27,5 @@ pub mod emulator;
 
 /// The header of an IPv4 packet.
 pub mod packet;
+/// Captures as files.
+pub mod pcapng;
