@@ -17,3 +17,6 @@ mod folder;
 
 /// Orders of the page, understood.
 mod order;
+
+/// Network namespaces, joined by emulated links.
+pub mod net;

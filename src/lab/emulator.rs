@@ -186,12 +186,12 @@ impl Emulator {
         }
     }
 
-    /// From `now` on a node's uplink and downlink have these rates; what waits, waits as long as it
-    /// takes at the new one.
-    pub fn set_rate(&mut self, now: Moment, node: usize, up: Option<u64>, down: Option<u64>) {
+    /// A node's uplink and downlink have these rates for what comes from now on; what waits already
+    /// keeps its time.
+    pub fn set_rate(&mut self, node: usize, up: Option<u64>, down: Option<u64>) {
         if let Some(node) = self.nodes.get_mut(node) {
-            node.up.set_rate(now, up);
-            node.down.set_rate(now, down);
+            node.up.set_rate(up);
+            node.down.set_rate(down);
         }
     }
 

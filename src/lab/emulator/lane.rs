@@ -1,8 +1,7 @@
 //! One direction of one node: packets pass one after the other at a rate, and wait in a queue.
-//!
-//! Nothing is kept but until when the lane is busy: how much waits follows from it.
 
 use crate::clock::Moment;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// One direction of one node.
@@ -14,40 +13,46 @@ pub struct Lane {
     queue: u64,
     /// When the last byte that was taken has passed.
     free: Moment,
+    /// When each packet has passed that had not when last asked, and its length.
+    waiting: VecDeque<(Moment, u64)>,
+    /// The sum of those lengths.
+    bytes: u64,
 }
 
 impl Lane {
     /// A free lane.
     pub fn new(rate: Option<u64>, queue: u64) -> Self {
-        Self { rate, queue, free: Moment::START }
+        Self { rate, queue, free: Moment::START, waiting: VecDeque::new(), bytes: 0 }
     }
 
-    /// A packet comes: when its last byte has passed; `None`: it is dropped, the queue is full.
+    /// A packet comes, not before those that came earlier: when its last byte has passed; `None`:
+    /// it is dropped, the queue is full.
     pub fn pass(&mut self, now: Moment, len: u64) -> Option<Moment> {
-        let Some(rate) = self.rate else { return Some(now.max(self.free)) };
-        let waiting = self.waiting(now, rate);
-        if waiting > 0 && waiting.saturating_add(len) > self.queue {
+        while let Some(&(passed, len)) = self.waiting.front()
+            && passed <= now
+        {
+            self.waiting.pop_front();
+            self.bytes -= len;
+        }
+        if !self.waiting.is_empty() && self.bytes.saturating_add(len) > self.queue {
             return None;
         }
-        self.free = self.free.max(now) + time(len, rate);
+        let time = self.rate.map_or(Duration::ZERO, |rate| time(len, rate));
+        self.free = self.free.max(now) + time;
+        if self.free > now {
+            self.waiting.push_back((self.free, len));
+            self.bytes += len;
+        }
         Some(self.free)
     }
 
-    /// Another rate from now on; what waits passes at that one.
-    pub fn set_rate(&mut self, now: Moment, rate: Option<u64>) {
-        let waiting = self.rate.map_or(0, |rate| self.waiting(now, rate));
+    /// Another rate for what comes from now on; what waits already keeps its time.
+    pub fn set_rate(&mut self, rate: Option<u64>) {
         self.rate = rate;
-        self.free = now + rate.map_or(Duration::ZERO, |rate| time(waiting, rate));
-    }
-
-    /// Bytes that have not yet passed.
-    fn waiting(&self, now: Moment, rate: u64) -> u64 {
-        let nanos = self.free.since(now).as_nanos();
-        u64::try_from(nanos.saturating_mul(rate.into()) / 1_000_000_000).unwrap_or(u64::MAX)
     }
 }
 
-/// How long bytes take at a rate, rounded up; not much more than a century.
+/// How long bytes take at a rate, rounded up; a century and a half at most.
 fn time(len: u64, rate: u64) -> Duration {
     let nanos = (u128::from(len) * 1_000_000_000).div_ceil(rate.max(1).into());
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX / 4))
