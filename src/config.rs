@@ -107,6 +107,14 @@ pub struct PeerConfig {
     /// more than one copy before there is a second (`--super-seeding`, BEP 16). Default: yes.
     pub super_seeding: bool,
 
+    /// How many blocks of 16 KiB are kept asked of one peer (`--pipeline`). Default: none, as many
+    /// as the peer delivers in a round trip and half a second, which is measured. Zero is refused.
+    pub pipeline: Option<u32>,
+
+    /// Whether what slow peers owe is asked of others, too, once nothing else is left to ask for
+    /// (`--endgame`). Default: yes.
+    pub endgame: bool,
+
     /// Whether trackers' hosts are called where their TXT records say (`--dns-prefs`, BEP 34).
     /// Default: no, where the URL says.
     pub dns_prefs: bool,
@@ -149,6 +157,8 @@ impl Default for PeerConfig {
             picker: Policy::default(),
             choker: ChokerPolicy::default(),
             super_seeding: true,
+            pipeline: None,
+            endgame: true,
             dns_prefs: false,
             max_per_ip: 8,
             trace: None,

@@ -347,6 +347,8 @@ impl Node {
             keeps_partial: true,
             trace: self.shared.is_traced(),
             down_limit: None, // what holds now is set below
+            pipeline: self.options.pipeline,
+            endgame: self.options.endgame,
             seed: fastrand::u64(..),
         };
         let mut swarm = Swarm::new(geometry.clone(), have, params);

@@ -155,6 +155,8 @@ fn options(config: &PeerConfig, trackers: Vec<SocketAddr>) -> NodeOptions {
         picker: config.picker,
         choker: config.choker,
         super_seeding: config.super_seeding,
+        pipeline: config.pipeline,
+        endgame: config.endgame,
         dns_prefs: config.dns_prefs,
         time_scale: config.time_scale,
         trace: config.trace.clone(),

@@ -36,6 +36,10 @@ pub struct NodeOptions {
     pub choker: ChokerPolicy,
     /// Whether the only seeder shows its pieces one by one.
     pub super_seeding: bool,
+    /// How many blocks of 16 KiB are kept asked of one peer; `None` adapts.
+    pub pipeline: Option<u32>,
+    /// Whether copies of what slow peers owe are asked of others at the end.
+    pub endgame: bool,
     /// Whether trackers' hosts are called where their name servers say (BEP 34).
     pub dns_prefs: bool,
     /// Strategy timers run so many times faster.
@@ -63,6 +67,8 @@ impl NodeOptions {
             picker: Policy::Rarest,
             choker: ChokerPolicy::default(),
             super_seeding: true,
+            pipeline: None,
+            endgame: true,
             dns_prefs: false,
             time_scale: 1.0,
             trace: None,

@@ -131,6 +131,14 @@ pub struct NodeArgs {
     #[argh(option, arg_name = "how", from_str_fn(super_seeding))]
     pub super_seeding: Option<bool>,
 
+    /// keep so many blocks of 16 KiB asked of each peer (as many as it delivers)
+    #[argh(option, arg_name = "blocks", from_str_fn(pipeline))]
+    pub pipeline: Option<u32>,
+
+    /// ask others, too, for the last that slow peers owe: on or off (on)
+    #[argh(option, arg_name = "how", from_str_fn(endgame))]
+    pub endgame: Option<bool>,
+
     /// who walks a hierarchy of trackers, this peer, a resolver or they themselves: iterative,
     /// recursive or chain
     #[argh(option, arg_name = "how", from_str_fn(resolve_mode))]
@@ -252,6 +260,8 @@ impl NodeArgs {
             on_done: self.on_done.clone(),
             choker: self.choker.unwrap_or_default(),
             super_seeding: self.super_seeding.unwrap_or(default.super_seeding),
+            pipeline: self.pipeline,
+            endgame: self.endgame.unwrap_or(default.endgame),
             resolve: self.resolve,
             dns_prefs: self.dns_prefs,
             trace: self.trace.clone(),
@@ -296,6 +306,9 @@ impl NodeArgs {
 
 /// The port of the remote control: Transmission's.
 pub const DOOR_PORT: u16 = 9091;
+
+/// The most blocks that may be asked of a peer at once: as many requests as any peer lets wait.
+const MOST_BLOCKS: u32 = 256;
 
 /// Reads where the remote control listens: nothing, a port, an address, or both.
 pub fn endpoint(text: &str) -> Result<SocketAddr, String> {
@@ -361,6 +374,15 @@ pub(super) fn super_seeding(text: &str) -> Result<bool, String> {
     named(text, &[("auto", true), ("off", false)])
 }
 
+pub(super) fn pipeline(text: &str) -> Result<u32, String> {
+    let blocks = text.parse().ok().filter(|blocks| (1..=MOST_BLOCKS).contains(blocks));
+    blocks.ok_or_else(|| format!("expected a number of blocks, 1 to {MOST_BLOCKS}"))
+}
+
+pub(super) fn endgame(text: &str) -> Result<bool, String> {
+    named(text, &[("on", true), ("off", false)])
+}
+
 /// One of a few names.
 fn named<T: Copy>(text: &str, all: &[(&str, T)]) -> Result<T, String> {
     let names = || all.iter().map(|&(name, _)| name);
@@ -404,7 +426,7 @@ mod tests {
             "--leech x -t 10.0.0.1 -t [::1]:7 -t udp://t:1/announce -w out -p0 --bind 0.0.0.0 -d 500 -u2M \
              --max-peers=9 --max-per-ip 0 --upload-slots 0 --timeout 500ms --seed-time 0 \
              --seed-ratio 1.5 --piece-length 1MiB --peer 127.0.0.2:6881 --picker sequential \
-             --choker propshare --super-seeding off --dns-prefs --time-scale 60 --io pread \
+             --choker propshare --super-seeding off --pipeline 5 --endgame off --dns-prefs --time-scale 60 --io pread \
              --trace t.jsonl --resolve chain",
         );
         let expected = PeerConfig {
@@ -430,6 +452,8 @@ mod tests {
             picker: Policy::Sequential,
             choker: ChokerPolicy::PropShare,
             super_seeding: false,
+            pipeline: Some(5),
+            endgame: false,
             resolve: Some(ResolveMode::Chain),
             dns_prefs: true,
             trace: Some("t.jsonl".into()),

@@ -168,6 +168,8 @@ impl Peer {
             keeps_partial: options.keeps_partial,
             trace: traced,
             down_limit: options.down,
+            pipeline: None,
+            endgame: true,
             seed,
         };
         let have = match options.role {

@@ -184,7 +184,8 @@ impl Swarm {
                 return;
             }
             // Under a limit of our own a second copy would only take room from the first.
-            let idle = session.is_idle() && self.params.down_limit.is_none();
+            let may_double = self.params.endgame && self.params.down_limit.is_none();
+            let idle = session.is_idle() && may_double;
             let ask = late.unwrap_or(if idle { Ask::Idle } else { Ask::Fresh });
             let most = room.min(longest).min(session.most_at_once());
             let theirs = fast.as_ref().unwrap_or(session.have());

@@ -17,6 +17,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+mod pace;
 mod selection;
 
 const ANN: PeerKey = PeerKey(1);
