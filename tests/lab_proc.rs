@@ -138,7 +138,8 @@ fn a_small_swarm_is_run_by_real_processes() {
     assert_eq!((came.peers[0].joined, came.peers[0].completed), (Some(0.0), None));
     let sent: u64 = came.peers.iter().map(|peer| peer.sent).sum();
     let received: u64 = came.peers.iter().map(|peer| peer.received).sum();
-    assert!(sent >= 2 * SIZE && received >= 2 * SIZE, "{sent} {received}");
+    // A frame that its receiver no longer needed whole is not counted.
+    assert!(sent >= SIZE && received >= 2 * SIZE, "{sent} {received}");
     assert_eq!(came.metrics["bad_bytes"], 0.0);
     assert!(came.series.iter().any(|sample| sample.metric == "leechers"));
     let trace = watch.trace.expect("wanted");

@@ -21,6 +21,9 @@ mod order;
 /// Backend `proc`.
 pub mod proc;
 
+/// Network namespaces, joined by emulated links.
+pub mod net;
+
 use super::exit::{CliError, Exit};
 use std::path::PathBuf;
 
