@@ -269,7 +269,7 @@ mod tests {
         let is = config(&start);
         assert_eq!((is.up_limit, is.down_limit), (Some(262_144), Some(7)));
         assert_eq!((is.upload_slots, is.picker), (2, Policy::Sequential));
-        assert_eq!(is.choker, ChokerPolicy::Legout);
+        assert_eq!(is.choker, ChokerChoice::Policy(ChokerPolicy::Legout));
         assert_eq!((is.pipeline, is.endgame, is.super_seeding), (Some(5), false, true));
         assert!((is.time_scale - 56.25).abs() < 1e-9);
         assert_eq!(is.bind, Loopback.address(Station::Peer(1)));
