@@ -63,3 +63,11 @@ pub mod rounds;
 
 /// Questions to a hierarchy of trackers, in virtual time.
 pub mod queries;
+
+/// Links for real packets: rate, delay, jitter, loss and queues in virtual time.
+pub mod emulator;
+
+/// The header of an IPv4 packet.
+pub mod packet;
+/// Captures as files.
+pub mod pcapng;

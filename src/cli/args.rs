@@ -56,11 +56,12 @@ pub use tracker::TrackerArgs;
 use super::argv::{self, Asked, Flag};
 use super::exit::CliError;
 use super::help;
-use crate::nearest::nearest;
+use super::lab::net::inside::{self, Inside};
 use super::places::{Places, SETTINGS};
 use super::settings_file;
 use super::units::Expected;
 use crate::config::{TRACKER_PORT, TrackerAddr};
+use crate::nearest::nearest;
 use crate::protocol::url::Url;
 use argh::{ArgsInfo, CommandInfoWithArgs, FromArgs};
 use std::iter;
@@ -268,6 +269,8 @@ pub fn tracker(words: &[String]) -> Result<Parsed<TrackerCommand>, CliError> {
 pub enum LabCommand {
     /// Run a swarm for people to watch.
     Demo(DemoArgs),
+    /// Become a program in a namespace: only the lab itself says so, and help does not.
+    Inside(Inside),
     /// Run a scenario.
     Run(RunArgs),
     /// Say what a scenario asks of this machine.
@@ -305,6 +308,9 @@ pub fn lab(words: &[String]) -> Result<Parsed<LabCommand>, CliError> {
     match words.first().map(String::as_str) {
         None => Ok(Parsed::Text(help::LAB.to_string())),
         Some("help") => Ok(Parsed::Text(help::lab_all())),
+        Some(inside::COMMAND) => {
+            Inside::read(&words[1..]).map(|read| Parsed::Command(LabCommand::Inside(read)))
+        }
         Some(word) if !word.starts_with('-') => {
             let command = LAB_COMMANDS.iter().find(|command| command.name == word);
             let command = command.ok_or_else(|| {
