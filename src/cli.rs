@@ -95,9 +95,6 @@ pub mod places;
 /// Flags, written down in a file.
 pub mod settings_file;
 
-/// "Did you mean".
-pub mod nearest;
-
 /// Flags and words of every program.
 pub mod args;
 

@@ -55,7 +55,7 @@ pub use tracker::TrackerArgs;
 use super::argv::{self, Asked, Flag};
 use super::exit::CliError;
 use super::help;
-use super::nearest::nearest;
+use crate::nearest::nearest;
 use super::places::{Places, SETTINGS};
 use super::settings_file;
 use super::units::Expected;

@@ -15,7 +15,7 @@ pub mod words;
 use super::args::ManArgs;
 use super::env::Env;
 use super::exit::{CliError, Exit};
-use super::nearest::nearest;
+use crate::nearest::nearest;
 use super::vocabulary::{self, Command, Flag, Positional};
 use roff::{Page, bold, escaped, italic};
 use std::fs;

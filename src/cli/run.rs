@@ -153,7 +153,7 @@ fn options(config: &PeerConfig, trackers: Vec<SocketAddr>) -> NodeOptions {
         up_limit: config.up_limit,
         down_limit: config.down_limit,
         picker: config.picker,
-        choker: config.choker,
+        choker: config.choker.clone(),
         super_seeding: config.super_seeding,
         pipeline: config.pipeline,
         endgame: config.endgame,

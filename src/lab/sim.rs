@@ -9,7 +9,7 @@ mod gauge;
 use super::outcome::{Outcome, RunError, Runner, Watch};
 use super::setting::{Model, Setting};
 use super::world::World;
-use super::{queries, rounds};
+use super::{crowd, queries, rounds};
 use crate::clock::Moment;
 use crate::config::ChokerChoice;
 use crate::logic::choker::Strategy;
@@ -55,9 +55,7 @@ impl Runner for Sim {
             Model::Swarm => self.run_swarm(setting, seed, watch),
             Model::Rounds => rounds::run(setting, seed, watch),
             Model::Hierarchy => queries::run(setting, seed, watch),
-            Model::Crowd => {
-                Err(RunError::Unsupported("a crowd is run by its own model, not by a world".into()))
-            }
+            Model::Crowd => crowd::run(setting, seed, watch),
         }
     }
 }

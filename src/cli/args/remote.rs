@@ -1,7 +1,7 @@
 //! `peer remote`: its words and flags, made into one errand.
 
 use super::super::exit::CliError;
-use super::super::nearest::nearest;
+use crate::nearest::nearest;
 use super::super::units::RateLimit;
 use argh::{ArgsInfo, FromArgs};
 use std::path::PathBuf;

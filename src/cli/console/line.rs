@@ -1,7 +1,7 @@
 //! What a line of the console says: [`Line`]. Pure: text in, a value or a sentence out.
 
 use super::super::exit::CliError;
-use super::super::nearest::nearest;
+use crate::nearest::nearest;
 use super::super::units::{RateLimit, TimeSpan};
 use crate::control::Which;
 use crate::control::order::{FileChange, Name};
