@@ -230,6 +230,10 @@ fn run_tracker(command: &TrackerCommand, env: &Env) -> Result<(), CliError> {
 fn run_lab(command: &LabCommand, env: &Env) -> Result<(), CliError> {
     match command {
         LabCommand::Demo(args) => lab::demo::demo(args, env),
+        LabCommand::Run(args) => lab::run::run(args, env),
+        LabCommand::Check(args) => lab::check::check(args, env),
+        LabCommand::Compare(args) => lab::compare::compare(args, env),
+        LabCommand::Theory(args) => lab::theory::theory(args, env),
         LabCommand::Completions(args) => completions::print("lab", args, env),
         LabCommand::Man(args) => man::man("lab", args, env),
     }
@@ -351,10 +355,10 @@ mod tests {
         );
         check(
             lab,
-            "run x",
+            "fly x",
             Exit::Usage,
             "",
-            "lab: lab run is not available in this version: lab --help lists what is\n",
+            "lab: lab fly is not available in this version: lab --help lists what is\n",
         );
     }
 

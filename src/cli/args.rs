@@ -45,6 +45,7 @@ pub use create::CreateArgs;
 pub use daemon::DaemonArgs;
 pub use edit::EditArgs;
 pub use hierarchy::DigArgs;
+pub use lab::scenario::{CheckArgs, CompareArgs, RunArgs, TheoryArgs};
 pub use lab::{DemoArgs, LabArgs};
 pub use node::{NodeArgs, is_torrent};
 pub use remote::RemoteArgs;
@@ -267,6 +268,14 @@ pub fn tracker(words: &[String]) -> Result<Parsed<TrackerCommand>, CliError> {
 pub enum LabCommand {
     /// Run a swarm for people to watch.
     Demo(DemoArgs),
+    /// Run a scenario.
+    Run(RunArgs),
+    /// Say what a scenario asks of this machine.
+    Check(CheckArgs),
+    /// Run a scenario as it is and changed.
+    Compare(CompareArgs),
+    /// Print what the books say of a scenario.
+    Theory(TheoryArgs),
     /// Print a completion script.
     Completions(CompletionsArgs),
     /// Print a manual page.
@@ -281,8 +290,12 @@ impl LabCommand {
 }
 
 /// The commands of `lab`, in the order in which help lists them.
-pub static LAB_COMMANDS: [Subcommand<LabCommand>; 3] = commands! {
+pub static LAB_COMMANDS: [Subcommand<LabCommand>; 7] = commands! {
     "demo" => DemoArgs, LabCommand::Demo;
+    "run" => RunArgs, LabCommand::Run;
+    "check" => CheckArgs, LabCommand::Check;
+    "compare" => CompareArgs, LabCommand::Compare;
+    "theory" => TheoryArgs, LabCommand::Theory;
     "completions" => CompletionsArgs, LabCommand::Completions;
     "man" => ManArgs, LabCommand::Man;
 };

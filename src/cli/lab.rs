@@ -21,6 +21,33 @@ mod order;
 /// Backend `proc`.
 pub mod proc;
 
+/// What this machine moves in a second.
+mod capacity;
+
+/// `lab check`.
+pub mod check;
+
+/// `lab compare`.
+pub mod compare;
+
+/// Runs jobs, several at a time, and shows how far they are.
+mod engine;
+
+/// The folder that a run leaves behind.
+mod results;
+
+/// `lab run`.
+pub mod run;
+
+/// Backends by name.
+mod runners;
+
+/// A scenario's file.
+mod scenario_file;
+
+/// `lab theory`.
+pub mod theory;
+
 use super::exit::{CliError, Exit};
 use std::path::PathBuf;
 

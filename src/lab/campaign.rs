@@ -209,19 +209,22 @@ impl<'a> Campaign<'a> {
     pub fn judgements(&self) -> Vec<Judgement> {
         let mut all: Vec<Judgement> =
             self.scenario.expects.iter().flat_map(|expect| self.judge(expect)).collect();
-        for (job, row) in &self.rows {
-            if let Some(why) = &row.invalid {
-                let place = self.place(job.point, job.backend);
-                let text = format!("{place}, seed {}: this run does not count: {why}", job.seed);
-                all.push(Judgement { holds: Some(false), text });
-            }
-        }
+        all.extend(self.invalid().map(|text| Judgement { holds: Some(false), text }));
         if let Some(why) = &self.stopped {
             let (done, all_jobs) = (self.done(), self.jobs().len());
             let text = format!("{done} of {all_jobs} runs are done: {why}");
             all.push(Judgement { holds: Some(false), text });
         }
         all
+    }
+
+    /// Every run that does not count, and why.
+    pub fn invalid(&self) -> impl Iterator<Item = String> {
+        self.rows.iter().filter_map(|(job, row)| {
+            let why = row.invalid.as_ref()?;
+            let place = self.place(job.point, job.backend);
+            Some(format!("{place}, seed {}: this run does not count: {why}", job.seed))
+        })
     }
 
     fn judge(&self, expect: &Expect) -> Vec<Judgement> {

@@ -198,9 +198,9 @@ impl World {
         index
     }
 
-    /// A strategy of one's own decides from now on whom a peer serves.
-    pub fn set_strategy(&mut self, peer: usize, strategy: Box<dyn Strategy>) {
-        self.peers[peer].swarm.set_strategy(strategy);
+    /// A strategy of one's own, which goes by this name, decides from now on whom a peer serves.
+    pub fn set_strategy(&mut self, peer: usize, strategy: Box<dyn Strategy>, name: String) {
+        self.peers[peer].swarm.set_strategy(strategy, name);
     }
 
     /// Lets time pass until a moment, whoever is complete; but not when nothing will happen any more.

@@ -258,11 +258,6 @@ impl Choker {
         if self.params.slots == 0 { 0 } else { self.strategy.most(self.params.slots) }
     }
 
-    /// From now on this strategy decides.
-    pub fn set_strategy(&mut self, strategy: Box<dyn Strategy>) {
-        self.strategy = strategy;
-    }
-
     /// From now on so many peers are served at once; those who are served keep their slots until
     /// the next round.
     pub fn set_slots(&mut self, slots: usize) {

@@ -49,7 +49,9 @@ pub fn assemble(
         for joins in arrivals {
             let (options, own) = peer_options(setting, group, joins, strategies, &mut dice)?;
             let peer = cast.world.add_peer(options);
-            own.into_iter().for_each(|strategy| cast.world.set_strategy(peer, strategy));
+            if let Some(strategy) = own {
+                cast.world.set_strategy(peer, strategy, group.choker.to_string());
+            }
             cast.groups.push(nth);
         }
     }

@@ -5,7 +5,7 @@ use super::{Action, Decision, Swarm};
 use crate::clock::Moment;
 use crate::ids::PieceIndex;
 use crate::logic::PeerKey;
-use crate::logic::choker::{Candidate, EQUAL, Served, Strategy};
+use crate::logic::choker::{Candidate, EQUAL, Served};
 use crate::logic::session::Session;
 use crate::protocol::message::Message;
 use std::collections::BTreeMap;
@@ -15,11 +15,6 @@ impl Swarm {
     pub fn has_free_slot(&self) -> bool {
         let taken = self.sessions.values().filter(|s| !s.am_choking && s.peer_interested);
         taken.count() < self.choker.slots()
-    }
-
-    /// From now on this strategy of one's own decides who is served.
-    pub fn set_strategy(&mut self, strategy: Box<dyn Strategy>) {
-        self.choker.set_strategy(strategy);
     }
 
     /// From now on so many peers are served at once: more at once, fewer from the next round on.
