@@ -230,6 +230,7 @@ fn run_tracker(command: &TrackerCommand, env: &Env) -> Result<(), CliError> {
 fn run_lab(command: &LabCommand, env: &Env) -> Result<(), CliError> {
     match command {
         LabCommand::Demo(args) => lab::demo::demo(args, env),
+        LabCommand::Inside(inside) => inside.enter(),
         LabCommand::Run(args) => lab::run::run(args, env),
         LabCommand::Check(args) => lab::check::check(args, env),
         LabCommand::Compare(args) => lab::compare::compare(args, env),

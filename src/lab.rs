@@ -78,3 +78,11 @@ pub mod grade;
 
 /// What a check is worth.
 pub mod rubric;
+
+/// Links for real packets: rate, delay, jitter, loss and queues in virtual time.
+pub mod emulator;
+
+/// The header of an IPv4 packet.
+pub mod packet;
+/// Captures as files.
+pub mod pcapng;

@@ -218,28 +218,35 @@ fn the_family_has_every_command() {
         let line = format!("peer {}", command.word());
         assert!(named.contains(&line), "{line} is not among {named:?}");
     }
-    for line in ["lab demo", "lab quiz"] {
-        assert!(named.contains(&line.to_owned()), "{line} is not among {named:?}");
+    let words = ["demo", "run", "check", "theory", "compare", "quiz", "grade", "nc", "diagram", "pcap"];
+    for line in words.map(|word| format!("lab {word}")) {
+        assert!(named.contains(&line), "{line} is not among {named:?}");
     }
 }
 
 #[test]
-fn every_flag_of_the_show_and_of_the_quiz_has_a_row_with_its_words() {
-    check_flags_of_the_lab("demo", "## A swarm to be shown");
-    check_flags_of_the_lab("quiz", "## Questions on the theory");
-}
-
-/// The first column of a section's table holds the flags of a command, in the order of its help.
-fn check_flags_of_the_lab(word: &str, heading: &str) {
-    let rows = rows(&section(heading));
+fn every_flag_of_the_lab_has_a_row_with_its_words() {
+    let sections = [
+        ("demo", "## A swarm to be shown"),
+        ("run", "### `lab run`"),
+        ("check", "### `lab check`"),
+        ("theory", "### `lab theory`"),
+        ("compare", "### `lab compare`"),
+        ("quiz", "## Questions on the theory"),
+        ("grade", "## A peer to be graded"),
+        ("nc", "## Messages typed by hand"),
+    ];
     let lab = vocabulary::lab();
-    let command = lab.commands.iter().find(|command| command.word() == word).expect(word);
-    let own = command.flags.iter().filter(|flag| !["--help", "--version"].contains(&flag.long));
-    let expected: Vec<_> = own.map(|flag| flag.long.to_owned()).collect();
-    let flag = |cell: &str| {
-        let words = quoted(cell).join(" ");
-        words.split([' ', ',']).find(|word| word.starts_with("--")).map(str::to_owned)
-    };
-    let named: Vec<_> = rows.iter().filter_map(|row| flag(&row[0])).collect();
-    assert_eq!(named, expected);
+    for (word, heading) in sections {
+        let command = lab.commands.iter().find(|command| command.word() == word).expect(word);
+        let own = command.flags.iter().filter(|flag| !["--help", "--version"].contains(&flag.long));
+        let expected: Vec<_> = own.map(|flag| flag.long.to_owned()).collect();
+        let flag = |cell: &str| {
+            let words = quoted(cell).join(" ");
+            words.split([' ', ',']).find(|word| word.starts_with("--")).map(str::to_owned)
+        };
+        let rows = rows(&section(heading));
+        let named: Vec<_> = rows.iter().filter_map(|row| flag(&row[0])).collect();
+        assert_eq!(named, expected, "{heading}");
+    }
 }

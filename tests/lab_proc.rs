@@ -108,8 +108,9 @@ fn run(setting: &Setting, watch: &mut Quiet) -> Result<Outcome, RunError> {
         let left = names.map(|e| e.file_name()).find(|n| n.to_string_lossy().starts_with(&own));
         assert_eq!(left, None, "a folder is left");
     }
-    let children = format!("/proc/self/task/{}/children", std::process::id());
-    let left = fs::read_to_string(children).unwrap_or_default();
+    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let children = tasks.map(|task| fs::read_to_string(task.path().join("children")));
+    let left: String = children.map(Result::unwrap_or_default).collect();
     assert_eq!(left.trim(), "", "processes are left");
     ran
 }
@@ -137,7 +138,8 @@ fn a_small_swarm_is_run_by_real_processes() {
     assert_eq!((came.peers[0].joined, came.peers[0].completed), (Some(0.0), None));
     let sent: u64 = came.peers.iter().map(|peer| peer.sent).sum();
     let received: u64 = came.peers.iter().map(|peer| peer.received).sum();
-    assert!(sent >= 2 * SIZE && received >= 2 * SIZE, "{sent} {received}");
+    // A frame that its receiver no longer needed whole is not counted.
+    assert!(sent >= SIZE && received >= 2 * SIZE, "{sent} {received}");
     assert_eq!(came.metrics["bad_bytes"], 0.0);
     assert!(came.series.iter().any(|sample| sample.metric == "leechers"));
     let trace = watch.trace.expect("wanted");

@@ -59,6 +59,7 @@ pub use tracker::TrackerArgs;
 use super::argv::{self, Asked, Flag};
 use super::exit::CliError;
 use super::help;
+use super::lab::net::inside::{self, Inside};
 use super::places::{Places, SETTINGS};
 use super::settings_file;
 use super::units::Expected;
@@ -271,6 +272,8 @@ pub fn tracker(words: &[String]) -> Result<Parsed<TrackerCommand>, CliError> {
 pub enum LabCommand {
     /// Run a swarm for people to watch.
     Demo(DemoArgs),
+    /// Become a program in a namespace: only the lab itself says so, and help does not.
+    Inside(Inside),
     /// Run a scenario.
     Run(RunArgs),
     /// Say what a scenario asks of this machine.
@@ -322,6 +325,9 @@ pub fn lab(words: &[String]) -> Result<Parsed<LabCommand>, CliError> {
     match words.first().map(String::as_str) {
         None => Ok(Parsed::Text(help::LAB.to_string())),
         Some("help") => Ok(Parsed::Text(help::lab_all())),
+        Some(inside::COMMAND) => {
+            Inside::read(&words[1..]).map(|read| Parsed::Command(LabCommand::Inside(read)))
+        }
         Some(word) if !word.starts_with('-') => {
             let command = LAB_COMMANDS.iter().find(|command| command.name == word);
             let command = command.ok_or_else(|| {

@@ -21,6 +21,9 @@ mod order;
 /// Backend `proc`.
 pub mod proc;
 
+/// Network namespaces, joined by emulated links.
+pub mod net;
+
 /// What this machine moves in a second.
 mod capacity;
 

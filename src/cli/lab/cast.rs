@@ -143,8 +143,13 @@ impl Cast {
     ) -> Result<Child, CliError> {
         self.started += 1;
         let words = words(self.stage.tracker, folder, port, up, rides);
-        let start =
-            Start { program: &self.stage.program, words: &words, folder, run: self.started };
+        let start = Start {
+            program: &self.stage.program,
+            words: &words,
+            folder,
+            run: self.started,
+            listens: false,
+        };
         Child::start(&start, &self.running, self.news.0.clone())
     }
 
@@ -249,7 +254,7 @@ impl Cast {
     /// Stops all in good order, and kills who takes too long.
     pub fn end(&mut self) {
         let deadline = Instant::now() + GOODBYE;
-        self.players.iter().for_each(|player| player.child.stop());
+        self.players.iter_mut().for_each(|player| player.child.stop());
         while !self.players.is_empty()
             && let Ok(News { run, what, .. }) = self.news.1.recv_deadline(deadline)
         {

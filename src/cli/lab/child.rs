@@ -108,6 +108,8 @@ pub struct Start<'a> {
     pub folder: &'a Path,
     /// Its number.
     pub run: u32,
+    /// Whether it is told something by [`Child::tell`].
+    pub listens: bool,
 }
 
 /// A running process.
@@ -136,7 +138,8 @@ impl Child {
         let (heard, said) = io::pipe().map_err(|why| failed(&why))?;
         let mut command = Command::new(start.program);
         command.args(start.words).current_dir(start.folder).process_group(0);
-        command.stdin(Stdio::null()).stdout(said.try_clone().map_err(|why| failed(&why))?);
+        command.stdin(if start.listens { Stdio::piped() } else { Stdio::null() });
+        command.stdout(said.try_clone().map_err(|why| failed(&why))?);
         let process = command.stderr(said).spawn().map_err(|why| failed(&why))?;
         // The pipe ends with the process, not with us.
         drop(command);
@@ -155,8 +158,16 @@ impl Child {
         self.run
     }
 
+    /// Says a line on its stdin, the only one: it ends there.
+    pub fn tell(&mut self, line: &str) -> io::Result<()> {
+        let stdin = self.process.stdin.take();
+        stdin.map_or(Ok(()), |mut stdin| stdin.write_all(format!("{line}\n").as_bytes()))
+    }
+
     /// Asks it to stop in good order.
-    pub fn stop(&self) {
+    pub fn stop(&mut self) {
+        // Who still waits for a word waits no more.
+        drop(self.process.stdin.take());
         if self.ended.is_none() {
             signal(self.process.id(), Signal::TERM);
         }

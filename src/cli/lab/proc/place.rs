@@ -24,8 +24,8 @@ pub trait Place {
     /// The words that start a program there, from those that start it here.
     fn wrap(&self, who: Station, words: Vec<String>) -> Vec<String>;
 
-    /// Whether this process reaches what listens on 127.0.0.1 there. If not, orders are given by
-    /// `peer remote`, started there as well.
+    /// Whether this process reaches what listens on 127.0.0.1 there: peers then take orders in a
+    /// run, such as other rates.
     fn is_near(&self) -> bool;
 
     /// Whether the links there have the rates of the setting; if not, the peers limit themselves.

@@ -2,7 +2,6 @@
 
 use super::super::child::{Child, Progress, Word};
 use super::timetable::Member;
-use crate::cli::remote::Client;
 use crate::lab::setting::Role;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -42,12 +41,10 @@ pub struct Player {
     pub trace: Option<PathBuf>,
     /// Its process, while there is one.
     pub child: Option<Child>,
-    /// Where it listens, and takes orders; not known at first.
+    /// Where it listens; 0 until it says so.
     pub port: u16,
-    /// See there.
+    /// Where it takes orders, if it does.
     pub door: Option<SocketAddr>,
-    /// For orders over the loopback.
-    pub client: Option<Client>,
     /// What it is at.
     pub act: Act,
     /// Whether a tracker lists it.
@@ -83,7 +80,6 @@ impl Player {
             child: None,
             port: 0,
             door: None,
-            client: None,
             act: Act::Waits,
             registered: false,
             now: Progress::default(),
@@ -151,7 +147,7 @@ impl Player {
         self.before = self.in_all();
         let bytes = self.now.bytes;
         self.now = Progress { bytes, ..Progress::default() };
-        (self.door, self.client, self.registered, self.origin) = (None, None, false, None);
+        (self.door, self.registered, self.origin) = (None, false, None);
     }
 
     /// What all its processes received, sent, and received wrong.

@@ -8,22 +8,25 @@
 //! Processes are started before the clock, so that no time of theirs is in a result. Dropped, no
 //! process is left.
 
-use super::super::child::{Child, News, Running, Start, What, Word};
+/// What the processes say, and how they end.
+mod hearing;
+/// What is done.
+mod orders;
+
+use super::super::child::{Child, News, Running};
 use super::agenda::{Agenda, Item};
 use super::place::{Place, Station};
-use super::player::{Act, Player};
+use super::player::Player;
 use super::store::Store;
 use super::timetable::{Member, Target, target};
 use super::{Programs, results, words};
 use crate::cli::exit::CliError;
-use crate::cli::remote::Client;
 use crate::lab::outcome::{RunError, Sample, Watch};
-use crate::lab::setting::{Deed, Role, Setting};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use serde_json::{Value, json};
+use crate::lab::setting::{Deed, Planned, Role, Setting};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// News that wait: a process that says more waits with it.
@@ -135,7 +138,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Where a peer is.
-    pub fn address(&self, peer: usize) -> std::net::IpAddr {
+    pub fn address(&self, peer: usize) -> IpAddr {
         self.place.address(Station::Peer(peer))
     }
 
@@ -148,7 +151,7 @@ impl<'a> Stage<'a> {
             let folder = self.store.folder(&format!("peer-{at}")).map_err(failed)?;
             let group = &self.setting.groups[member.group];
             if member.role == Role::Seed {
-                let spoils = |event: &crate::lab::setting::Planned| event.deed == Deed::Corrupt;
+                let spoils = |event: &Planned| event.deed == Deed::Corrupt;
                 let copy = group.lies || self.setting.events.iter().any(spoils);
                 self.store.give(&folder, copy).map_err(failed)?;
             }
@@ -157,11 +160,8 @@ impl<'a> Stage<'a> {
             self.players.push(Player::new(member.clone(), name, folder, trace));
             self.start_peer(at, false)?;
         }
-        let listens = |player: &Player| player.door.is_some() && player.port != 0;
+        let listens = |player: &Player| player.port != 0;
         self.until(watch, "all peers listen", |stage| stage.players.iter().all(listens))?;
-        if self.place.is_near() {
-            (0..self.players.len()).try_for_each(|at| self.knock(at))?;
-        }
         let is_first = |player: &Player| {
             player.member.role == Role::Seed && player.member.joins == Some(Duration::ZERO)
         };
@@ -304,295 +304,6 @@ impl<'a> Stage<'a> {
             (have + player.now.bytes.min(size), all + size)
         });
         time.max(have as f64 / (all as f64).max(1.0)).min(1.0)
-    }
-
-    fn carry_out(&mut self, item: Item) -> Result<(), RunError> {
-        match item {
-            Item::Join(at) if self.players[at].act == Act::Waits => self.join(at),
-            Item::Leave(at) if self.players[at].act == Act::Plays => {
-                self.leave(at);
-                Ok(())
-            }
-            Item::Join(_) | Item::Leave(_) => Ok(()),
-            Item::Resume(at) => {
-                self.players[at].child.iter().for_each(|child| child.pause(false));
-                Ok(())
-            }
-            Item::TrackerStops(time) => {
-                self.hall.is_down = true;
-                self.hall.child.iter().for_each(Child::stop);
-                self.agenda.put(self.begun.elapsed() + time, Item::TrackerStarts);
-                Ok(())
-            }
-            Item::TrackerStarts => {
-                self.hall.child = None;
-                self.hall.is_down = false;
-                let port = self.hall.at.map_or(0, |at| at.port());
-                self.start_tracker(port)
-            }
-            Item::Deed(deed, at) => self.deed(deed, at),
-        }
-    }
-
-    fn deed(&mut self, deed: Deed, at: usize) -> Result<(), RunError> {
-        if self.players[at].act == Act::Gone || self.place.on_deed(deed, Station::Peer(at))? {
-            return Ok(());
-        }
-        let player = &mut self.players[at];
-        match deed {
-            Deed::Kill => {
-                player.act = Act::Gone;
-                player.left = Some(Instant::now());
-                player.child.iter_mut().for_each(Child::kill);
-                Ok(())
-            }
-            Deed::Pause(time) => {
-                player.child.iter().for_each(|child| child.pause(true));
-                self.agenda.put(self.begun.elapsed() + time, Item::Resume(at));
-                Ok(())
-            }
-            Deed::Rate(rate) => self.limit(at, rate),
-            Deed::FreeRide => {
-                player.act = Act::Changes;
-                player.child.iter().for_each(Child::stop);
-                Ok(())
-            }
-            Deed::Corrupt => self.store.spoil(&player.folder).map_err(failed),
-            Deed::Partition(_) | Deed::TrackerDown(_) => {
-                Err(RunError::Unsupported(format!("{} cannot have that done", player.name)))
-            }
-        }
-    }
-
-    /// Tells a peer of the torrent.
-    fn join(&mut self, at: usize) -> Result<(), RunError> {
-        let (torrent, folder) = (self.store.torrent(), self.players[at].folder.clone());
-        self.players[at].act = Act::Plays;
-        self.players[at].joined = Some(Instant::now());
-        if self.place.is_near() {
-            let what = json!({ "filename": torrent, "download-dir": folder });
-            return self.ask(at, "torrent-add", &what);
-        }
-        let door = self.door(at)?;
-        self.send(at, &words::add(self.programs, door, &torrent, &folder))
-    }
-
-    fn limit(&mut self, at: usize, rate: u64) -> Result<(), RunError> {
-        if self.place.is_near() {
-            let rate = words::in_kilobytes(rate);
-            let what = json!({ "speed-limit-up-enabled": true, "speed-limit-up": rate });
-            return self.ask(at, "session-set", &what);
-        }
-        let door = self.door(at)?;
-        self.send(at, &words::limit(self.programs, door, rate))
-    }
-
-    fn leave(&mut self, at: usize) {
-        let player = &mut self.players[at];
-        player.act = Act::Gone;
-        player.left = Some(Instant::now());
-        player.child.iter().for_each(Child::stop);
-    }
-
-    fn door(&self, at: usize) -> Result<SocketAddr, RunError> {
-        let player = &self.players[at];
-        player.door.ok_or_else(|| RunError::Failed(format!("{} takes no orders", player.name)))
-    }
-
-    /// Makes the acquaintance of a peer, so that the first order takes one question.
-    fn knock(&mut self, at: usize) -> Result<(), RunError> {
-        let client = Client::new(&self.door(at)?.to_string(), None).within(ANSWER);
-        self.players[at].client = Some(client);
-        self.ask(at, "session-get", &json!({ "fields": ["version"] }))
-    }
-
-    fn ask(&mut self, at: usize, method: &str, what: &Value) -> Result<(), RunError> {
-        if self.players[at].client.is_none() {
-            self.knock(at)?;
-        }
-        let Player { client, name, .. } = &mut self.players[at];
-        let client = client.as_mut().expect("made above");
-        let asked = client.ask(method, what);
-        asked.map(drop).map_err(|why| RunError::Failed(format!("{name} does not obey: {why}")))
-    }
-
-    /// Has an order given by a process that is started where the peer is.
-    fn send(&mut self, at: usize, words: &[String]) -> Result<(), RunError> {
-        let words = self.place.wrap(Station::Peer(at), words.to_vec());
-        let folder = self.players[at].folder.clone();
-        let child = self.start(&words, &folder, Whose::Errand("an order was not taken"))?;
-        self.errands.push(child);
-        Ok(())
-    }
-
-    fn start_tracker(&mut self, port: u16) -> Result<(), RunError> {
-        let folder = self.store.source().with_file_name("tracker");
-        if !folder.exists() {
-            self.store.folder("tracker").map_err(failed)?;
-        }
-        let listen = SocketAddr::new(self.place.address(Station::Tracker), port);
-        let words = words::tracker(self.programs, listen);
-        let words = self.place.wrap(Station::Tracker, words);
-        self.hall.child = Some(self.start(&words, &folder, Whose::Tracker)?);
-        Ok(())
-    }
-
-    fn start_peer(&mut self, at: usize, rides: bool) -> Result<(), RunError> {
-        let player = &self.players[at];
-        let (folder, trace) = (player.folder.clone(), player.trace.clone());
-        let start = words::Start {
-            who: at,
-            folder: &folder,
-            tracker: self.hall.at.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))),
-            port: player.port,
-            rides,
-            trace: trace.as_deref(),
-        };
-        let group = &self.setting.groups[player.member.group];
-        let words = words::peer(self.programs, self.setting, group, self.place.as_ref(), &start);
-        let words = self.place.wrap(Station::Peer(at), words);
-        self.players[at].child = Some(self.start(&words, &folder, Whose::Peer(at))?);
-        Ok(())
-    }
-
-    fn start(&mut self, words: &[String], folder: &Path, whose: Whose) -> Result<Child, RunError> {
-        let Some((program, words)) = words.split_first() else {
-            return Err(RunError::Failed("there is no program to start".into()));
-        };
-        self.started += 1;
-        let start = Start { program: Path::new(program), words, folder, run: self.started };
-        self.whose.insert(self.started, whose);
-        Child::start(&start, &self.running, self.news.0.clone()).map_err(failed)
-    }
-
-    /// Hears what the processes say until a moment, or until one has said something.
-    fn hear(&mut self, until: Instant) {
-        match self.news.1.recv_deadline(until) {
-            Ok(news) => self.on_news(news),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
-        }
-        while let Ok(news) = self.news.1.try_recv() {
-            self.on_news(news);
-        }
-    }
-
-    fn on_news(&mut self, news: News) {
-        let Some(&whose) = self.whose.get(&news.run) else { return };
-        match (whose, news.what) {
-            (Whose::Tracker, What::Said(Word::Port(port))) => {
-                let ip = self.place.address(Station::Tracker);
-                self.hall.at = Some(SocketAddr::new(ip, port));
-            }
-            (Whose::Peer(at), What::Said(word)) => {
-                if matches!(word, Word::Progress(now) if now.fetched != self.players[at].now.fetched)
-                {
-                    self.moved = news.at;
-                }
-                let size = self.setting.content.size;
-                if self.players[at].on_word(news.at, news.time, word, size) {
-                    self.on_whole(at);
-                }
-            }
-            (_, What::Said(_)) => {}
-            (whose, What::Ended(last)) => self.on_end(news.run, whose, &last),
-        }
-    }
-
-    fn on_whole(&mut self, at: usize) {
-        let player = &self.players[at];
-        if !player.is_leecher() || player.act != Act::Plays {
-            return;
-        }
-        match player.member.stays {
-            Some(Duration::ZERO) => self.leave(at),
-            Some(stays) => {
-                let when = self.begun.elapsed().saturating_add(stays);
-                self.agenda.put(when, Item::Leave(at));
-            }
-            None => {}
-        }
-    }
-
-    fn on_end(&mut self, run: u32, whose: Whose, last: &str) {
-        match whose {
-            Whose::Errand(failure) => {
-                let Some(at) = self.errands.iter().position(|child| child.run() == run) else {
-                    return;
-                };
-                let mut errand = self.errands.remove(at);
-                let how = errand.wait();
-                if !errand.ended_well() {
-                    self.blame(format!("{failure} ({how}): {last}"), None);
-                }
-            }
-            Whose::Tracker => {
-                let Some(child) = self.hall.child.as_mut().filter(|child| child.run() == run)
-                else {
-                    return;
-                };
-                let how = child.wait();
-                if !self.hall.is_down {
-                    let log = self.store.source().with_file_name("tracker").join("log");
-                    let text = format!("the tracker ended by itself ({how}): {last}");
-                    self.blame(text, Some(("tracker".into(), log)));
-                }
-            }
-            Whose::Peer(at) => self.on_peer_end(at, run, last),
-        }
-    }
-
-    fn on_peer_end(&mut self, at: usize, run: u32, last: &str) {
-        let player = &mut self.players[at];
-        let Some(child) = player.child.as_mut().filter(|child| child.run() == run) else { return };
-        let how = child.wait();
-        match player.act {
-            Act::Gone => {}
-            Act::Changes => {
-                player.on_new_process();
-                player.act = if player.joined.is_some() { Act::Plays } else { Act::Waits };
-                if let Err(why) = self.start_peer(at, true) {
-                    let name = &self.players[at].name;
-                    self.blame(format!("{name} did not start again: {why}"), None);
-                }
-            }
-            Act::Waits | Act::Plays => {
-                let log = player.folder.join("log");
-                let named = (player.name.replace('/', "-"), log);
-                let text = format!("{} ended by itself ({how}): {last}", player.name);
-                self.blame(text, Some(named));
-            }
-        }
-    }
-
-    /// The run does not count; the first reason stands.
-    fn blame(&mut self, text: String, log: Option<(String, PathBuf)>) {
-        if self.trouble.is_none() {
-            (self.trouble, self.log) = (Some(text), log);
-        }
-    }
-
-    /// Stops all in good order, hears what they say last, and kills who takes too long.
-    pub fn close(&mut self) {
-        let deadline = Instant::now() + GOODBYE;
-        for player in &mut self.players {
-            player.act = Act::Gone;
-            if let Some(child) = &player.child {
-                child.stop();
-                child.pause(false); // who stands still does not hear of it
-            }
-        }
-        let ended = |player: &Player| player.child.as_ref().is_none_or(Child::has_ended);
-        while Instant::now() < deadline && !self.players.iter().all(ended) {
-            self.hear(deadline.min(Instant::now() + TICK));
-        }
-        self.hall.is_down = true;
-        self.hall.child.iter().for_each(Child::stop);
-        // What is left is killed; the pipes end with their processes.
-        self.players.iter_mut().for_each(|player| player.child.iter_mut().for_each(Child::kill));
-        self.errands.iter_mut().for_each(Child::kill);
-        while let Ok(news) = self.news.1.try_recv() {
-            self.on_news(news);
-        }
     }
 }
 

@@ -158,6 +158,8 @@ pub struct Start<'a> {
     pub rides: bool,
     /// Where it is traced to.
     pub trace: Option<&'a Path>,
+    /// Whether it takes orders over the loopback.
+    pub obeys: bool,
 }
 
 /// Starts a peer.
@@ -179,8 +181,8 @@ pub fn peer(
     };
     let slots = if start.rides { 0 } else { group.slots };
     let flags = [
-        ("--web", "127.0.0.1:0".into()),
-        ("--config-dir", path(&start.folder.join("state"))),
+        // What it is about it reads from its stdin, when its time has come.
+        ("--leech", "-".into()),
         ("--download-dir", path(start.folder)),
         ("--tracker", tracker),
         ("--bind", place.address(Station::Peer(start.who)).to_string()),
@@ -193,12 +195,14 @@ pub fn peer(
         ("--super-seeding", if group.super_seeding { "auto" } else { "off" }.into()),
         ("--endgame", if setting.link.endgame { "on" } else { "off" }.into()),
         ("--time-scale", setting.time_scale.to_string()),
-        ("--max-peers-per-torrent", (2 * MOST_PROCESSES).to_string()),
     ];
-    let mut words = vec![path(&programs.peer), "daemon".into(), "--json".into()];
+    let mut words = vec![path(&programs.peer), "--json".into()];
     words.extend(flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]));
     if let Some(blocks) = setting.link.pipeline {
         words.extend(["--pipeline".into(), blocks.to_string()]);
+    }
+    if start.obeys {
+        words.extend(["--web".into(), "127.0.0.1:0".into()]);
     }
     if let Some(trace) = start.trace {
         words.extend(["--trace".into(), path(trace)]);
@@ -209,24 +213,6 @@ pub fn peer(
 /// A policy as its flag is typed.
 fn name(variant: &str) -> String {
     variant.to_lowercase()
-}
-
-/// Has a peer take up the torrent, by a process beside it.
-pub fn add(programs: &Programs, door: SocketAddr, torrent: &Path, folder: &Path) -> Vec<String> {
-    let path = |path: &Path| path.to_string_lossy().into_owned();
-    let words = ["remote", "add", "--at"].map(str::to_owned);
-    let mut all = vec![path(&programs.peer)];
-    all.extend(words);
-    all.extend([door.to_string(), "--download-dir".into(), path(folder), path(torrent)]);
-    all
-}
-
-/// Has a peer send so much at most, likewise.
-pub fn limit(programs: &Programs, door: SocketAddr, rate: u64) -> Vec<String> {
-    let mut all = vec![programs.peer.to_string_lossy().into_owned()];
-    all.extend(["remote", "limit", "--at"].map(str::to_owned));
-    all.extend([door.to_string(), "--uplimit".into(), format!("{}k", in_kilobytes(rate))]);
-    all
 }
 
 /// How long nothing may move before a run in which nothing more is planned is over: strategies have
@@ -243,7 +229,6 @@ mod tests {
     use super::check as check_all;
     use super::*;
     use crate::cli::args::{self, Parsed, PeerCommand};
-    use crate::cli::places::Places;
     use crate::config::ChokerChoice;
     use crate::lab::setting::Planned;
     use crate::logic::choker::ChokerPolicy;
@@ -271,14 +256,15 @@ mod tests {
             port: 0,
             rides: false,
             trace: Some(Path::new("/x y/trace")),
+            obeys: true,
         };
         let config = |start: &Start<'_>| {
             let words = peer(&programs(), &all, &all.groups[1], &Loopback, start);
             assert_eq!(words[0], "/bin/peer");
-            let Ok(Parsed::Command(PeerCommand::Daemon(daemon))) = args::peer(&words[1..]) else {
+            let Ok(Parsed::Command(PeerCommand::Node(node))) = args::peer(&words[1..]) else {
                 panic!("{words:?}");
             };
-            daemon.config(&Places::default()).expect("a configuration")
+            node.config().expect("a configuration")
         };
         let is = config(&start);
         assert_eq!((is.up_limit, is.down_limit), (Some(262_144), Some(7)));

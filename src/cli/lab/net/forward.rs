@@ -1,0 +1,308 @@
+//! The thread `lab-net`: reads packets from all interfaces, asks the emulator, and writes them when
+//! they are due.
+//!
+//! ```text
+//! door ------> an interface's file of a node
+//! interfaces -> packet -> Emulator::on_packet        } one poll, which ends when the next packet
+//! Emulator::next_delivery -> packet -> interface     } is due; no turn without work
+//! ```
+//! The buffers of packets are used again. A packet that an interface does not take is lost, as on
+//! any link.
+
+use crate::clock::{Clock, Moment};
+use crate::lab::emulator::{Delivery, Emulator, Verdict, Why};
+use crate::lab::{packet, pcapng};
+use parking_lot::Mutex;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::io::{Errno, read, write};
+use rustix::net::sockopt::socket_peercred;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use rustix::process::getuid;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufWriter, IoSliceMut, Write};
+use std::mem::MaybeUninit;
+use std::net::Ipv4Addr;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The longest packet: the interface's MTU is shorter.
+const LONGEST: usize = 2048;
+
+/// Packets that are read from one interface before the others have their turn.
+const TURN: usize = 16;
+
+/// Buffers that are kept for packets to come.
+const SPARE: usize = 1024;
+
+/// What passed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Packets that reached their node.
+    pub delivered: u64,
+    /// Bytes of those, headers included.
+    pub bytes: u64,
+    /// Packets that were lost by lot.
+    pub lost: u64,
+    /// Packets that found a full queue.
+    pub crowded_out: u64,
+    /// Packets that came while nothing passed.
+    pub parted: u64,
+    /// Packets for an address that nobody has, or nobody at present, and what is no IPv4.
+    pub unknown: u64,
+    /// Why it ended before its time, or the capture is not whole; a sentence.
+    pub failed: Option<String>,
+}
+
+/// All interfaces, and what is between them.
+pub struct Forwarder {
+    door: UnixListener,
+    stopped: UnixStream,
+    /// Those that came to the door and have not yet given their interface.
+    guests: Vec<UnixStream>,
+    interfaces: Vec<Option<OwnedFd>>,
+    nodes: HashMap<Ipv4Addr, usize>,
+    emulator: Arc<Mutex<Emulator>>,
+    clock: Clock,
+    /// The packets on their way, by number.
+    packets: HashMap<u64, Vec<u8>>,
+    spare: Vec<Vec<u8>>,
+    capture: Option<BufWriter<File>>,
+    block: Vec<u8>,
+    tally: Tally,
+}
+
+/// What a poll found.
+struct Found {
+    is_stopped: bool,
+    has_guest: bool,
+    /// The places of guests and interfaces with news.
+    guests: Vec<usize>,
+    interfaces: Vec<usize>,
+}
+
+impl Forwarder {
+    /// Nodes with these addresses, none of which has an interface yet.
+    pub fn new(
+        door: UnixListener,
+        stopped: UnixStream,
+        addresses: Vec<Ipv4Addr>,
+        emulator: Arc<Mutex<Emulator>>,
+        clock: Clock,
+    ) -> io::Result<Self> {
+        door.set_nonblocking(true)?;
+        Ok(Self {
+            door,
+            stopped,
+            guests: Vec::new(),
+            interfaces: addresses.iter().map(|_| None).collect(),
+            nodes: addresses.into_iter().zip(0..).collect(),
+            emulator,
+            clock,
+            packets: HashMap::new(),
+            spare: Vec::new(),
+            capture: None,
+            block: Vec::with_capacity(LONGEST),
+            tally: Tally::default(),
+        })
+    }
+
+    /// Writes what is delivered to a new file.
+    pub fn capture_to(&mut self, path: &Path) -> io::Result<()> {
+        let mut file = BufWriter::new(File::create_new(path)?);
+        file.write_all(&pcapng::header())?;
+        self.capture = Some(file);
+        Ok(())
+    }
+
+    /// Forwards until the other end of `stopped` is closed.
+    pub fn run(mut self) -> Tally {
+        let ended = loop {
+            self.deliver();
+            match self.wait() {
+                Ok(found) if found.is_stopped => break Ok(()),
+                Ok(found) => self.serve(&found),
+                Err(Errno::INTR) => {}
+                Err(why) => break Err(why),
+            }
+        };
+        let flushed = self.capture.take().map_or(Ok(()), |mut file| file.flush());
+        if let Err(why) = ended {
+            self.fail("the emulated links ended", &why.into());
+        }
+        if let Err(why) = flushed {
+            self.fail("the capture is not whole", &why);
+        }
+        self.tally
+    }
+
+    /// Waits for news, no longer than until the next packet is due.
+    fn wait(&self) -> rustix::io::Result<Found> {
+        let mut polled: Vec<_> = [PollFd::new(&self.stopped, PollFlags::IN)].into();
+        polled.push(PollFd::new(&self.door, PollFlags::IN));
+        polled.extend(self.guests.iter().map(|guest| PollFd::new(guest, PollFlags::IN)));
+        let open =
+            || self.interfaces.iter().enumerate().filter_map(|(n, file)| Some((n, file.as_ref()?)));
+        polled.extend(open().map(|(_, file)| PollFd::new(file, PollFlags::IN)));
+        let due = self.emulator.lock().next_due();
+        let left = due.map(|due| due.since(self.clock.now()));
+        // As long as can be said is not long enough to matter.
+        let left =
+            left.map(|left| Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 }));
+        poll(&mut polled, left.as_ref())?;
+        let has_news = |at: usize| !polled[at].revents().is_empty();
+        let first = 2 + self.guests.len();
+        Ok(Found {
+            is_stopped: has_news(0),
+            has_guest: has_news(1),
+            guests: (0..self.guests.len()).filter(|n| has_news(2 + n)).collect(),
+            interfaces: open()
+                .enumerate()
+                .filter(|(n, _)| has_news(first + n))
+                .map(|(_, (node, _))| node)
+                .collect(),
+        })
+    }
+
+    fn serve(&mut self, found: &Found) {
+        found.interfaces.iter().for_each(|&node| self.collect(node));
+        // From the last on: the places of those before stay.
+        for &guest in found.guests.iter().rev() {
+            let guest = self.guests.swap_remove(guest);
+            self.take_in(guest);
+        }
+        if found.has_guest
+            && let Ok((guest, _)) = self.door.accept()
+        {
+            // Others of this machine could know the name.
+            let is_ours = socket_peercred(&guest).is_ok_and(|who| who.uid == getuid());
+            if is_ours && guest.set_nonblocking(true).is_ok() {
+                self.guests.push(guest);
+            }
+        }
+    }
+
+    /// Takes the interface that a guest brings; one that brings none is let go.
+    fn take_in(&mut self, mut guest: UnixStream) {
+        let mut number = [0; 4];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut parts = [IoSliceMut::new(&mut number)];
+        let Ok(came) = recvmsg(&guest, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC) else {
+            return;
+        };
+        let files = control.drain().filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(files) => Some(files),
+            _ => None,
+        });
+        let file = files.flatten().last();
+        let node = u32::from_le_bytes(number) as usize;
+        let (Some(file), Some(place), 4) = (file, self.interfaces.get_mut(node), came.bytes) else {
+            return;
+        };
+        if fcntl_setfl(&file, OFlags::NONBLOCK | OFlags::RDWR).is_ok() {
+            *place = Some(file);
+            // Who is gone needs no answer.
+            let _ = guest.write_all(&[1]);
+        }
+    }
+
+    /// Reads what a node sends.
+    fn collect(&mut self, node: usize) {
+        let now = self.clock.now();
+        for _ in 0..TURN {
+            let mut buffer = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(LONGEST));
+            buffer.resize(LONGEST, 0);
+            let Some(file) = &self.interfaces[node] else { return };
+            match read(file, &mut buffer[..]) {
+                Ok(len) if len > 0 => {
+                    buffer.truncate(len);
+                    self.on_packet(now, node, buffer);
+                }
+                Err(Errno::AGAIN | Errno::INTR) => {
+                    self.spare.push(buffer);
+                    return;
+                }
+                Ok(_) | Err(_) => {
+                    // Its interface is gone with its namespace.
+                    self.interfaces[node] = None;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn on_packet(&mut self, now: Moment, from: usize, bytes: Vec<u8>) {
+        let to = packet::header(&bytes).and_then(|header| self.nodes.get(&header.to).copied());
+        let verdict = match to {
+            None => Verdict::Dropped(Why::Nobody),
+            Some(to) => self.emulator.lock().on_packet(now, from, to, bytes.len()),
+        };
+        match verdict {
+            Verdict::Taken(number) => {
+                self.packets.insert(number, bytes);
+            }
+            Verdict::Dropped(why) => {
+                self.count(why);
+                self.reuse(bytes);
+            }
+        }
+    }
+
+    /// Writes what is due.
+    fn deliver(&mut self) {
+        let now = self.clock.now();
+        loop {
+            // Not held while a packet is written.
+            let next = self.emulator.lock().next_delivery(now);
+            let Some(Delivery { packet, to, at, dropped }) = next else { return };
+            let Some(bytes) = self.packets.remove(&packet) else { continue };
+            let interface = self.interfaces.get(to).and_then(Option::as_ref);
+            match (dropped, interface) {
+                (Some(why), _) => self.count(why),
+                (None, Some(file)) if write(file, &bytes).is_ok() => {
+                    self.tally.delivered += 1;
+                    self.tally.bytes += bytes.len() as u64;
+                    self.capture(at, &bytes);
+                }
+                (None, _) => self.count(Why::Nobody),
+            }
+            self.reuse(bytes);
+        }
+    }
+
+    fn capture(&mut self, at: Moment, bytes: &[u8]) {
+        let Some(file) = &mut self.capture else { return };
+        self.block.clear();
+        pcapng::packet(&mut self.block, at.elapsed(), bytes);
+        if let Err(why) = file.write_all(&self.block) {
+            self.capture = None;
+            self.fail("the capture is not whole", &why);
+        }
+    }
+
+    fn count(&mut self, why: Why) {
+        let counter = match why {
+            Why::Queue => &mut self.tally.crowded_out,
+            Why::Loss => &mut self.tally.lost,
+            Why::Partition => &mut self.tally.parted,
+            Why::Nobody => &mut self.tally.unknown,
+        };
+        *counter += 1;
+    }
+
+    fn reuse(&mut self, buffer: Vec<u8>) {
+        if self.spare.len() < SPARE {
+            self.spare.push(buffer);
+        }
+    }
+
+    /// Remembers what went wrong first.
+    fn fail(&mut self, what: &str, why: &io::Error) {
+        let why = crate::cli::exit::cause(why);
+        self.tally.failed.get_or_insert_with(|| format!("{what}: {why}"));
+    }
+}
