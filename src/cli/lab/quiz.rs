@@ -306,7 +306,8 @@ mod tests {
 
     /// All right answers, one a line.
     fn key(sheet: &Sheet) -> String {
-        sheet.questions.iter().map(|q| format!("{} {}\n", show(q.answer), q.unit)).collect()
+        let line = |question: &Question| show(question.answer) + " " + question.unit + "\n";
+        sheet.questions.iter().map(line).collect()
     }
 
     #[test]
