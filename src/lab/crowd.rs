@@ -10,11 +10,12 @@
 //! on once it is there), messages and their time (a HAVE is known to all neighbours at once, in one
 //! batch), downlinks (they are as fast as can be), hash failures and new neighbours. An uplink
 //! sends one piece after the other, to those it serves in turns; a piece takes its length by the
-//! uplink's rate. So with few pieces a crowd is faster than a world, in which an uplink sends four
-//! pieces at once: by 2 to 7 % with 64 pieces, and less with more. Whom to serve is said by the strategies of [`crate::logic::choker`], one for each
-//! peer; which piece is sent follows the receiver's policy, as [`holdings`] shows.
+//! uplink's rate. So with few pieces a crowd is faster than a world, where an uplink sends four
+//! pieces at once: by 2 to 7 % with 64 pieces. Whom to serve is said by the strategies of
+//! [`crate::logic::choker`], one for each peer; which piece is sent follows the receiver's policy, as
+//! [`holdings`] shows.
 //!
-//! Everything stands in flat arrays by the peer's number, about 3 KB a peer with 256 pieces and 40
+//! Everything stands in flat arrays by the peer's number, about 2.5 KB a peer with 256 pieces and 40
 //! neighbours, so that a million fit into memory. A run is a function of its setting and its seed.
 
 use super::outcome::{Outcome, RunError, Watch};
