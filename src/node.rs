@@ -362,7 +362,9 @@ impl Node {
         if let ChokerChoice::Program(command) = &self.options.choker {
             match ExecChoker::start(command) {
                 Ok(choker) => swarm.set_strategy(Box::new(choker), format!("exec:{command}")),
-                Err(error) => log::warn!("{name}: exec:{command} does not start: {error}; tft serves"),
+                Err(error) => {
+                    log::warn!("{name}: exec:{command} does not start: {error}; tft serves")
+                }
             }
         }
         let priorities = selection::begin(&mut swarm, clock.now(), &meta, priorities);

@@ -48,15 +48,7 @@ const BELOW_CONFIG: &[&str] =
     &["ids", "geometry", "bitfield", "clock", "metainfo", "protocol", "logic", "storage"];
 
 const BELOW_LAB: &[&str] = &[
-    "ids",
-    "geometry",
-    "bitfield",
-    "clock",
-    "nearest",
-    "metainfo",
-    "protocol",
-    "logic",
-    "trace",
+    "ids", "geometry", "bitfield", "clock", "nearest", "metainfo", "protocol", "logic", "trace",
     "config",
 ];
 

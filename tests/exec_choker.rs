@@ -68,7 +68,8 @@ fn tit_for_tat_in_python_decides_as_the_one_that_ships_up_to_the_dice() {
         for round in 1..40 {
             let now = Moment::after(Duration::from_secs(20 + 10 * round));
             let (peers, seeding) = (peers(&mut dice, now, &last), round > 30);
-            let (a, b) = (theirs.next_round(now, seeding, &peers), ours.next_round(now, seeding, &peers));
+            let (a, b) =
+                (theirs.next_round(now, seeding, &peers), ours.next_round(now, seeding, &peers));
             let earned = |served: &[Served], is_earned: fn(&Served) -> bool| -> Vec<PeerKey> {
                 served.iter().filter(|s| is_earned(s)).map(|s| s.peer).collect()
             };

@@ -79,8 +79,15 @@ mod tests {
         let (now, timers) = (Moment::START, Timers::default());
         let capacity = None;
         let seeding = false;
-        let view =
-            View { now, round: 1, seeding, slots, upload_capacity: capacity, timers, peers: &peers };
+        let view = View {
+            now,
+            round: 1,
+            seeding,
+            slots,
+            upload_capacity: capacity,
+            timers,
+            peers: &peers,
+        };
         use_it(&view)
     }
 

@@ -48,7 +48,10 @@ fn a_program_hears_the_state_of_every_round() {
     let command = r#"while read -r line; do n=${line#*round\":}; n=${n%%,*};
         echo "{\"unchoke\":[$n],\"why\":\"round $n\"}"; done"#;
     let (served, fault) = rounds(command, LONG, 3);
-    assert_eq!((served, fault), (["1 round 1", "2 round 2", "3 round 3"].map(String::from).to_vec(), None));
+    assert_eq!(
+        (served, fault),
+        (["1 round 1", "2 round 2", "3 round 3"].map(String::from).to_vec(), None)
+    );
 }
 
 #[test]
@@ -80,7 +83,10 @@ fn without_an_answer_in_time_the_slots_stay_as_they_were_and_then_go_round() {
     }
     assert!(round(&mut strategy, 9).iter().all(|s| matches!(s.why, Why::Waited { .. })));
     let fault = faults.lock().clone().unwrap();
-    assert!(fault.ends_with("no answer within 1 ms: decide faster, and flush each line"), "{fault}");
+    assert!(
+        fault.ends_with("no answer within 1 ms: decide faster, and flush each line"),
+        "{fault}"
+    );
 }
 
 #[test]
@@ -140,7 +146,8 @@ fn an_endless_line_is_given_up() {
 #[test]
 fn who_is_next_is_served_between_rounds_and_nobody_else() {
     let check = |next: &str, expected: Option<u64>| {
-        let command = format!(r#"read -r line; echo '{{"unchoke":[1],"why":"so"{next}}}'; read -r line"#);
+        let command =
+            format!(r#"read -r line; echo '{{"unchoke":[1],"why":"so"{next}}}'; read -r line"#);
         let strategy = ExecChoker::start(&command).unwrap().with_patience(LONG);
         let params = Params { slots: 2, ..Params::default() };
         let mut choker = Choker::with(Box::new(strategy), params, fastrand::Rng::with_seed(1));

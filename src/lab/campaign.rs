@@ -123,7 +123,11 @@ impl<'a> Campaign<'a> {
         let mut jobs = Vec::new();
         for &backend in self.backends.iter().filter(|backend| **backend != Backend::Theory) {
             for &seed in &self.scenario.seeds {
-                jobs.extend((0..self.scenario.settings.len()).map(|point| Job { backend, point, seed }));
+                jobs.extend((0..self.scenario.settings.len()).map(|point| Job {
+                    backend,
+                    point,
+                    seed,
+                }));
             }
         }
         jobs
@@ -279,15 +283,20 @@ impl<'a> Campaign<'a> {
             count => format!(", {} of {count} seeds", name(expect.of)),
         };
         let holds = (low..=high).contains(&value);
-        Judgement { holds: Some(holds), text: format!("{head}: {} {band}{many}", shown(value, expect.between)) }
+        Judgement {
+            holds: Some(holds),
+            text: format!("{head}: {} {band}{many}", shown(value, expect.between)),
+        }
     }
 
     /// Where something was: `p2p, sim, N=30`.
     pub fn place(&self, point: usize, backend: Backend) -> String {
         let point = &self.scenario.settings[point].point;
-        let variables = self.scenario.sweep.iter().filter_map(|(name, _)| {
-            point.get(name).map(|value| (name, value))
-        });
+        let variables = self
+            .scenario
+            .sweep
+            .iter()
+            .filter_map(|(name, _)| point.get(name).map(|value| (name, value)));
         let (mut words, mut numbers) = (Vec::new(), Vec::new());
         for (name, value) in variables {
             match value {
@@ -379,7 +388,8 @@ impl<'a> Campaign<'a> {
     fn overview_cell(&self, metric: &str, backend: Backend, point: usize) -> String {
         let Ok(expression) = Expression::parse(metric) else { return String::new() };
         let seeds = self.seeds(backend).iter();
-        let values = seeds.filter_map(|&seed| self.value(&expression, Job { backend, point, seed }));
+        let values =
+            seeds.filter_map(|&seed| self.value(&expression, Job { backend, point, seed }));
         let values: Vec<f64> = values.collect();
         match (mean(&values), interval(&values)) {
             (Some(mean), Some((low, high))) if high > low => {

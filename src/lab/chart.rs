@@ -70,9 +70,9 @@ impl<'a> Chart<'a> {
         for key in &keys {
             for &backend in &backends {
                 let own = points.iter().copied();
-                let own =
-                    own.filter(|p| self.key(&self.campaign.scenario().settings[*p]) == *key);
-                let mut points: Vec<Point> = own.flat_map(|point| self.points(point, backend)).collect();
+                let own = own.filter(|p| self.key(&self.campaign.scenario().settings[*p]) == *key);
+                let mut points: Vec<Point> =
+                    own.flat_map(|point| self.points(point, backend)).collect();
                 points.sort_by(|a, b| a.x.total_cmp(&b.x));
                 if points.is_empty() {
                     continue;
@@ -233,7 +233,8 @@ out = "b.svg"
     #[test]
     fn theory_is_a_line_simulated_runs_are_dots_and_real_ones_have_bars() {
         let scenario = Scenario::read(TEXT, "x.toml", &[]).expect("it is right");
-        let mut campaign = Campaign::new(&scenario, &[Backend::Theory, Backend::Sim, Backend::Proc]);
+        let mut campaign =
+            Campaign::new(&scenario, &[Backend::Theory, Backend::Sim, Backend::Proc]);
         for job in campaign.jobs() {
             campaign.record(job, &Ok(done(200.0 + job.seed as f64)));
         }

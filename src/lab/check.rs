@@ -110,10 +110,9 @@ pub fn seconds(setting: &Setting, backend: Backend) -> f64 {
         Backend::Proc | Backend::Net => {
             let bound = theory::measures(setting).get("D").copied();
             let run = match setting.model {
-                Model::Hierarchy => setting
-                    .hierarchy
-                    .as_ref()
-                    .map(|asked| f64::from(asked.questions) / asked.rate),
+                Model::Hierarchy => {
+                    setting.hierarchy.as_ref().map(|asked| f64::from(asked.questions) / asked.rate)
+                }
                 _ if setting.runs_to_limit => Some(limit),
                 _ => bound.map(|bound| 1.1 * bound),
             };
@@ -197,7 +196,12 @@ mod tests {
         };
         check(30, Backend::Proc, Some(1e9), "");
         check(30, Backend::Proc, None, "");
-        check(30, Backend::Proc, Some(1e8), "all uplinks together are 41.9 MB/s, more than a quarter");
+        check(
+            30,
+            Backend::Proc,
+            Some(1e8),
+            "all uplinks together are 41.9 MB/s, more than a quarter",
+        );
         check(64, Backend::Proc, None, "proc runs 64 peers at most, here are 65");
         check(63, Backend::Proc, None, "");
         check(32, Backend::Net, None, "net runs 32 peers at most, here are 33");

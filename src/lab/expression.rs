@@ -211,8 +211,8 @@ impl Parser<'_> {
 
     fn call(&mut self, name: &str) -> Result<(), String> {
         let found = FUNCTIONS.iter().find(|(known, ..)| *known == name);
-        let (_, arguments, step) =
-            found.ok_or_else(|| format!("no function is called {name}: try min, max, log2 or floor"))?;
+        let (_, arguments, step) = found
+            .ok_or_else(|| format!("no function is called {name}: try min, max, log2 or floor"))?;
         for argument in 0..*arguments {
             if argument > 0 {
                 self.must('(', ',')?;

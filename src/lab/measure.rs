@@ -133,9 +133,9 @@ impl<'a> Run<'a> {
         let mut put = |suffix: &str, peers: &[&PeerOutcome]| {
             let took = |peer: &&PeerOutcome| Some(peer.completed? - peer.joined?);
             let took: Vec<f64> = peers.iter().filter_map(took).collect();
-            let finished =
-                (!peers.is_empty()).then(|| took.len() as f64 / peers.len() as f64);
-            let all = [("mean", mean(&took)), ("p95", quantile(&took, 0.95)), ("finished", finished)];
+            let finished = (!peers.is_empty()).then(|| took.len() as f64 / peers.len() as f64);
+            let all =
+                [("mean", mean(&took)), ("p95", quantile(&took, 0.95)), ("finished", finished)];
             for (name, value) in all {
                 if let Some(value) = value {
                     found.insert(format!("{name}{suffix}"), value);
@@ -191,10 +191,8 @@ impl<'a> Run<'a> {
             let group = self.setting.groups.get(peer.group)?;
             let Some(joined) = peer.joined.filter(|_| group.slots > 0) else { continue };
             let left = peer.left.unwrap_or(self.end);
-            let there: f64 = busy
-                .iter()
-                .map(|(from, to)| (to.min(left) - from.max(joined)).max(0.0))
-                .sum();
+            let there: f64 =
+                busy.iter().map(|(from, to)| (to.min(left) - from.max(joined)).max(0.0)).sum();
             capacity += group.up? as f64 * there;
         }
         (capacity > 0.0).then_some(capacity)
@@ -427,7 +425,10 @@ mod tests {
             let theory = theory.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
             let found = violations(&setting, outcome, &measures(&setting, outcome), &theory);
             let begins = |(found, expected): (&String, &&str)| found.starts_with(*expected);
-            assert!(found.len() == expected.len() && found.iter().zip(expected).all(begins), "{found:?}");
+            assert!(
+                found.len() == expected.len() && found.iter().zip(expected).all(begins),
+                "{found:?}"
+            );
         };
         let right = outcome(Some(500.0), Some(800.0));
         check(&right, &[("D", 800.0)], &[]);

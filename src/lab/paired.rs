@@ -54,9 +54,9 @@ impl Paired {
         if percent == "0.0 %" {
             return "the same".into();
         }
-        let is_time = ["D", "mean", "p95", "tail", "T"]
-            .iter()
-            .any(|time| metric == *time || metric.strip_prefix(time).is_some_and(|r| r.starts_with('.')));
+        let is_time = ["D", "mean", "p95", "tail", "T"].iter().any(|time| {
+            metric == *time || metric.strip_prefix(time).is_some_and(|r| r.starts_with('.'))
+        });
         let word = match (is_time, self.change > 0.0) {
             (true, true) => "slower",
             (true, false) => "faster",

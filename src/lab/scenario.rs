@@ -163,9 +163,9 @@ fn understood(text: &str) -> Result<Scenario, Fault> {
     if top.read("schema", |term| units::whole(term, 0, 99))?.is_some_and(|schema| schema != 1) {
         return Err(top.fault("schema is 1 in this version"));
     }
-    let name = top.read("name", name)?.ok_or_else(|| {
-        top.fault("the scenario has no name: write name = \"kurose-ross\"")
-    })?;
+    let name = top
+        .read("name", name)?
+        .ok_or_else(|| top.fault("the scenario has no name: write name = \"kurose-ross\""))?;
     let about = top.read("about", units::text)?.unwrap_or_default();
     let backends = backends(&root)?;
     let seeds = seeds(&root)?;

@@ -69,9 +69,8 @@ pub fn sign_test(differences: &[f64]) -> f64 {
     let downs = differences.iter().filter(|&&difference| difference < 0.0).count();
     let n = ups + downs;
     // Binomial coefficients in logarithms: a thousand pairs do not overflow.
-    let log_choose = |k: usize| -> f64 {
-        (1..=k).map(|i| ((n - k + i) as f64).ln() - (i as f64).ln()).sum()
-    };
+    let log_choose =
+        |k: usize| -> f64 { (1..=k).map(|i| ((n - k + i) as f64).ln() - (i as f64).ln()).sum() };
     let half = -(n as f64) * std::f64::consts::LN_2;
     let tail: f64 = (0..=ups.min(downs)).map(|k| (log_choose(k) + half).exp()).sum();
     (2.0 * tail).min(1.0)

@@ -2,7 +2,6 @@
 
 use super::super::exit::CliError;
 use super::super::logging::{LogArgs, level};
-use crate::nearest::nearest;
 use super::super::show::read_torrent;
 use super::super::style::ColorChoice;
 use super::super::units::{AtLeastOne, Count, Factor, PieceLength, RateLimit, Ratio, TimeSpan};
@@ -11,6 +10,7 @@ use super::{TrackerChoice, address, port, tracker_choice};
 use crate::config::{ChokerChoice, IoMode, PeerConfig, PortChoice, ResolveMode, default_bind};
 use crate::logic::picker::Policy;
 use crate::metainfo::magnet::Magnet;
+use crate::nearest::nearest;
 use argh::{ArgsInfo, FromArgs};
 use log::LevelFilter;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};

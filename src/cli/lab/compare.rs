@@ -89,9 +89,9 @@ fn check(
     let groups: Vec<&str> = groups.map(|group| group.name.as_str()).collect();
     for reference in expression.references() {
         let name = reference.name.as_str();
-        let of_group = name.split_once('.').is_some_and(|(of, group)| {
-            measure::OF_GROUPS.contains(&of) && groups.contains(&group)
-        });
+        let of_group = name
+            .split_once('.')
+            .is_some_and(|(of, group)| measure::OF_GROUPS.contains(&of) && groups.contains(&group));
         let is_known = of_group
             || name.starts_with("theory.")
             || measure::MEASURES.contains(&name)

@@ -7,8 +7,8 @@
 //! A file is written under another name and then renamed, and INCOMPLETE is removed last: nothing
 //! half written is ever taken for a whole result.
 
-use super::super::exit::{CliError, Exit};
 use super::super::date;
+use super::super::exit::{CliError, Exit};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};

@@ -48,7 +48,8 @@ pub fn run(args: &RunArgs, env: &Env) -> Result<(), CliError> {
     let mut files = Files::open(&folder, &scenario, args.trace)?;
     let runs_all = {
         let events = files.events.take();
-        let result = conductor.run(env, args.quiet, &path, &mut campaign, &mut files, events.as_ref());
+        let result =
+            conductor.run(env, args.quiet, &path, &mut campaign, &mut files, events.as_ref());
         files.events = events;
         result?
     };

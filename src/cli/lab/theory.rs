@@ -31,7 +31,8 @@ fn table(scenario: &Scenario) -> Table {
     let names: Vec<&String> = names.into_iter().filter(|name| !variables.contains(name)).collect();
     let rows = scenario.settings.iter().zip(&each).map(|(setting, all)| {
         let variables = variables.iter().map(|name| setting.point[name.as_str()].to_string());
-        let numbers = names.iter().map(|name| all.get(*name).map(|v| short(*v)).unwrap_or_default());
+        let numbers =
+            names.iter().map(|name| all.get(*name).map(|v| short(*v)).unwrap_or_default());
         variables.chain(numbers).collect()
     });
     Table {

@@ -70,7 +70,8 @@ fn every_seed_goes_once_over_the_sweep_before_the_next() {
     let scenario = scenario();
     let campaign = Campaign::new(&scenario, &[Backend::Sim, Backend::Theory]);
     let jobs: Vec<_> = campaign.jobs().iter().map(|job| (job.seed, job.point)).collect();
-    let expected: Vec<_> = (1..=3).flat_map(|seed| (0..4).map(move |point| (seed, point))).collect();
+    let expected: Vec<_> =
+        (1..=3).flat_map(|seed| (0..4).map(move |point| (seed, point))).collect();
     assert_eq!(jobs, expected);
     assert_eq!(campaign.summary().rows.len(), 4, "theory needs no run");
 }
@@ -79,9 +80,7 @@ fn every_seed_goes_once_over_the_sweep_before_the_next() {
 fn expectations_are_judged_at_every_point_they_are_about() {
     let scenario = scenario();
     let mut campaign = Campaign::new(&scenario, &[Backend::Theory, Backend::Sim]);
-    run(&mut campaign, |job, mode| {
-        took(if mode == "b" { 130.0 } else { 64.0 + job.seed as f64 })
-    });
+    run(&mut campaign, |job, mode| took(if mode == "b" { 130.0 } else { 64.0 + job.seed as f64 }));
     assert_eq!(
         lines(&campaign),
         [
@@ -91,7 +90,10 @@ fn expectations_are_judged_at_every_point_they_are_about() {
             "----  D  proc: not run",
         ]
     );
-    assert_eq!(campaign.overview().rows[4], ["1", "a", "sim", "66 (63.52 to 68.48)", "1.031 (0.992 to 1.07)"]);
+    assert_eq!(
+        campaign.overview().rows[4],
+        ["1", "a", "sim", "66 (63.52 to 68.48)", "1.031 (0.992 to 1.07)"]
+    );
 }
 
 #[test]
@@ -105,10 +107,20 @@ fn what_is_not_as_expected_fails_and_so_does_a_run_that_does_not_count() {
         _ => took(67.21),
     });
     let said = lines(&campaign);
-    assert_eq!(said[0], "FAIL  D / theory.D  a, sim, N=1: 1.0501562499999998 (1.00 to 1.05), median of 3 seeds");
-    assert!(said[2].starts_with("FAIL  D[mode=b] / D  a, sim, N=2: no value (1.90 to 2.10) for seed 2, 3: "));
+    assert_eq!(
+        said[0],
+        "FAIL  D / theory.D  a, sim, N=1: 1.0501562499999998 (1.00 to 1.05), median of 3 seeds"
+    );
+    assert!(
+        said[2].starts_with(
+            "FAIL  D[mode=b] / D  a, sim, N=2: no value (1.90 to 2.10) for seed 2, 3: "
+        )
+    );
     assert_eq!(said[4], "FAIL  b, sim, N=1, seed 2: this run does not count: peer/1 died");
-    assert_eq!(said[5], "FAIL  b, sim, N=1, seed 3: this run does not count: a choker said nonsense");
+    assert_eq!(
+        said[5],
+        "FAIL  b, sim, N=1, seed 3: this run does not count: a choker said nonsense"
+    );
 }
 
 #[test]
@@ -119,7 +131,10 @@ fn a_run_below_the_bound_does_not_count() {
     campaign.record(first, &took(60.0));
     let said = lines(&campaign);
     let why = "D is 60.000 s, below 0.98 of the bound 64.000 s: a rate limit leaks";
-    assert!(said.contains(&format!("FAIL  a, sim, N=1, seed 1: this run does not count: {why}")), "{said:?}");
+    assert!(
+        said.contains(&format!("FAIL  a, sim, N=1, seed 1: this run does not count: {why}")),
+        "{said:?}"
+    );
 }
 
 #[test]
@@ -138,5 +153,8 @@ fn rows_do_not_depend_on_who_is_ready_first_and_say_whether_all_was_run() {
     assert!(table.rows.iter().all(|row| row.len() == table.head.len()));
     forward.stop("stopped");
     assert_eq!(forward.summary().rows[0][4], "unfinished");
-    assert_eq!(lines(&forward).last().map(String::as_str), Some("FAIL  12 of 12 runs are done: stopped"));
+    assert_eq!(
+        lines(&forward).last().map(String::as_str),
+        Some("FAIL  12 of 12 runs are done: stopped")
+    );
 }

@@ -61,7 +61,8 @@ impl Agenda {
     pub fn next_by(&mut self, limit: u64) -> Option<(u64, Event)> {
         let comes: fn(u32) -> Event = Event::Comes;
         let queues = [(&mut self.comes, comes)].into_iter();
-        let queues = queues.chain(self.sent.iter_mut().map(|q| (q, Event::Sent as fn(u32) -> Event)));
+        let queues =
+            queues.chain(self.sent.iter_mut().map(|q| (q, Event::Sent as fn(u32) -> Event)));
         let rounds = [&mut self.first_rounds, &mut self.rounds];
         let queues = queues.chain(rounds.map(|q| (q, Event::Round as fn(u32) -> Event)));
         let fronts = queues.filter_map(|(queue, event)| Some((queue.front()?.0, queue, event)));
@@ -97,7 +98,8 @@ mod tests {
         let rounds = seen.iter().filter(|(_, event)| matches!(event, Event::Round(_))).count();
         let others: Vec<_> =
             seen.iter().filter(|(_, event)| !matches!(event, Event::Round(_))).copied().collect();
-        let expected = [(0, Event::Comes(1)), (5, Event::Comes(0)), (5, Event::Sent(1)), (7, Event::Sent(0))];
+        let expected =
+            [(0, Event::Comes(1)), (5, Event::Comes(0)), (5, Event::Sent(1)), (7, Event::Sent(0))];
         assert_eq!((rounds, &others[..]), (2, &expected[..]));
         assert!(seen.is_sorted_by_key(|(at, _)| at));
         assert_eq!(agenda.next_by(30), Some((30, Event::Round(1))));

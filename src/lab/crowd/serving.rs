@@ -116,11 +116,7 @@ impl Crowd {
         &mut self,
         peer: usize,
         slots: usize,
-        decide: impl FnOnce(
-            &mut dyn crate::logic::choker::Strategy,
-            &View,
-            &mut fastrand::Rng,
-        ) -> R,
+        decide: impl FnOnce(&mut dyn crate::logic::choker::Strategy, &View, &mut fastrand::Rng) -> R,
     ) -> R {
         let view = View {
             now: Moment::after(Duration::from_nanos(self.now)),

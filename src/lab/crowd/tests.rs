@@ -67,7 +67,10 @@ fn setting(leechers: usize, pieces: u32, degree: Option<usize>) -> Setting {
             pipeline: None,
             endgame: true,
         },
-        groups: vec![group("seed", Role::Seed, 1, 4 * UP), group("peer", Role::Leech, leechers, UP)],
+        groups: vec![
+            group("seed", Role::Seed, 1, 4 * UP),
+            group("peer", Role::Leech, leechers, UP),
+        ],
         events: Vec::new(),
         hierarchy: None,
     }
@@ -125,7 +128,8 @@ fn a_crowd_takes_about_as_long_as_a_world_of_the_same_peers() {
 
 #[test]
 fn a_peer_of_a_crowd_takes_a_fraction_of_its_sixteen_kib() {
-    let outcome = result(&Setting { limit: Duration::from_secs(20), ..setting(400, 256, Some(40)) }, 1);
+    let outcome =
+        result(&Setting { limit: Duration::from_secs(20), ..setting(400, 256, Some(40)) }, 1);
     let each = outcome.metrics["memory_per_peer"];
     assert!((1000.0..8192.0).contains(&each), "{each} bytes");
 }

@@ -88,10 +88,7 @@ fn group<'a>(
 }
 
 /// A table within a table, made if there is none.
-fn section<'a>(
-    table: &'a mut dyn TableLike,
-    name: &str,
-) -> Result<&'a mut dyn TableLike, String> {
+fn section<'a>(table: &'a mut dyn TableLike, name: &str) -> Result<&'a mut dyn TableLike, String> {
     if !table.contains_key(name) {
         // In a table of one line it is written as such, too.
         table.insert(name, Item::Table(Table::new()));
@@ -134,7 +131,7 @@ mod tests {
     #[test]
     fn a_value_cannot_bring_other_keys_with_it() {
         let text = changed("a = 1\n", "name", "1\nb = 2").expect("a text");
-let document = text.parse::<DocumentMut>().expect("it is TOML");
+        let document = text.parse::<DocumentMut>().expect("it is TOML");
         assert_eq!(document.get("name").and_then(Item::as_str), Some("1\nb = 2"));
         assert_eq!(document.get("b").map(|_| ()), None);
     }

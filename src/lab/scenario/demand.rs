@@ -111,7 +111,10 @@ impl Names<'_> {
             } else {
                 let variables = self.sweep.iter().map(|(name, _)| name.as_str());
                 let known: Vec<&str> = variables.chain(["backend"]).collect();
-                return Err(Fault::new(entry.line, unknown("variable", &entry.key, "where", &known)));
+                return Err(Fault::new(
+                    entry.line,
+                    unknown("variable", &entry.key, "where", &known),
+                ));
             };
             if !known.contains(&value.to_string()) {
                 let known: Vec<&str> = known.iter().map(String::as_str).collect();

@@ -48,9 +48,12 @@ impl<'a> Fields<'a> {
 
     /// The value of a key; `None` if nobody gives it one.
     fn tree(&self, key: &str) -> Option<&'a Tree> {
-        let changed = self.scope.changes.iter().rev().find(|(path, _)| {
-            path.strip_prefix(self.path).is_some_and(|rest| rest == key)
-        });
+        let changed = self
+            .scope
+            .changes
+            .iter()
+            .rev()
+            .find(|(path, _)| path.strip_prefix(self.path).is_some_and(|rest| rest == key));
         changed.map(|&(_, tree)| tree).or_else(|| self.table?.get(key))
     }
 

@@ -35,8 +35,21 @@ pub const BLOCK: u64 = 16 * 1024;
 
 /// Sections that a change or a variant may name; no group is called so.
 pub const SECTIONS: [&str; 15] = [
-    "schema", "name", "about", "backends", "seeds", "content", "link", "hierarchy", "sweep",
-    "variant", "measure", "expect", "plot", "event", "group",
+    "schema",
+    "name",
+    "about",
+    "backends",
+    "seeds",
+    "content",
+    "link",
+    "hierarchy",
+    "sweep",
+    "variant",
+    "measure",
+    "expect",
+    "plot",
+    "event",
+    "group",
 ];
 
 /// Values of the top that a point may change.
@@ -69,7 +82,8 @@ pub fn sweep(root: &Tree, reserved: &[&str]) -> Result<Sweep, Fault> {
         if reserved.contains(&name.as_str()) {
             return Err(fault("has the name of a measure: choose another"));
         }
-        let values: Result<Vec<Value>, Fault> = entry.value.items().iter().map(sweep_value).collect();
+        let values: Result<Vec<Value>, Fault> =
+            entry.value.items().iter().map(sweep_value).collect();
         let values = values?;
         if values.is_empty() {
             return Err(fault("has no value"));
@@ -204,9 +218,11 @@ fn leaves(tree: &Tree) -> Vec<(String, usize, &Tree)> {
     let mut found = Vec::new();
     for entry in tree.entries() {
         match &entry.value.kind {
-            Kind::Table(_) => found.extend(entry.value.entries().iter().map(|inner| {
-                (format!("{}.{}", entry.key, inner.key), inner.line, &inner.value)
-            })),
+            Kind::Table(_) => {
+                found.extend(entry.value.entries().iter().map(|inner| {
+                    (format!("{}.{}", entry.key, inner.key), inner.line, &inner.value)
+                }))
+            }
             _ => found.push((entry.key.clone(), entry.line, &entry.value)),
         }
     }
@@ -359,7 +375,10 @@ fn events(
         }
     }
     if events.len() > MOST_TABLES {
-        return Err(Fault::new(tables[0].line, format!("there are more than {MOST_TABLES} events")));
+        return Err(Fault::new(
+            tables[0].line,
+            format!("there are more than {MOST_TABLES} events"),
+        ));
     }
     events.sort_by_key(|event| event.at);
     Ok(events)

@@ -142,8 +142,16 @@ fn a_value_that_cannot_be_is_named_with_what_to_try() {
     );
     check("\"$N\"", "\"$M\"", "line 19: count: unknown variable M: did you mean N?");
     check("\"20min\"", "\"0s\"", "line 1: limit is zero: write limit = \"20min\"");
-    check("\"seed\"\nup", "\"server\"\nup", "line 13: role = \"server\" makes no sense: expected seed or leech");
-    check("64KiB", "65kB", "line 8: content.piece is 65000 bytes: expected a power of two from 16KiB to 256MiB");
+    check(
+        "\"seed\"\nup",
+        "\"server\"\nup",
+        "line 13: role = \"server\" makes no sense: expected seed or leech",
+    );
+    check(
+        "64KiB",
+        "65kB",
+        "line 8: content.piece is 65000 bytes: expected a power of two from 16KiB to 256MiB",
+    );
 }
 
 #[test]
@@ -159,7 +167,11 @@ fn names_must_be_there() {
         "maen / 2",
         "line 42: metric = \"maen / 2\" makes no sense: unknown measure maen: did you mean mean?",
     );
-    check("\"mean.peer\"", "\"mean.pear\"", "line 39: metrics: unknown group pear in mean.: did you mean peer?");
+    check(
+        "\"mean.peer\"",
+        "\"mean.pear\"",
+        "line 39: metrics: unknown group pear in mean.: did you mean peer?",
+    );
     check(
         "D / theory.D",
         "D[mode=p3p]",
@@ -167,14 +179,46 @@ fn names_must_be_there() {
          mean p2p?",
     );
     check("{ mode = ", "{ mod = ", "line 43: unknown variable mod in where: did you mean mode?");
-    check("mode = \"p2p\"", "mode = \"q2q\"", "line 43: unknown value q2q in where mode: there is client-server or p2p");
-    check("backend = \"sim\"", "backend = \"net\"", "line 43: unknown value net in where backend: there is theory, sim or proc");
-    check("who = \"seed\"", "who = \"sead\"", "line 25: who: unknown group sead: did you mean seed?");
-    check("who = \"seed\"", "who = \"seed/2\"", "line 25: who: there is no seed/2: seed has peers from seed/1 to seed/1");
-    check("name = \"peer\"", "name = \"seed\"", "line 16: two groups are called seed: give one another name");
-    check("name = \"peer\"", "name = \"link\"", "line 16: no group may be called link: --set link.. is taken");
-    check("variant.mode", "variant.moed", "line 34: unknown variable moed in [variant]: did you mean mode?");
-    check("N = [1, 30]", "D = [1, 30]", "line 31: the variable D has the name of a measure: choose another");
+    check(
+        "mode = \"p2p\"",
+        "mode = \"q2q\"",
+        "line 43: unknown value q2q in where mode: there is client-server or p2p",
+    );
+    check(
+        "backend = \"sim\"",
+        "backend = \"net\"",
+        "line 43: unknown value net in where backend: there is theory, sim or proc",
+    );
+    check(
+        "who = \"seed\"",
+        "who = \"sead\"",
+        "line 25: who: unknown group sead: did you mean seed?",
+    );
+    check(
+        "who = \"seed\"",
+        "who = \"seed/2\"",
+        "line 25: who: there is no seed/2: seed has peers from seed/1 to seed/1",
+    );
+    check(
+        "name = \"peer\"",
+        "name = \"seed\"",
+        "line 16: two groups are called seed: give one another name",
+    );
+    check(
+        "name = \"peer\"",
+        "name = \"link\"",
+        "line 16: no group may be called link: --set link.. is taken",
+    );
+    check(
+        "variant.mode",
+        "variant.moed",
+        "line 34: unknown variable moed in [variant]: did you mean mode?",
+    );
+    check(
+        "N = [1, 30]",
+        "D = [1, 30]",
+        "line 31: the variable D has the name of a measure: choose another",
+    );
 }
 
 #[test]
@@ -185,7 +229,9 @@ fn everything_is_bounded() {
     let error = read(&wide).expect_err("too many points");
     assert!(error.message.contains("more than 10000 points"), "{error}");
     let seeds = GOOD.replace("[1, 2]\nt", "90000\nt");
-    assert!(read(&seeds).expect_err("too many runs").message.contains("360000 runs, at most 100000"));
+    assert!(
+        read(&seeds).expect_err("too many runs").message.contains("360000 runs, at most 100000")
+    );
     let peers = GOOD.replace("[1, 30]", "[2000000]");
     assert!(read(&peers).expect_err("too many peers").message.contains("2000001 peers"));
     let long = format!("{GOOD}# {}", "x".repeat(LONGEST));
@@ -213,7 +259,10 @@ fn changes_are_read_like_the_file_and_kept_with_it() {
     assert_eq!(scenario.settings[1].link.rtt, Duration::from_millis(5));
     assert_eq!(read(scenario.to_toml()), Ok(scenario));
     let wrong = change(&[("peer.choker", "mine")]).expect_err("nobody is called so").to_string();
-    assert!(wrong.starts_with("--set peer.choker=mine: choker = \"mine\" makes no sense"), "{wrong}");
+    assert!(
+        wrong.starts_with("--set peer.choker=mine: choker = \"mine\" makes no sense"),
+        "{wrong}"
+    );
     let wrong = change(&[("pear.choker", "tft")]).expect_err("nobody is called so").to_string();
     assert_eq!(wrong, "--set pear.choker=tft: unknown group pear: did you mean peer?");
 }

@@ -90,7 +90,10 @@ impl Tree {
     /// Whether this is a table of known keys. `what` is how it is called: `[link]`.
     pub fn check_keys(&self, what: &str, known: &[&str]) -> Result<(), Fault> {
         let Kind::Table(entries) = &self.kind else {
-            return Err(Fault::new(self.line, format!("{what} is a table of keys: {}", list(known))));
+            return Err(Fault::new(
+                self.line,
+                format!("{what} is a table of keys: {}", list(known)),
+            ));
         };
         for Entry { key, line, .. } in entries {
             if !known.contains(&key.as_str()) {
@@ -124,7 +127,9 @@ struct Lines(Vec<usize>);
 
 impl Lines {
     fn of(text: &str) -> Self {
-        Self(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect())
+        Self(
+            text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect(),
+        )
     }
 
     fn of_byte(&self, at: usize) -> usize {
@@ -188,12 +193,14 @@ mod tests {
 
     #[test]
     fn every_value_knows_its_line() {
-        let tree = Tree::parse("# a\nb = 1\n\n[link]\nup = \"x\"\n[[group]]\nname = 'p'\n[[group]]\n");
+        let tree =
+            Tree::parse("# a\nb = 1\n\n[link]\nup = \"x\"\n[[group]]\nname = 'p'\n[[group]]\n");
         let tree = tree.expect("it is TOML");
         assert_eq!(tree.get("b"), Some(&Tree { line: 2, kind: Kind::Number(1.0) }));
         let link = tree.get("link").expect("a table");
         assert_eq!((link.line, link.get("up").expect("a key").line), (4, 5));
-        let groups: Vec<_> = tree.get("group").expect("a list").items().iter().map(|g| g.line).collect();
+        let groups: Vec<_> =
+            tree.get("group").expect("a list").items().iter().map(|g| g.line).collect();
         assert_eq!(groups, [6, 8]);
     }
 
