@@ -14,7 +14,6 @@ pub mod hierarchy;
 pub use choker_choice::ChokerChoice;
 pub use hierarchy::{HierarchyConfig, ResolveMode};
 
-use crate::logic::choker::ChokerPolicy;
 use crate::logic::picker::Policy;
 use crate::protocol::url::Url;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -100,8 +99,8 @@ pub struct PeerConfig {
     /// Which piece is asked for next (`--picker`). Default: the rarest.
     pub picker: Policy,
 
-    /// Whom to serve (`--choker`). Default: tit for tat.
-    pub choker: ChokerPolicy,
+    /// Whom to serve (`--choker`): a strategy that ships, or a program. Default: tit for tat.
+    pub choker: ChokerChoice,
 
     /// Whether the only seeder of a torrent shows its pieces one by one, so that it uploads hardly
     /// more than one copy before there is a second (`--super-seeding`, BEP 16). Default: yes.
@@ -155,7 +154,7 @@ impl Default for PeerConfig {
             io: IoMode::default(),
             time_scale: 1.0,
             picker: Policy::default(),
-            choker: ChokerPolicy::default(),
+            choker: ChokerChoice::default(),
             super_seeding: true,
             pipeline: None,
             endgame: true,

@@ -13,6 +13,30 @@ pub mod outcome;
 /// What is run, over which values, and what must come of it.
 pub mod scenario;
 
+/// Expressions over measures.
+pub mod expression;
+
+/// From several runs to one number, and how sure it is.
+pub mod statistics;
+
+/// From what came of a run to its measures.
+pub mod measure;
+
+/// Which runs a scenario has, what came of them, and whether that is what was expected.
+pub mod campaign;
+
+/// A scenario's plots as figures.
+pub mod chart;
+
+/// What a scenario asks of a machine, before it runs.
+pub mod check;
+
+/// Two settings over the same seeds.
+pub mod paired;
+
+/// Tables as CSV, and numbers as text.
+pub mod table;
+
 /// What the books promise: lower bounds on the time that a file takes to reach everybody.
 pub mod theory;
 
@@ -21,6 +45,24 @@ pub mod link;
 
 /// A swarm in virtual time.
 pub mod world;
+
+/// Figures as SVG.
+pub mod figure;
+
+/// What came of a scenario, as one page.
+pub mod report;
+
+/// Very many peers that exchange whole pieces.
+pub mod crowd;
+
+/// Settings in virtual time.
+pub mod sim;
+
+/// Rounds in which every uplink sends one piece.
+pub mod rounds;
+
+/// Questions to a hierarchy of trackers, in virtual time.
+pub mod queries;
 
 /// Links for real packets: rate, delay, jitter, loss and queues in virtual time.
 pub mod emulator;

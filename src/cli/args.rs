@@ -45,6 +45,7 @@ pub use create::CreateArgs;
 pub use daemon::DaemonArgs;
 pub use edit::EditArgs;
 pub use hierarchy::DigArgs;
+pub use lab::scenario::{CheckArgs, CompareArgs, RunArgs, TheoryArgs};
 pub use lab::{DemoArgs, LabArgs};
 pub use node::{NodeArgs, is_torrent};
 pub use remote::RemoteArgs;
@@ -56,11 +57,11 @@ use super::argv::{self, Asked, Flag};
 use super::exit::CliError;
 use super::help;
 use super::lab::net::inside::{self, Inside};
-use super::nearest::nearest;
 use super::places::{Places, SETTINGS};
 use super::settings_file;
 use super::units::Expected;
 use crate::config::{TRACKER_PORT, TrackerAddr};
+use crate::nearest::nearest;
 use crate::protocol::url::Url;
 use argh::{ArgsInfo, CommandInfoWithArgs, FromArgs};
 use std::iter;
@@ -270,6 +271,14 @@ pub enum LabCommand {
     Demo(DemoArgs),
     /// Become a program in a namespace: only the lab itself says so, and help does not.
     Inside(Inside),
+    /// Run a scenario.
+    Run(RunArgs),
+    /// Say what a scenario asks of this machine.
+    Check(CheckArgs),
+    /// Run a scenario as it is and changed.
+    Compare(CompareArgs),
+    /// Print what the books say of a scenario.
+    Theory(TheoryArgs),
     /// Print a completion script.
     Completions(CompletionsArgs),
     /// Print a manual page.
@@ -284,8 +293,12 @@ impl LabCommand {
 }
 
 /// The commands of `lab`, in the order in which help lists them.
-pub static LAB_COMMANDS: [Subcommand<LabCommand>; 3] = commands! {
+pub static LAB_COMMANDS: [Subcommand<LabCommand>; 7] = commands! {
     "demo" => DemoArgs, LabCommand::Demo;
+    "run" => RunArgs, LabCommand::Run;
+    "check" => CheckArgs, LabCommand::Check;
+    "compare" => CompareArgs, LabCommand::Compare;
+    "theory" => TheoryArgs, LabCommand::Theory;
     "completions" => CompletionsArgs, LabCommand::Completions;
     "man" => ManArgs, LabCommand::Man;
 };

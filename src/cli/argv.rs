@@ -11,7 +11,7 @@
 //! sentence of its own. Pure: words in, words out.
 
 use super::exit::CliError;
-use super::nearest::nearest;
+use crate::nearest::nearest;
 use argh::{CommandInfoWithArgs, FlagInfo, FlagInfoKind, Optionality};
 use std::collections::HashSet;
 

@@ -20,6 +20,7 @@ use std::fmt;
 
 pub use policy::{ChokerPolicy, UnknownChoker};
 pub use why::Why;
+pub use words::Words;
 
 /// Everybody who wants something.
 pub mod all;
@@ -45,11 +46,17 @@ pub mod random;
 /// Whoever waited longest.
 pub mod round_robin;
 
+/// Yours to change.
+pub mod student;
+
 /// The best givers, and one on trial.
 pub mod tft;
 
 /// Why a peer is served.
 mod why;
+
+/// A sentence as a value.
+mod words;
 
 /// Slots on trial.
 mod optimists;
@@ -239,6 +246,11 @@ impl Choker {
     /// A choker with a strategy of one's own.
     pub fn with(strategy: Box<dyn Strategy>, params: Params, rng: fastrand::Rng) -> Self {
         Self { strategy, params, round: 0, rng, decisions: BTreeMap::new() }
+    }
+
+    /// From now on another strategy decides.
+    pub fn set_strategy(&mut self, strategy: Box<dyn Strategy>) {
+        self.strategy = strategy;
     }
 
     /// The most peers that are served at once.

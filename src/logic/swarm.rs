@@ -16,7 +16,7 @@ use crate::geometry::Geometry;
 use crate::ids::PieceIndex;
 use crate::logic::PeerKey;
 use crate::logic::ban::Court;
-use crate::logic::choker::{self, Choker, ChokerPolicy};
+use crate::logic::choker::{self, Choker, ChokerPolicy, Strategy};
 use crate::logic::picker::{Picker, Policy};
 use crate::logic::pipeline::Pipeline;
 use crate::logic::rate::Rate;
@@ -133,6 +133,8 @@ pub struct Swarm {
     minutes: board::Minutes,
     origins: origins::Origins,
     params: Params,
+    /// What the choker's strategy is called.
+    strategy: String,
     stopped: bool,
 }
 
@@ -161,6 +163,7 @@ impl Swarm {
             showing: showing.filter(|_| params.super_seeding),
             minutes: board::Minutes::default(),
             origins: origins::Origins::default(),
+            strategy: params.choker.name().to_owned(),
             params,
             stopped: false,
         }
@@ -189,6 +192,12 @@ impl Swarm {
     /// Bytes of pieces that did not match their hashes.
     pub fn corrupt(&self) -> u64 {
         self.corrupt
+    }
+
+    /// From now on a strategy of one's own says who is served; it is shown under this name.
+    pub fn set_strategy(&mut self, strategy: Box<dyn Strategy>, name: String) {
+        self.choker.set_strategy(strategy);
+        self.strategy = name;
     }
 
     /// From now on decisions are said with their reasons, or not.

@@ -246,6 +246,7 @@ fn reasons() -> Vec<String> {
         choker::Why::Bargain { gives: 1, costs: 1 },
         choker::Why::Share { permille: 1 },
         choker::Why::Own("so"),
+        choker::Why::Says(choker::Words::new("so")),
     ];
     let sources = [
         dialer::Source::Given,

@@ -11,9 +11,8 @@ use super::node::{
     DOOR_PORT, endgame, endpoint, io_mode, pipeline, resolve_mode, super_seeding, user_and_password,
 };
 use super::{NodeArgs, TrackerChoice, address, port, tracker_choice};
-use crate::config::{IoMode, PeerConfig, ResolveMode};
+use crate::config::{ChokerChoice, IoMode, PeerConfig, ResolveMode};
 use crate::control::view::Limit;
-use crate::logic::choker::ChokerPolicy;
 use crate::logic::picker::Policy;
 use argh::{ArgsInfo, FromArgs};
 use log::LevelFilter;
@@ -105,9 +104,10 @@ pub struct DaemonArgs {
     #[argh(option, arg_name = "name")]
     pub picker: Option<Policy>,
 
-    /// whom to serve: tft, legout, random, round-robin, all, freeride, bittyrant or propshare (tft)
+    /// whom to serve, exec:COMMAND asks a program: tft, legout, random, round-robin, all, freeride,
+    /// bittyrant, propshare or student (tft)
     #[argh(option, arg_name = "name")]
-    pub choker: Option<ChokerPolicy>,
+    pub choker: Option<ChokerChoice>,
 
     /// show pieces one by one while no other seeder is there: auto or off (auto)
     #[argh(option, arg_name = "how", from_str_fn(super_seeding))]
@@ -278,7 +278,7 @@ impl DaemonArgs {
             seed_ratio: self.seed_ratio,
             on_done: self.on_done.clone(),
             picker: self.picker,
-            choker: self.choker,
+            choker: self.choker.clone(),
             super_seeding: self.super_seeding,
             pipeline: self.pipeline,
             endgame: self.endgame,
@@ -332,7 +332,10 @@ impl DaemonArgs {
             "seed-time" => time(live.seed_time),
             "seed-idle" => time(live.seed_idle),
             "picker" => text(name_of(&format!("{:?}", config.picker))),
-            "choker" => self.choker.map_or(Setting::Unset, |choker| text(choker.name())),
+            "choker" => {
+                let choker = self.choker.as_ref();
+                choker.map_or(Setting::Unset, |choker| Setting::Text(choker.to_string()))
+            }
             "super-seeding" => text(if config.super_seeding { "auto" } else { "off" }),
             "pipeline" => self.pipeline.map_or(Setting::Unset, |n| Setting::Number(n.into())),
             "endgame" => text(if config.endgame { "on" } else { "off" }),

@@ -1,5 +1,8 @@
 //! The flags of `lab` and of its commands.
 
+/// The commands that read a scenario.
+pub mod scenario;
+
 use super::super::exit::CliError;
 use super::super::units::{AtLeastOne, RateLimit, Size};
 use super::listen;

@@ -2,16 +2,15 @@
 
 use super::super::exit::CliError;
 use super::super::logging::{LogArgs, level};
-use super::super::nearest::nearest;
 use super::super::show::read_torrent;
 use super::super::style::ColorChoice;
 use super::super::units::{AtLeastOne, Count, Factor, PieceLength, RateLimit, Ratio, TimeSpan};
 use super::super::what::What;
 use super::{TrackerChoice, address, port, tracker_choice};
-use crate::config::{IoMode, PeerConfig, PortChoice, ResolveMode, default_bind};
-use crate::logic::choker::ChokerPolicy;
+use crate::config::{ChokerChoice, IoMode, PeerConfig, PortChoice, ResolveMode, default_bind};
 use crate::logic::picker::Policy;
 use crate::metainfo::magnet::Magnet;
+use crate::nearest::nearest;
 use argh::{ArgsInfo, FromArgs};
 use log::LevelFilter;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -123,9 +122,10 @@ pub struct NodeArgs {
     #[argh(option, arg_name = "name")]
     pub picker: Option<Policy>,
 
-    /// whom to serve: tft, legout, random, round-robin, all, freeride, bittyrant or propshare (tft)
+    /// whom to serve, exec:COMMAND asks a program: tft, legout, random, round-robin, all, freeride,
+    /// bittyrant, propshare or student (tft)
     #[argh(option, arg_name = "name")]
-    pub choker: Option<ChokerPolicy>,
+    pub choker: Option<ChokerChoice>,
 
     /// show pieces one by one while no other seeder is there: auto or off (auto)
     #[argh(option, arg_name = "how", from_str_fn(super_seeding))]
@@ -258,7 +258,7 @@ impl NodeArgs {
                 Policy::default()
             }),
             on_done: self.on_done.clone(),
-            choker: self.choker.unwrap_or_default(),
+            choker: self.choker.clone().unwrap_or_default(),
             super_seeding: self.super_seeding.unwrap_or(default.super_seeding),
             pipeline: self.pipeline,
             endgame: self.endgame.unwrap_or(default.endgame),
@@ -401,6 +401,7 @@ mod tests {
     use super::super::{Parsed, PeerCommand, peer};
     use super::*;
     use crate::config::TrackerAddr;
+    use crate::logic::choker::ChokerPolicy;
     use std::time::Duration;
 
     fn node(line: &str) -> NodeArgs {
@@ -450,7 +451,7 @@ mod tests {
             peers: vec![SocketAddr::from(([127, 0, 0, 2], 6881))],
             time_scale: 60.0,
             picker: Policy::Sequential,
-            choker: ChokerPolicy::PropShare,
+            choker: ChokerChoice::Policy(ChokerPolicy::PropShare),
             super_seeding: false,
             pipeline: Some(5),
             endgame: false,

@@ -186,6 +186,8 @@ impl Session<'_> {
             node::Event::TrackerFound { tracker } => log::info!("{tracker}: the tracker answers"),
             node::Event::Registered { torrent, tracker } => {
                 log::info!("{tracker}: knows {}", torrent.name);
+                let hashes = (&torrent.meta).into();
+                self.emit(&Event::Registered { hashes, tracker: tracker.to_string() });
             }
         }
     }
@@ -325,6 +327,9 @@ impl Running {
             down: self.last.down,
             up: self.last.up,
             peers: self.last.peers.len(),
+            fetched: self.last.fetched,
+            sent: self.last.uploaded,
+            corrupt: self.last.corrupt,
         }
     }
 }

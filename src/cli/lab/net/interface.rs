@@ -18,6 +18,11 @@ const NAME: &str = "tun0";
 /// All nodes are in one network: nobody needs a route.
 const PREFIX: u8 = 8;
 
+/// How the kernel's TCP reacts to loss inside, the first that may be had: what books describe, so that
+/// a scenario says the same on machines whose own choice is another. One whose kernel allows neither
+/// keeps its own.
+const CONGESTION: [&str; 2] = ["cubic", "reno"];
+
 /// The index of `lo`, which every namespace has first.
 const LOOPBACK: u32 = 1;
 
@@ -65,6 +70,9 @@ pub fn make(address: Ipv4Addr) -> Result<Tun, String> {
     let name = Interface::new(NAME).map_err(refused(NAME))?;
     let tun = Tun::create_named(name).map_err(refused("/dev/net/tun"))?;
     let index = name.index().map_err(refused(NAME))?;
+    // A setting of this network alone.
+    let set = |name: &&str| fs::write("/proc/sys/net/ipv4/tcp_congestion_control", name).is_ok();
+    CONGESTION.iter().any(|name| set(&name));
     let table = Table::open().map_err(refused("netlink"))?;
     // A program that calls itself does so over the loopback, whatever the address.
     table.ask(&netlink::up(LOOPBACK)).map_err(refused("lo"))?;
