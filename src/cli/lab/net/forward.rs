@@ -35,6 +35,21 @@ const TURN: usize = 16;
 /// Buffers that are kept for packets to come.
 const SPARE: usize = 1024;
 
+/// Room for a packet.
+type Buffer = Box<[u8; LONGEST]>;
+
+/// A packet on its way.
+struct Packet {
+    buffer: Buffer,
+    len: usize,
+}
+
+impl Packet {
+    fn bytes(&self) -> &[u8] {
+        &self.buffer[..self.len]
+    }
+}
+
 /// What passed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -63,8 +78,8 @@ pub struct Forwarder {
     emulator: Arc<Mutex<Emulator>>,
     clock: Clock,
     /// The packets on their way, by number.
-    packets: HashMap<u64, Vec<u8>>,
-    spare: Vec<Vec<u8>>,
+    packets: HashMap<u64, Packet>,
+    spare: Vec<Buffer>,
     capture: Option<BufWriter<File>>,
     block: Vec<u8>,
     tally: Tally,
@@ -151,14 +166,10 @@ impl Forwarder {
     fn collect(&mut self, node: usize) {
         let now = self.clock.now();
         for _ in 0..TURN {
-            let mut buffer = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(LONGEST));
-            buffer.resize(LONGEST, 0);
+            let mut buffer = self.spare.pop().unwrap_or_else(|| Box::new([0; LONGEST]));
             let Some(file) = &self.interfaces[node] else { return };
             match read(file, &mut buffer[..]) {
-                Ok(len) if len > 0 => {
-                    buffer.truncate(len);
-                    self.on_packet(now, node, buffer);
-                }
+                Ok(len) if len > 0 => self.on_packet(now, node, Packet { buffer, len }),
                 Err(Errno::AGAIN | Errno::INTR) => {
                     self.spare.push(buffer);
                     return;
@@ -172,19 +183,20 @@ impl Forwarder {
         }
     }
 
-    fn on_packet(&mut self, now: Moment, from: usize, bytes: Vec<u8>) {
-        let to = packet::header(&bytes).and_then(|header| self.nodes.get(&header.to).copied());
+    fn on_packet(&mut self, now: Moment, from: usize, packet: Packet) {
+        let to =
+            packet::header(packet.bytes()).and_then(|header| self.nodes.get(&header.to).copied());
         let verdict = match to {
             None => Verdict::Dropped(Why::Nobody),
-            Some(to) => self.emulator.lock().on_packet(now, from, to, bytes.len()),
+            Some(to) => self.emulator.lock().on_packet(now, from, to, packet.len),
         };
         match verdict {
             Verdict::Taken(number) => {
-                self.packets.insert(number, bytes);
+                self.packets.insert(number, packet);
             }
             Verdict::Dropped(why) => {
                 self.count(why);
-                self.reuse(bytes);
+                self.reuse(packet.buffer);
             }
         }
     }
@@ -196,18 +208,18 @@ impl Forwarder {
             // Not held while a packet is written.
             let next = self.emulator.lock().next_delivery(now);
             let Some(Delivery { packet, to, at, dropped }) = next else { return };
-            let Some(bytes) = self.packets.remove(&packet) else { continue };
+            let Some(packet) = self.packets.remove(&packet) else { continue };
             let interface = self.interfaces.get(to).and_then(Option::as_ref);
             match (dropped, interface) {
                 (Some(why), _) => self.count(why),
-                (None, Some(file)) if write(file, &bytes).is_ok() => {
+                (None, Some(file)) if write(file, packet.bytes()).is_ok() => {
                     self.tally.delivered += 1;
-                    self.tally.bytes += bytes.len() as u64;
-                    self.capture(at, &bytes);
+                    self.tally.bytes += packet.len as u64;
+                    self.capture(at, packet.bytes());
                 }
                 (None, _) => self.count(Why::Nobody),
             }
-            self.reuse(bytes);
+            self.reuse(packet.buffer);
         }
     }
 
@@ -231,7 +243,7 @@ impl Forwarder {
         *counter += 1;
     }
 
-    fn reuse(&mut self, buffer: Vec<u8>) {
+    fn reuse(&mut self, buffer: Buffer) {
         if self.spare.len() < SPARE {
             self.spare.push(buffer);
         }

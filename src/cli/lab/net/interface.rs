@@ -71,8 +71,8 @@ pub fn make(address: Ipv4Addr) -> Result<Tun, String> {
     let tun = Tun::create_named(name).map_err(refused("/dev/net/tun"))?;
     let index = name.index().map_err(refused(NAME))?;
     // A setting of this network alone.
-    let set = |name: &&str| fs::write("/proc/sys/net/ipv4/tcp_congestion_control", name).is_ok();
-    CONGESTION.iter().any(|name| set(&name));
+    let set = |name: &str| fs::write("/proc/sys/net/ipv4/tcp_congestion_control", name).is_ok();
+    CONGESTION.iter().any(|name| set(name));
     let table = Table::open().map_err(refused("netlink"))?;
     // A program that calls itself does so over the loopback, whatever the address.
     table.ask(&netlink::up(LOOPBACK)).map_err(refused("lo"))?;
