@@ -233,6 +233,8 @@ fn run_tracker(command: &TrackerCommand, env: &Env) -> Result<(), CliError> {
 fn run_lab(command: &LabCommand, env: &Env) -> Result<(), CliError> {
     match command {
         LabCommand::Demo(args) => lab::demo::demo(args, env),
+        LabCommand::Diagram(args) => lab::diagram::diagram(args, env),
+        LabCommand::Pcap(args) => lab::pcap::pcap(args, env),
         LabCommand::Completions(args) => completions::print("lab", args, env),
         LabCommand::Man(args) => man::man("lab", args, env),
     }

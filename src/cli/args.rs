@@ -45,7 +45,7 @@ pub use create::CreateArgs;
 pub use daemon::DaemonArgs;
 pub use edit::EditArgs;
 pub use hierarchy::DigArgs;
-pub use lab::{DemoArgs, LabArgs};
+pub use lab::{DemoArgs, DiagramArgs, Format, LabArgs, PcapArgs};
 pub use node::{NodeArgs, is_torrent};
 pub use remote::RemoteArgs;
 pub use shell::{CompletionsArgs, ManArgs};
@@ -267,6 +267,10 @@ pub fn tracker(words: &[String]) -> Result<Parsed<TrackerCommand>, CliError> {
 pub enum LabCommand {
     /// Run a swarm for people to watch.
     Demo(DemoArgs),
+    /// Draw traces.
+    Diagram(DiagramArgs),
+    /// Make a capture of traces.
+    Pcap(PcapArgs),
     /// Print a completion script.
     Completions(CompletionsArgs),
     /// Print a manual page.
@@ -276,13 +280,20 @@ pub enum LabCommand {
 impl LabCommand {
     /// Whether flags agree that are right one by one.
     fn check(&self) -> Result<(), CliError> {
-        if let Self::Demo(args) = self { args.check() } else { Ok(()) }
+        match self {
+            Self::Demo(args) => args.check(),
+            Self::Diagram(args) => args.check(),
+            Self::Pcap(args) => args.check(),
+            Self::Completions(_) | Self::Man(_) => Ok(()),
+        }
     }
 }
 
 /// The commands of `lab`, in the order in which help lists them.
-pub static LAB_COMMANDS: [Subcommand<LabCommand>; 3] = commands! {
+pub static LAB_COMMANDS: [Subcommand<LabCommand>; 5] = commands! {
     "demo" => DemoArgs, LabCommand::Demo;
+    "diagram" => DiagramArgs, LabCommand::Diagram;
+    "pcap" => PcapArgs, LabCommand::Pcap;
     "completions" => CompletionsArgs, LabCommand::Completions;
     "man" => ManArgs, LabCommand::Man;
 };

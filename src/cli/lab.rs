@@ -17,3 +17,12 @@ mod folder;
 
 /// Orders of the page, understood.
 mod order;
+
+/// Traces on disk.
+mod traces;
+
+/// `lab diagram`.
+pub mod diagram;
+
+/// `lab pcap`.
+pub mod pcap;

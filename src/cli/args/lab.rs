@@ -1,5 +1,10 @@
 //! The flags of `lab` and of its commands.
 
+/// What is made of traces.
+mod trace;
+
+pub use trace::{DiagramArgs, Format, PcapArgs};
+
 use super::super::exit::CliError;
 use super::super::units::{AtLeastOne, RateLimit, Size};
 use super::listen;
