@@ -135,6 +135,10 @@ same "world: answers with a question" "$chunks" \
 same "world: warnings" 0 \
     "$(count "$dir/world.pcapng" 'swarmlet.get_while_choked || swarmlet.after_bye || swarmlet.have_again || swarmlet.unasked')"
 capture_of dialects tests/traces/dialects.jsonl
+same "dialects: blocks in BitTorrent" \
+    "$(grep '"ev":"send"' tests/traces/dialects.jsonl | grep -c '"msg":"PIECE"')" \
+    "$(dissect "$dir/dialects.pcapng" -Y 'bittorrent.msg.type == 7' -T fields -e bittorrent.msg.type |
+        tr ',' '\n' | grep -c -x 7)"
 
 # What a peer should not say.
 capture_of faults tests/traces/faults.jsonl

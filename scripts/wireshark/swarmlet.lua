@@ -863,6 +863,8 @@ if usual then
   local is_peer, is_tracker = begins(peer), begins(tracker)
   function chooser.dissector(tvb, pinfo, root)
     if is_peer(tvb, pinfo, root) or is_tracker(tvb, pinfo, root) then return tvb:len() end
+    -- Each dissector on the way takes one from this; none may put segments together at zero.
+    pinfo.can_desegment = pinfo.can_desegment + 1
     return usual:call(tvb, pinfo, root)
   end
   for port = 6881, 6889 do DissectorTable.get("tcp.port"):add(port, chooser) end

@@ -322,4 +322,7 @@ pub fn read(line: &[u8], names: &mut Names) -> Result<Option<Event>, Wrong> {
 }
 
 #[cfg(test)]
-pub mod tests;
+pub(crate) use tests::{ANN, BEN, in_order};
+
+#[cfg(test)]
+mod tests;

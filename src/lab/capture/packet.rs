@@ -113,20 +113,21 @@ fn folded(mut sum: u64) -> u16 {
     !(sum as u16)
 }
 
+/// What a receiver does: the sum over everything, the checksum included, is all ones.
 #[cfg(test)]
-pub mod tests {
-    use super::*;
+pub(super) fn is_right(packet: &[u8]) -> bool {
+    let end = |at: usize| {
+        let ip: [u8; 4] = packet[at..at + 4].try_into().unwrap();
+        SocketAddrV4::new(ip.into(), 0)
+    };
+    let whole = usize::from(u16::from_be_bytes([packet[2], packet[3]])) == packet.len();
+    let head = folded(sum_of(&packet[..20])) == 0;
+    whole && head && of_transport(&packet[20..], end(12), end(16), packet[9]) == 0
+}
 
-    /// What a receiver does: the sum over everything, the checksum included, is all ones.
-    pub fn is_right(packet: &[u8]) -> bool {
-        let end = |at: usize| {
-            let ip: [u8; 4] = packet[at..at + 4].try_into().unwrap();
-            SocketAddrV4::new(ip.into(), 0)
-        };
-        let whole = usize::from(u16::from_be_bytes([packet[2], packet[3]])) == packet.len();
-        let head = folded(sum_of(&packet[..20])) == 0;
-        whole && head && of_transport(&packet[20..], end(12), end(16), packet[9]) == 0
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn checksums_hold_for_even_and_odd_payloads() {

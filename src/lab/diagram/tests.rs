@@ -1,7 +1,7 @@
 //! Golden diagrams, and how they are folded.
 
 use super::*;
-use crate::lab::record::tests::{ANN, BEN, in_order};
+use crate::lab::record::{ANN, BEN, in_order};
 
 fn talk(files: &[&str], window: impl FnOnce(&Names) -> Window) -> (Talk, Cast, Names) {
     let (timed, cast, names) = in_order(files);
