@@ -154,7 +154,7 @@ start() {
     pids+=($!)
 }
 wait_for() {
-    while ! grep -q "\"event\":\"$2\"" "$dir/$1.out"; do
+    while ! grep -q "\"event\":\"$2\"" "$dir/$1.out" 2>/dev/null; do
         if ((SECONDS > deadline)) || ! kill -0 "${pids[-1]}" 2>/dev/null; then
             complain "$1 did not come to $2: $(tail -n 2 "$dir/$1.err")"
             exit 1

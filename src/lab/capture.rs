@@ -136,7 +136,15 @@ impl<'a> Capture<'a> {
     }
 
     /// A side says something.
-    fn say(&mut self, line: usize, side: usize, t: Duration, said: &Said, names: &Names, out: &mut Vec<u8>) {
+    fn say(
+        &mut self,
+        line: usize,
+        side: usize,
+        t: Duration,
+        said: &Said,
+        names: &Names,
+        out: &mut Vec<u8>,
+    ) {
         let word = names.text(said.word);
         let Some(stream) = self.streams.get_mut(&line) else { return };
         if stream.finished[side] {
@@ -155,7 +163,14 @@ impl<'a> Capture<'a> {
                 stream.speakers[first].put_opening(first == stream.dialler, &mut bytes);
                 self.counts.added += 1;
                 stream.send(first, t, &bytes, &mut self.ip_id, &mut self.counts, out);
-                stream.acknowledge(1 - first, stream.next[first], t, &mut self.ip_id, &mut self.counts, out);
+                stream.acknowledge(
+                    1 - first,
+                    stream.next[first],
+                    t,
+                    &mut self.ip_id,
+                    &mut self.counts,
+                    out,
+                );
             }
             bytes.clear();
         }
@@ -180,7 +195,9 @@ impl<'a> Capture<'a> {
     fn hear(&mut self, line: usize, side: usize, t: Duration, seq: u64, out: &mut Vec<u8>) {
         let Some(stream) = self.streams.get_mut(&line) else { return };
         let mut until = None;
-        while let Some(&(number, end)) = stream.unheard[side].front().filter(|(number, _)| *number <= seq) {
+        while let Some(&(number, end)) =
+            stream.unheard[side].front().filter(|(number, _)| *number <= seq)
+        {
             until = Some(end);
             stream.unheard[side].pop_front();
             if number == seq {
@@ -220,12 +237,14 @@ impl<'a> Capture<'a> {
         let end = &cast.ends[line];
         let other = cast.others[line].map(|other| &cast.ends[other]);
         let open = end.open.as_ref();
-        let dialled = open.map(|open| open.dialled);
-        let dialled = dialled.or_else(|| Some(!other?.open.as_ref()?.dialled)).unwrap_or(true);
-        let dialler = usize::from(!dialled);
+        let is_ours = open.map(|open| open.dialled);
+        let is_ours = is_ours.or_else(|| Some(!other?.open.as_ref()?.dialled)).unwrap_or(true);
+        let dialler = usize::from(!is_ours);
         let peer = cast.peers[line].or(end.with).unwrap_or(end.node);
         let who = [end.node, peer];
-        let listens = who.map(|node| self.addresses.of_node(names.text(cast.listens.get(&node).copied().unwrap_or(node))));
+        let listens = who.map(|node| {
+            self.addresses.of_node(names.text(cast.listens.get(&node).copied().unwrap_or(node)))
+        });
         let sockets = open.and_then(|open| open.ends).map(|(here, there)| [here, there]);
         let mut ends = sockets.map_or(listens, |both| both.map(|end| self.addresses.of(end)));
         // In a world both ends are where peers listen; a caller has a port of its own.
@@ -234,13 +253,25 @@ impl<'a> Capture<'a> {
             ends[dialler].set_port(port);
         }
         let torrent = open.and_then(|open| open.torrent);
-        let ids = [cast.ids.get(&end.node).copied(), open.and_then(|open| open.id).or_else(|| cast.ids.get(&peer).copied())];
+        let ids = [
+            cast.ids.get(&end.node).copied(),
+            open.and_then(|open| open.id).or_else(|| cast.ids.get(&peer).copied()),
+        ];
         let dialect = cast.dialect(line);
         let speaker = |side: usize| {
             let id = ids[side].map(|id| names.text(id));
-            Speaker::new(who[side], names.text(who[side]), id, dialect, torrent, names, listens[side].port())
+            Speaker::new(
+                who[side],
+                names.text(who[side]),
+                id,
+                dialect,
+                torrent,
+                names,
+                listens[side].port(),
+            )
         };
-        let next = [0, 1].map(|side: u32| (line as u32).wrapping_mul(2_654_435_761).wrapping_add(side << 20));
+        let next = [0, 1]
+            .map(|side: u32| (line as u32).wrapping_mul(2_654_435_761).wrapping_add(side << 20));
         Stream {
             ends,
             speakers: [speaker(0), speaker(1)],
@@ -269,7 +300,15 @@ impl<'a> Capture<'a> {
             if stream.finished[side] {
                 continue;
             }
-            stream.packet(side, packet::FIN | packet::ACK, timed.t, &[], &mut self.ip_id, &mut self.counts, out);
+            stream.packet(
+                side,
+                packet::FIN | packet::ACK,
+                timed.t,
+                &[],
+                &mut self.ip_id,
+                &mut self.counts,
+                out,
+            );
             stream.next[side] = stream.next[side].wrapping_add(1);
             stream.finished[side] = true;
             let until = stream.next[side];
@@ -306,7 +345,15 @@ impl<'a> Capture<'a> {
 
 impl Stream {
     /// Bytes in segments, each pushed when it is the last of its message.
-    fn send(&mut self, side: usize, t: Duration, bytes: &[u8], ip_id: &mut u16, counts: &mut Counts, out: &mut Vec<u8>) {
+    fn send(
+        &mut self,
+        side: usize,
+        t: Duration,
+        bytes: &[u8],
+        ip_id: &mut u16,
+        counts: &mut Counts,
+        out: &mut Vec<u8>,
+    ) {
         let mut parts = bytes.chunks(MOST_PAYLOAD).peekable();
         while let Some(part) = parts.next() {
             let push = if parts.peek().is_none() { packet::PSH } else { 0 };
@@ -316,7 +363,15 @@ impl Stream {
     }
 
     /// A side has everything that the other said up to a sequence number.
-    fn acknowledge(&mut self, side: usize, until: u32, t: Duration, ip_id: &mut u16, counts: &mut Counts, out: &mut Vec<u8>) {
+    fn acknowledge(
+        &mut self,
+        side: usize,
+        until: u32,
+        t: Duration,
+        ip_id: &mut u16,
+        counts: &mut Counts,
+        out: &mut Vec<u8>,
+    ) {
         // Differences of sequence numbers are signed (RFC 9293, 3.4).
         if until.wrapping_sub(self.acked[side]) as i32 > 0 {
             self.acked[side] = until;
@@ -325,7 +380,16 @@ impl Stream {
     }
 
     #[allow(clippy::too_many_arguments, reason = "a packet has that many parts")]
-    fn packet(&self, side: usize, flags: u8, t: Duration, payload: &[u8], ip_id: &mut u16, counts: &mut Counts, out: &mut Vec<u8>) {
+    fn packet(
+        &self,
+        side: usize,
+        flags: u8,
+        t: Duration,
+        payload: &[u8],
+        ip_id: &mut u16,
+        counts: &mut Counts,
+        out: &mut Vec<u8>,
+    ) {
         *ip_id = ip_id.wrapping_add(1);
         counts.packets += 1;
         let acked = if flags & packet::ACK == 0 { 0 } else { self.acked[side] };

@@ -64,7 +64,9 @@ pub enum TooMuch {
     )]
     Messages,
     /// More decisions than are kept.
-    #[error("more than {MOST_NOTES} decisions are in it: choose fewer with --peers, --from or --to")]
+    #[error(
+        "more than {MOST_NOTES} decisions are in it: choose fewer with --peers, --from or --to"
+    )]
     Notes,
     /// More peers than a picture has columns for.
     #[error("{lanes} peers are more than a picture shows ({most}): choose some with --peers")]
@@ -193,7 +195,9 @@ impl<'a> Gather<'a> {
     }
 
     fn on_said(&mut self, timed: &Timed, said: &Said, names: &Names) -> Result<(), TooMuch> {
-        let Some(end) = self.cast.end(timed.file, timed.event.node, said.conn) else { return Ok(()) };
+        let Some(end) = self.cast.end(timed.file, timed.event.node, said.conn) else {
+            return Ok(());
+        };
         let peer = self.cast.peers[end].unwrap_or(timed.event.node);
         let (from, to) = match said.way {
             Way::Out => (timed.event.node, peer),
@@ -249,7 +253,12 @@ impl<'a> Gather<'a> {
         Ok(())
     }
 
-    fn on_datagram(&mut self, timed: &Timed, said: &Datagram, names: &Names) -> Result<(), TooMuch> {
+    fn on_datagram(
+        &mut self,
+        timed: &Timed,
+        said: &Datagram,
+        names: &Names,
+    ) -> Result<(), TooMuch> {
         let other = self.cast.node(said.with);
         let (from, to) = match said.way {
             Way::Out => (timed.event.node, other),

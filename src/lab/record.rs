@@ -54,7 +54,8 @@ impl Names {
         if let Some(&name) = self.names.get(text) {
             return Some(name);
         }
-        let name = Name(u32::try_from(self.list.len()).ok().filter(|_| self.list.len() < MOST_NAMES)?);
+        let name =
+            Name(u32::try_from(self.list.len()).ok().filter(|_| self.list.len() < MOST_NAMES)?);
         let text: Rc<str> = text.into();
         self.list.push(text.clone());
         self.names.insert(text, name);

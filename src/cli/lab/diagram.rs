@@ -51,9 +51,12 @@ fn draw(args: &DiagramArgs, env: &Env, traces: &Traces, talk: &Talk) -> Result<S
                 mermaid::MOST_TEXT
             )));
         }
-        say(env, &format!(
-            "{arrows} arrows are too much for Mermaid, so it is a picture: --format svg says so"
-        ));
+        say(
+            env,
+            &format!(
+                "{arrows} arrows are too much for Mermaid, so it is a picture: --format svg says so"
+            ),
+        );
     }
     let diagram = talk.fold(&traces.cast, &names, svg::GOOD_ARROWS);
     let first = traces.first().display().to_string();
@@ -80,7 +83,8 @@ fn peers(args: &DiagramArgs, traces: &Traces) -> Result<Vec<Name>, CliError> {
         let exact = everybody.iter().find(|&&name| names.text(name) == word);
         let ends = |name: &Name| {
             let text = names.text(*name);
-            text.ends_with(word) || text.strip_prefix(word).is_some_and(|rest| rest.starts_with(':'))
+            text.ends_with(word)
+                || text.strip_prefix(word).is_some_and(|rest| rest.starts_with(':'))
         };
         let ending: Vec<Name> = everybody.iter().copied().filter(ends).collect();
         chosen.push(match (exact, &ending[..]) {

@@ -33,13 +33,19 @@ pub fn pcap(args: &PcapArgs, env: &Env) -> Result<(), CliError> {
     fs::rename(&part, out).map_err(|why| failed(&why))?;
     say(env, &format!("{} packets of {} messages", counts.packets, counts.messages));
     if counts.added > 0 {
-        say(env, &format!("{} first words were added, which no simulated world says", counts.added));
+        say(
+            env,
+            &format!("{} first words were added, which no simulated world says", counts.added),
+        );
     }
     if counts.left_out > 0 {
-        say(env, &format!(
-            "{} messages are left out, because the protocol does not allow their numbers",
-            counts.left_out
-        ));
+        say(
+            env,
+            &format!(
+                "{} messages are left out, because the protocol does not allow their numbers",
+                counts.left_out
+            ),
+        );
     }
     Ok(())
 }

@@ -56,10 +56,13 @@ impl Traces {
         }
         let cast = survey.finish(&names.borrow());
         for (path, _) in files.iter().zip(&cast.offsets).filter(|(_, offset)| offset.is_none()) {
-            say(env, &format!(
-                "{}: no message ties its clock to the others', so it begins when they begin",
-                path.display()
-            ));
+            say(
+                env,
+                &format!(
+                    "{}: no message ties its clock to the others', so it begins when they begin",
+                    path.display()
+                ),
+            );
         }
         if cast.traced.is_empty() {
             return Err(bad(&files[0], "no event is in it: peer --trace FILE writes a trace"));

@@ -30,7 +30,8 @@ fn packets(mut blocks: &[u8]) -> Vec<(u64, &[u8])> {
 fn shown(&(t, packet): &(u64, &[u8])) -> String {
     let port = |at: usize| u16::from_be_bytes([packet[at], packet[at + 1]]);
     let head = 20 + usize::from(packet[32] >> 4) * 4;
-    let flags = [(packet::SYN, "SYN"), (packet::FIN, "FIN"), (packet::PSH, "PSH"), (packet::ACK, "ACK")];
+    let flags =
+        [(packet::SYN, "SYN"), (packet::FIN, "FIN"), (packet::PSH, "PSH"), (packet::ACK, "ACK")];
     let flags: Vec<&str> =
         flags.iter().filter(|(bit, _)| packet[33] & bit != 0).map(|(_, name)| *name).collect();
     format!("{t} {}>{} {} {}", port(20), port(22), flags.join("+"), packet.len() - head)
@@ -59,11 +60,14 @@ fn a_connection_is_made_used_acknowledged_and_ended() {
 100080000 6881>40000 ACK 0
 100090000 6881>40000 ACK 1460";
     assert_eq!(shown[..16].join("\n"), expected);
-    assert_eq!(shown[shown.len() - 4..].join("\n"), "\
+    assert_eq!(
+        shown[shown.len() - 4..].join("\n"),
+        "\
 100190000 40000>6881 FIN+ACK 0
 100190000 6881>40000 ACK 0
 100200000 6881>40000 FIN+ACK 0
-100200000 40000>6881 ACK 0");
+100200000 40000>6881 ACK 0"
+    );
     assert_eq!((counts.messages, counts.added, counts.left_out), (8, 0, 0));
     assert_eq!(counts.packets as usize, packets.len());
     assert!(packets.iter().all(|(_, packet)| packet::is_right(packet)), "checksums");

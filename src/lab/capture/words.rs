@@ -26,7 +26,9 @@ use crate::protocol::message::{
     Message, PeersChanged, State, VERSION,
 };
 use crate::protocol::tracker_native::hierarchy::{Answer, NameServer, Op, Query, Rcode};
-use crate::protocol::tracker_native::{Endpoint, Packet, PeerEntry, Sync, SyncSwarm, put_peer, put_swarm};
+use crate::protocol::tracker_native::{
+    Endpoint, Packet, PeerEntry, Sync, SyncSwarm, put_peer, put_swarm,
+};
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -40,7 +42,7 @@ const MOST_WORDS: usize = 3 * 1024;
 const UNKNOWN: [u8; 6] = [0, 0, 0, 2, 0x3f, 0x80];
 
 /// Zeros for whatever is bulk.
-const ZEROS: [u8; MAX_BODY] = [0; MAX_BODY];
+static ZEROS: [u8; MAX_BODY] = [0; MAX_BODY];
 
 /// Which pieces nodes have, as far as the trace shows it.
 #[derive(Debug, Default)]
@@ -143,7 +145,14 @@ impl Speaker {
     }
 
     /// Appends a message; false if its numbers make none.
-    pub fn put(&self, said: &Said, word: &str, names: &Names, holder: &Holder, out: &mut Vec<u8>) -> bool {
+    pub fn put(
+        &self,
+        said: &Said,
+        word: &str,
+        names: &Names,
+        holder: &Holder,
+        out: &mut Vec<u8>,
+    ) -> bool {
         if is_opening(word) {
             self.put_opening(word != "STATE", out);
             return true;
@@ -155,7 +164,8 @@ impl Speaker {
         let (bits, changed);
         let n = &said.numbers;
         let message = if word == "BITFIELD" {
-            let most = if is_native(self.dialect) { BITFIELD_PART } else { MAX_PIECES as usize / 8 };
+            let most =
+                if is_native(self.dialect) { BITFIELD_PART } else { MAX_PIECES as usize / 8 };
             let (first, length) = (n.first.unwrap_or_default(), n.len.unwrap_or_default() as usize);
             if length > most || (!is_native(self.dialect) && first > 0) {
                 return false;
@@ -174,7 +184,11 @@ impl Speaker {
             message
         };
         let before = out.len();
-        if is_native(self.dialect) { message.put(out) } else { codec().put(&message, out) }
+        if is_native(self.dialect) {
+            message.put(out);
+        } else {
+            codec().put(&message, out);
+        }
         out.len() > before
     }
 }
@@ -254,7 +268,11 @@ fn message<'a>(said: &Said, word: &str, names: &Names) -> Option<Message<'a>> {
         "EXTENDED_HANDSHAKE" => {
             let client: String = says().chars().take(100).collect();
             let client = (!client.is_empty()).then_some(client);
-            Message::Extensions(Box::new(Extensions { numbers: OURS, client, ..Extensions::default() }))
+            Message::Extensions(Box::new(Extensions {
+                numbers: OURS,
+                client,
+                ..Extensions::default()
+            }))
         }
         "UT_METADATA_REQUEST" => Message::GetInfo(n.index?),
         "UT_METADATA_DATA" => {
@@ -269,15 +287,24 @@ fn message<'a>(said: &Said, word: &str, names: &Names) -> Option<Message<'a>> {
 /// Appends what a tracker says to another; false if it does not fit a datagram.
 pub(super) fn put_datagram(said: &Datagram, names: &Names, out: &mut Vec<u8>) -> bool {
     let text = |name: Option<Name>| name.map(|name| names.text(name)).unwrap_or_default();
-    let op = Op::ALL.iter().copied().find(|op| op.to_string() == text(said.op)).unwrap_or(Op::Other(0));
+    let op =
+        Op::ALL.iter().copied().find(|op| op.to_string() == text(said.op)).unwrap_or(Op::Other(0));
     let [rd, aa, ra, tc] = said.flags;
     let entry = |addr| PeerEntry { addr, seed: false, native: true, bittorrent: false };
     let mut body = Vec::new();
     match names.text(said.word) {
         "QUERY" => {
             let key = text(said.key).to_owned();
-            let query =
-                Query { id: said.id, op, key, rd, hops: said.hops, max: 50, origin: None, cookie: None };
+            let query = Query {
+                id: said.id,
+                op,
+                key,
+                rd,
+                hops: said.hops,
+                max: 50,
+                origin: None,
+                cookie: None,
+            };
             out.extend(query.datagram((said.len as usize).min(1200)));
         }
         "ANSWER" => {

@@ -2,7 +2,7 @@
 //! one note: as few as fit, folded no more than they must be.
 
 use super::units::{bytes, span};
-use super::{Talk, Thought, Message, why};
+use super::{Message, Talk, Thought, why};
 use crate::lab::record::cast::Cast;
 use crate::lab::record::{Decided, Name, Names, Verb};
 use crate::trace::Kind;
@@ -15,6 +15,10 @@ const MOST_NOTES: usize = 60;
 
 /// Pieces that one note names.
 const MOST_PIECES: usize = 4;
+
+/// What is left out first: the reasons that are given most often are missed the least.
+const LEAST_FIRST: [Verb; 6] =
+    [Verb::Overdue, Verb::Missed, Verb::Pick, Verb::Show, Verb::Verify, Verb::Choke];
 
 /// Single messages of a run that a picture shows.
 const MOST_INNER: usize = 10;
@@ -103,8 +107,18 @@ enum Level {
 
 /// What moves content, and is said again and again.
 fn is_routine(word: &str) -> bool {
-    const WORDS: [&str; 10] =
-        ["GET", "CHUNK_DATA", "HAVE", "CANCEL", "REQUEST", "PIECE", "PING", "PONG", "UT_PEX", "OTHER"];
+    const WORDS: [&str; 10] = [
+        "GET",
+        "CHUNK_DATA",
+        "HAVE",
+        "CANCEL",
+        "REQUEST",
+        "PIECE",
+        "PING",
+        "PONG",
+        "UT_PEX",
+        "OTHER",
+    ];
     WORDS.contains(&word)
 }
 
@@ -127,7 +141,9 @@ impl Talk {
         let lane: HashMap<Name, usize> =
             lanes.iter().enumerate().map(|(at, (name, _))| (*name, at)).collect();
         let short = |name: Option<Name>| {
-            let Some(name) = name.map(|name| cast.node(name)) else { return "a web seed".to_owned() };
+            let Some(name) = name.map(|name| cast.node(name)) else {
+                return "a web seed".to_owned();
+            };
             let known = lane.get(&name).map(|&at| lanes[at].1.short.clone());
             known.unwrap_or_else(|| names.text(name).to_owned())
         };
@@ -150,13 +166,17 @@ impl Talk {
         let mut words: HashMap<(Name, Name), BTreeSet<Name>> = HashMap::new();
         for (index, message) in self.messages.iter().enumerate() {
             let Message { from, to, word, .. } = *message;
-            let ends = |open: &mut HashMap<_, _>, words: &mut HashMap<_, BTreeSet<Name>>, way: (Name, Name)| {
+            let ends = |open: &mut HashMap<_, _>,
+                        words: &mut HashMap<_, BTreeSet<Name>>,
+                        way: (Name, Name)| {
                 for word in words.remove(&way).unwrap_or_default() {
                     open.remove(&(way.0, way.1, word));
                 }
             };
             match level {
-                Level::Runs if !words.get(&(from, to)).is_some_and(|words| words.contains(&word)) => {
+                Level::Runs
+                    if !words.get(&(from, to)).is_some_and(|words| words.contains(&word)) =>
+                {
                     ends(&mut open, &mut words, (from, to));
                 }
                 Level::Phases if !is_routine(names.text(word)) => {
@@ -164,7 +184,8 @@ impl Talk {
                     ends(&mut open, &mut words, (to, from));
                 }
                 Level::Pauses(pause) => {
-                    let last = open.get(&(from, to, word)).and_then(|&run: &usize| runs[run].last());
+                    let last =
+                        open.get(&(from, to, word)).and_then(|&run: &usize| runs[run].last());
                     let last = last.map(|&last| self.messages[last].at());
                     if last.is_some_and(|last| message.at().saturating_sub(last) > pause) {
                         open.remove(&(from, to, word));
@@ -223,18 +244,13 @@ impl Talk {
             }
         }
         let mut left_out = BTreeMap::new();
-        // The reasons that are given most often are missed the least.
-        const LEAST_FIRST: [Verb; 6] =
-            [Verb::Overdue, Verb::Missed, Verb::Pick, Verb::Show, Verb::Verify, Verb::Choke];
         for verb in LEAST_FIRST {
             if groups.len() <= MOST_NOTES {
                 break;
             }
-            let is_kept = |group: &Vec<&Thought>| {
-                group[0].what.verb != verb || is_bad(&group[0].what)
-            };
-            let gone: usize =
-                groups.iter().filter(|group| !is_kept(group)).map(Vec::len).sum();
+            let is_kept =
+                |group: &Vec<&Thought>| group[0].what.verb != verb || is_bad(&group[0].what);
+            let gone: usize = groups.iter().filter(|group| !is_kept(group)).map(Vec::len).sum();
             groups.retain(is_kept);
             if gone > 0 {
                 left_out.insert(plural(verb), gone);
@@ -319,12 +335,12 @@ fn text(group: &[&Thought], one: &dyn Fn(&Thought) -> String) -> String {
         }
     }
     let dots = if pieces.len() > MOST_PIECES { ".." } else { "" };
-    let listed: Vec<String> =
-        pieces.iter().take(MOST_PIECES).map(ToString::to_string).collect();
+    let listed: Vec<String> = pieces.iter().take(MOST_PIECES).map(ToString::to_string).collect();
     let (many, listed) = (pieces.len() > 1, listed.join(", "));
     let word = if many { "pieces" } else { "piece" };
     if group[0].what.verb == Verb::Verify {
-        let all = if dots.is_empty() { String::new() } else { format!(" ({} in all)", group.len()) };
+        let all =
+            if dots.is_empty() { String::new() } else { format!(" ({} in all)", group.len()) };
         return format!("{word} {listed}{dots} are right{all}");
     }
     let why = first.split_once(": ").map(|(_, why)| why).unwrap_or_default();

@@ -25,7 +25,7 @@ const GAP: f64 = 5.0;
 
 /// Of a note's text.
 pub(super) const NOTE_LINE: f64 = 14.0;
-pub(super) const NOTE_LETTERS: usize = 36;
+pub(super) const NOTE_LETTERS: usize = 38;
 const NOTE_LINES: usize = 4;
 
 /// A place where something is.
@@ -146,14 +146,16 @@ fn events(diagram: &Diagram) -> Vec<(Duration, What)> {
             }
         }
     }
-    events.extend(diagram.notes.iter().enumerate().map(|(index, note)| (note.t, What::Note(index))));
+    events
+        .extend(diagram.notes.iter().enumerate().map(|(index, note)| (note.t, What::Note(index))));
     events.sort_unstable();
     events
 }
 
 /// Pixels of a second.
 fn scale(diagram: &Diagram, events: &[(Duration, What)]) -> f64 {
-    let delays = diagram.arrows.iter().filter_map(|arrow| arrow.first[1]?.checked_sub(arrow.first[0]?));
+    let delays =
+        diagram.arrows.iter().filter_map(|arrow| arrow.first[1]?.checked_sub(arrow.first[0]?));
     let mut times: Vec<Duration> = delays.filter(|delay| !delay.is_zero()).collect();
     if times.is_empty() {
         let pauses = events.windows(2).map(|two| two[1].0.saturating_sub(two[0].0));
@@ -201,11 +203,11 @@ impl Layout {
             return self.marks.last().map_or(0.0, |mark| mark.y);
         };
         let Some(before) = at.checked_sub(1).map(|at| self.marks[at]) else { return after.y };
-        let all = (after.t - before.t).as_secs_f64();
-        if all == 0.0 {
+        let all = after.t.saturating_sub(before.t).as_secs_f64();
+        if all <= 0.0 {
             return after.y;
         }
-        let part = (t - before.t).as_secs_f64() / all;
+        let part = t.saturating_sub(before.t).as_secs_f64() / all;
         before.y + (after.y - before.y) * part
     }
 }

@@ -32,7 +32,7 @@ const NARROW: f64 = 190.0;
 const WIDE: f64 = 340.0;
 
 /// Title and legend.
-const TOP: f64 = 70.0;
+const TOP: f64 = 86.0;
 
 /// Height of a lane's head, and what lies below it.
 const HEAD: f64 = 44.0;
@@ -132,7 +132,11 @@ impl Picture<'_> {
     }
 
     fn legend(&mut self) {
-        let entries = [("command", "COMMAND asks"), ("data", "DATA brings bulk"), ("control", "CONTROL answers")];
+        let entries = [
+            ("command", "COMMAND asks"),
+            ("data", "DATA brings bulk"),
+            ("control", "CONTROL answers"),
+        ];
         let mut x = 20.0;
         for (class, text) in entries {
             self.put(format_args!(
@@ -146,7 +150,7 @@ impl Picture<'_> {
         for (what, count) in &self.diagram.left_out {
             write!(text, "; not shown: {count} {what}").expect("a String takes all");
         }
-        self.put(format_args!("<text class=\"dim\" x=\"{x:.0}\" y=\"52\">{text}</text>"));
+        self.put(format_args!("<text class=\"dim\" x=\"20\" y=\"71\">{text}</text>"));
     }
 
     fn heads(&mut self, y: f64) {
@@ -168,7 +172,10 @@ impl Picture<'_> {
                 escaped(&cut(&lane.name, 24))
             ));
             if !had.is_empty() {
-                self.put(format_args!("<text class=\"sub\" x=\"{x:.1}\" y=\"{:.1}\">{had}</text>", y + 34.0));
+                self.put(format_args!(
+                    "<text class=\"sub\" x=\"{x:.1}\" y=\"{:.1}\">{had}</text>",
+                    y + 34.0
+                ));
             }
         }
     }
@@ -188,7 +195,7 @@ impl Picture<'_> {
         let marks = &self.layout.marks;
         let (first, last) = (marks.first(), marks.last());
         let (Some(first), Some(last)) = (first, last) else { return };
-        let digits = digits(last.t - first.t);
+        let digits = digits(last.t.saturating_sub(first.t));
         let mut free = f64::NEG_INFINITY;
         let mut shown: Option<Duration> = None;
         for mark in marks.clone() {
@@ -221,8 +228,12 @@ impl Picture<'_> {
                 ));
             }
             let text = span(pause);
-            let x = if self.x.len() > 1 { f64::midpoint(self.x[0], self.x[1]) } else { last + 60.0 };
-            self.put(format_args!("<text class=\"sub label\" x=\"{x:.1}\" y=\"{:.1}\">{text} pass</text>", y + 4.0));
+            let x =
+                if self.x.len() > 1 { f64::midpoint(self.x[0], self.x[1]) } else { last + 60.0 };
+            self.put(format_args!(
+                "<text class=\"sub label\" x=\"{x:.1}\" y=\"{:.1}\">{text} pass</text>",
+                y + 4.0
+            ));
         }
     }
 
@@ -247,10 +258,11 @@ impl Picture<'_> {
         let arrow = &self.diagram.arrows[at];
         let ([from, to], class) = (self.x_of(arrow), class(arrow.kind));
         self.put(format_args!("<g class=\"a {class}\"><title>{}</title>", escaped(&arrow.label)));
-        if from == to {
+        if arrow.from == arrow.to {
             self.put(format_args!(
                 "<line x1=\"{from:.1}\" y1=\"{0:.1}\" x2=\"{1:.1}\" y2=\"{0:.1}\"/></g>",
-                top(place.first[0]), from + 30.0
+                top(place.first[0]),
+                from + 30.0
             ));
             return;
         }
@@ -258,7 +270,8 @@ impl Picture<'_> {
             let (sent, heard) = (self.layout.y(sent), self.layout.y(heard));
             self.put(format_args!(
                 "<line class=\"in\" x1=\"{from:.1}\" y1=\"{:.1}\" x2=\"{to:.1}\" y2=\"{:.1}\"/>",
-                top(sent), top(heard)
+                top(sent),
+                top(heard)
             ));
         }
         self.arrow([from, to], place.first, arrow.is_lost);

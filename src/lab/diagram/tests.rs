@@ -68,8 +68,11 @@ fn run(word: &str, from: u32, count: u32) -> String {
 fn a_run_of_a_message_is_one_arrow_until_another_is_said() {
     let text = run("CHUNK_DATA", 0, 64) + &run("HAVE", 64, 1) + &run("CHUNK_DATA", 65, 2);
     let drawn = mermaid(&[&text], Window::default());
-    let labels: Vec<&str> =
-        drawn.lines().skip(3).filter_map(|line| line.split_once("s ").map(|(_, label)| label)).collect();
+    let labels: Vec<&str> = drawn
+        .lines()
+        .skip(3)
+        .filter_map(|line| line.split_once("s ").map(|(_, label)| label))
+        .collect();
     assert_eq!(
         labels,
         ["CHUNK_DATA x 64 (1.0 MiB, 63 ms)", "HAVE 64, 16 KiB", "CHUNK_DATA x 2 (32 KiB, 1 ms)"]
@@ -79,7 +82,8 @@ fn a_run_of_a_message_is_one_arrow_until_another_is_said() {
 #[test]
 fn what_is_too_much_for_arrows_is_folded_more() {
     // Every second message differs: single arrows would be 400.
-    let text: String = (0..400).map(|n| run(["HAVE", "CHUNK_DATA"][n as usize % 2], n, 1)).collect();
+    let text: String =
+        (0..400).map(|n| run(["HAVE", "CHUNK_DATA"][n as usize % 2], n, 1)).collect();
     let (talk, cast, names) = talk(&[&text], |_| Window::default());
     assert_eq!(talk.fold(&cast, &names, 400).arrows.len(), 400);
     assert_eq!(talk.fold(&cast, &names, 399).arrows.len(), 2);
@@ -99,7 +103,8 @@ fn what_mermaid_does_not_take_is_not_given_to_it() {
 
 #[test]
 fn a_message_that_never_arrived_is_drawn_so() {
-    let ben: String = BEN.lines().filter(|line| !line.contains("CHUNK_DATA")).map(|l| format!("{l}\n")).collect();
+    let ben: String =
+        BEN.lines().filter(|line| !line.contains("CHUNK_DATA")).map(|l| format!("{l}\n")).collect();
     let drawn = mermaid(&[ANN, &ben], Window::default());
     assert!(drawn.contains("p0-xp1: 100.0900s CHUNK_DATA"), "{drawn}");
 }
@@ -112,7 +117,13 @@ fn a_picture_is_the_same_every_time_and_holds_everything() {
     };
     let picture = draw();
     assert_eq!(picture, draw());
-    for part in ["a &lt;talk&gt;", "GET 3, 16 KiB", "CHUNK_DATA 3, 16 KiB", "had everything", "rarest, 1 have"] {
+    for part in [
+        "a &lt;talk&gt;",
+        "GET 3, 16 KiB",
+        "CHUNK_DATA 3, 16 KiB",
+        "had everything",
+        "rarest, 1 have",
+    ] {
         assert!(picture.contains(part), "{part}");
     }
     // An arrow points down: it arrives later than it leaves.

@@ -19,11 +19,9 @@ pub(super) fn of_message(said: &Said, names: &Names) -> String {
         (_, Some(piece), ..) => format!("{word} {piece}"),
         ("ERROR", ..) => format!("{word} {} {says}", n.code.unwrap_or_default()),
         ("CHUNK_COUNT" | "PEER_LIST", ..) => format!("{word} of {}", n.count.unwrap_or_default()),
-        ("UT_PEX", ..) => format!(
-            "{word} +{} -{}",
-            n.added.unwrap_or_default(),
-            n.dropped.unwrap_or_default()
-        ),
+        ("UT_PEX", ..) => {
+            format!("{word} +{} -{}", n.added.unwrap_or_default(), n.dropped.unwrap_or_default())
+        }
         ("GET_METAINFO" | "METAINFO", _, Some(off), Some(len)) => {
             format!("{word}, {} at {}", bytes(len.into()), bytes(off.into()))
         }
@@ -50,7 +48,9 @@ pub(super) fn of_datagram(said: &Datagram, names: &Names) -> String {
         "ANSWER" => match (said.ns.first(), said.count) {
             (Some((zone, _)), 0) => format!("{word}: ask zone {:?}", names.text(*zone)),
             (_, 0) => format!("{word} {}", text(said.rcode)),
-            (_, count) => format!("{word}: {count} {}", if count == 1 { "record" } else { "records" }),
+            (_, count) => {
+                format!("{word}: {count} {}", if count == 1 { "record" } else { "records" })
+            }
         },
         _ => format!("{word} of {}", said.count),
     }
@@ -75,14 +75,19 @@ pub(super) fn of_decision(decided: &Decided, names: &Names, who: Who) -> String 
         Verb::Part => because(format!("parts with {peer}")),
         Verb::Complete => "has everything".to_owned(),
         Verb::Choke => {
-            let served: Vec<String> = decided.set.iter().map(|(with, _, why)| {
-                format!("{} ({})", who(*with), of_reason(why, names))
-            }).collect();
-            let dropped: Vec<String> =
-                decided.dropped.iter().map(|(with, _)| who(*with)).collect();
-            let serves = if served.is_empty() { "nobody".to_owned() } else { served.join(", ") };
-            let chokes = if dropped.is_empty() { String::new() } else { format!("; chokes {}", dropped.join(", ")) };
-            format!("serves {serves}{chokes}")
+            let served: Vec<String> = decided
+                .set
+                .iter()
+                .map(|(with, _, why)| format!("{} ({})", who(*with), of_reason(why, names)))
+                .collect();
+            let dropped: Vec<String> = decided.dropped.iter().map(|(with, _)| who(*with)).collect();
+            let slots = if served.is_empty() { "nobody".to_owned() } else { served.join(", ") };
+            let chokes = if dropped.is_empty() {
+                String::new()
+            } else {
+                format!("; chokes {}", dropped.join(", "))
+            };
+            format!("serves {slots}{chokes}")
         }
     }
 }

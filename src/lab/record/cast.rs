@@ -255,7 +255,8 @@ fn offsets(files: &[File], ends: &[End], others: &[Option<usize>]) -> Vec<Option
     let mut queue = VecDeque::from([first]);
     while let Some(at) = queue.pop_front() {
         for file in 0..files.len() {
-            if let (None, Some(known), Some(later)) = (offsets[file], offsets[at], ahead(at, file)) {
+            if let (None, Some(known), Some(later)) = (offsets[file], offsets[at], ahead(at, file))
+            {
                 offsets[file] = Some(known - later);
                 queue.push_back(file);
             }

@@ -1,6 +1,8 @@
 //! One line as JSON: the fields that are used, and how they become an [`Event`].
 
-use super::{Datagram, Decided, Event, Name, Names, Numbers, Open, Said, Verb, Way, What, Why, Wrong};
+use super::{
+    Datagram, Decided, Event, Name, Names, Numbers, Open, Said, Verb, Way, What, Why, Wrong,
+};
 use crate::protocol::Dialect;
 use crate::trace::Kind;
 use serde::Deserialize;
@@ -140,7 +142,11 @@ impl Line<'_> {
     }
 
     fn way(&self) -> (Way, Option<&str>) {
-        if self.ev == "send" { (Way::Out, self.to.as_deref()) } else { (Way::In, self.from.as_deref()) }
+        if self.ev == "send" {
+            (Way::Out, self.to.as_deref())
+        } else {
+            (Way::In, self.from.as_deref())
+        }
     }
 
     fn kind(&self) -> Result<Kind, Wrong> {
@@ -161,7 +167,7 @@ impl Line<'_> {
 
     fn open(&self, names: &mut Names) -> Result<Open, Wrong> {
         let end = |text: Option<&str>, field| {
-            let read = text.map(|text| text.parse::<SocketAddr>());
+            let read = text.map(str::parse::<SocketAddr>);
             read.transpose().map_err(|_| Wrong::Senseless { field })
         };
         let here = end(self.here.as_deref(), "here")?;

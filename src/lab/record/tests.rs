@@ -109,10 +109,7 @@ fn first_words_that_stand_late_in_a_file_come_when_they_were_said() {
     });
     let words: Vec<_> = words.take(4).collect();
     use Way::{In, Out};
-    assert_eq!(
-        words,
-        [(100_000, Out, 0), (100_010, In, 0), (100_020, Out, 0), (100_020, Out, 1)]
-    );
+    assert_eq!(words, [(100_000, Out, 0), (100_010, In, 0), (100_020, Out, 0), (100_020, Out, 1)]);
 }
 
 #[test]
@@ -126,7 +123,10 @@ fn a_line_that_is_no_event_says_what_is_wrong_with_it() {
     check(r#"{"t":1,"n":"a"}"#, "missing field `ev` at column 15");
     check(r#"{"t":-1,"n":"a","ev":"start"}"#, "t makes no sense");
     check(r#"{"t":1e300,"n":"a","ev":"start"}"#, "t makes no sense");
-    check(r#"{"t":1,"n":"a","ev":"send","conn":1,"msg":"GET","kind":"command"}"#, "send without seq");
+    check(
+        r#"{"t":1,"n":"a","ev":"send","conn":1,"msg":"GET","kind":"command"}"#,
+        "send without seq",
+    );
     check(r#"{"t":1,"n":"a","ev":"close"}"#, "close without conn");
     check(
         r#"{"t":1,"n":"a","ev":"recv","conn":1,"seq":1,"msg":"GET","kind":"x"}"#,

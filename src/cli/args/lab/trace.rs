@@ -88,10 +88,7 @@ impl DiagramArgs {
 
 /// Make a capture of traces, to be opened in Wireshark.
 #[derive(FromArgs, ArgsInfo, Debug, PartialEq)]
-#[argh(
-    help_triggers("--help"),
-    example = "{command_name} ann.jsonl ben.jsonl --out talk.pcapng"
-)]
+#[argh(help_triggers("--help"), example = "{command_name} ann.jsonl ben.jsonl --out talk.pcapng")]
 pub struct PcapArgs {
     /// traces of peers, trackers or simulated worlds; or folders of runs
     #[argh(positional, arg_name = "file")]
