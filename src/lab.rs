@@ -86,3 +86,12 @@ pub mod emulator;
 pub mod packet;
 /// Captures as files.
 pub mod pcapng;
+
+/// Traces read back.
+pub mod record;
+
+/// Sequence diagrams of a trace.
+pub mod diagram;
+
+/// A capture made up from a trace.
+pub mod capture;

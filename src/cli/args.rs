@@ -49,7 +49,7 @@ pub use lab::grade::GradeArgs;
 pub use lab::nc::NcArgs;
 pub use lab::quiz::QuizArgs;
 pub use lab::scenario::{CheckArgs, CompareArgs, RunArgs, TheoryArgs};
-pub use lab::{DemoArgs, LabArgs};
+pub use lab::{DemoArgs, DiagramArgs, Format, LabArgs, PcapArgs};
 pub use node::{NodeArgs, is_torrent};
 pub use remote::RemoteArgs;
 pub use shell::{CompletionsArgs, ManArgs};
@@ -288,6 +288,10 @@ pub enum LabCommand {
     Grade(GradeArgs),
     /// Type messages by hand.
     Nc(NcArgs),
+    /// Draw traces.
+    Diagram(DiagramArgs),
+    /// Make a capture of traces.
+    Pcap(PcapArgs),
     /// Print a completion script.
     Completions(CompletionsArgs),
     /// Print a manual page.
@@ -301,13 +305,15 @@ impl LabCommand {
             Self::Demo(args) => args.check(),
             Self::Quiz(args) => args.check(),
             Self::Nc(args) => args.check(),
+            Self::Diagram(args) => args.check(),
+            Self::Pcap(args) => args.check(),
             _ => Ok(()),
         }
     }
 }
 
 /// The commands of `lab`, in the order in which help lists them.
-pub static LAB_COMMANDS: [Subcommand<LabCommand>; 10] = commands! {
+pub static LAB_COMMANDS: [Subcommand<LabCommand>; 12] = commands! {
     "demo" => DemoArgs, LabCommand::Demo;
     "run" => RunArgs, LabCommand::Run;
     "check" => CheckArgs, LabCommand::Check;
@@ -316,6 +322,8 @@ pub static LAB_COMMANDS: [Subcommand<LabCommand>; 10] = commands! {
     "quiz" => QuizArgs, LabCommand::Quiz;
     "grade" => GradeArgs, LabCommand::Grade;
     "nc" => NcArgs, LabCommand::Nc;
+    "diagram" => DiagramArgs, LabCommand::Diagram;
+    "pcap" => PcapArgs, LabCommand::Pcap;
     "completions" => CompletionsArgs, LabCommand::Completions;
     "man" => ManArgs, LabCommand::Man;
 };

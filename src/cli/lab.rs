@@ -60,6 +60,15 @@ pub mod grade;
 /// `lab nc`.
 pub mod nc;
 
+/// Traces on disk.
+mod traces;
+
+/// `lab diagram`.
+pub mod diagram;
+
+/// `lab pcap`.
+pub mod pcap;
+
 use super::exit::{CliError, Exit};
 use std::path::PathBuf;
 

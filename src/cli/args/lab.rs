@@ -12,6 +12,11 @@ pub mod grade;
 /// The words of `lab nc`.
 pub mod nc;
 
+/// What is made of traces.
+mod trace;
+
+pub use trace::{DiagramArgs, Format, PcapArgs};
+
 use super::super::exit::CliError;
 use super::super::units::{AtLeastOne, RateLimit, Size};
 use super::listen;
