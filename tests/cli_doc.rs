@@ -218,7 +218,8 @@ fn the_family_has_every_command() {
         let line = format!("peer {}", command.word());
         assert!(named.contains(&line), "{line} is not among {named:?}");
     }
-    let words = ["demo", "run", "check", "theory", "compare", "quiz", "grade", "nc", "diagram", "pcap"];
+    let words =
+        ["demo", "run", "check", "theory", "compare", "quiz", "grade", "nc", "diagram", "pcap"];
     for line in words.map(|word| format!("lab {word}")) {
         assert!(named.contains(&line), "{line} is not among {named:?}");
     }
@@ -235,6 +236,7 @@ fn every_flag_of_the_lab_has_a_row_with_its_words() {
         ("quiz", "## Questions on the theory"),
         ("grade", "## A peer to be graded"),
         ("nc", "## Messages typed by hand"),
+        ("diagram", "## What a trace shows"),
     ];
     let lab = vocabulary::lab();
     for (word, heading) in sections {

@@ -3,11 +3,11 @@
 use super::super::args::{DiagramArgs, Format};
 use super::super::env::Env;
 use super::super::exit::CliError;
-use super::super::nearest::nearest;
 use super::super::units::TimeSpan;
 use super::traces::{Traces, say};
 use crate::lab::diagram::{Gather, Talk, TooMuch, Window, mermaid, svg};
 use crate::lab::record::Name;
+use crate::nearest::nearest;
 use std::fs;
 
 /// Runs `lab diagram`.
