@@ -78,7 +78,7 @@ Show swarms to a lecture hall.
 The page has buttons to kill a peer, add one, limit one, and make one a free
 rider. Ctrl-C ends all processes and removes the temporary folder.
 
-  lab grade --exec COMMAND   points for a peer in any language
+  lab grade                  points for a peer in any language
   lab nc HOST:PORT           messages typed by hand
   lab completions SHELL, lab man, lab help
 ";

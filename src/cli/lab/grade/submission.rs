@@ -7,6 +7,7 @@
 use super::super::super::console::line::words;
 use super::super::super::exit::CliError;
 use super::super::child::how;
+use crossbeam_channel::{Receiver, bounded};
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::collections::VecDeque;
@@ -16,8 +17,8 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::thread::{Builder, sleep};
-use std::time::{Duration, Instant};
+use std::thread::Builder;
+use std::time::Duration;
 
 /// The variable that marks whatever a submission starts.
 const MARK: &str = "SWARMLET_GRADE";
@@ -79,17 +80,13 @@ impl Template {
                 ));
             }
         };
-        let leech = match has(&leech) {
-            true => leech,
-            false => {
-                appended(&leech, "--tracker {tracker} --leech {name} --dir {dir} --port {port}")
-            }
+        let filled_up = |words: Vec<String>, more: &str| {
+            if has(&words) { words } else { appended(&words, more) }
         };
-        let seed = match has(&seed) {
-            true => seed,
-            false => appended(&seed, "--tracker {tracker} --seed {file} --port {port}"),
-        };
-        Ok(Self { leech, seed })
+        Ok(Self {
+            leech: filled_up(leech, "--tracker {tracker} --leech {name} --dir {dir} --port {port}"),
+            seed: filled_up(seed, "--tracker {tracker} --seed {file} --port {port}"),
+        })
     }
 
     /// The words of a command line.
@@ -133,8 +130,6 @@ impl Running {
 struct Printed {
     last: VecDeque<u8>,
     is_flood: bool,
-    /// It prints no more.
-    is_over: bool,
 }
 
 /// A running submission; dropped, nothing of it stays.
@@ -143,6 +138,8 @@ pub struct Submission {
     mark: String,
     running: Running,
     printed: Arc<Mutex<Printed>>,
+    /// Closes when it prints no more.
+    over: Receiver<()>,
     ended: Option<String>,
 }
 
@@ -161,9 +158,14 @@ impl Submission {
         *running.0.lock() = Some((child.id(), mark.clone()));
         let printed = Arc::new(Mutex::new(Printed::default()));
         let running = running.clone();
-        let submission = Self { child, mark, running, printed, ended: None };
+        // Nothing is ever sent: it closes.
+        let (open, over) = bounded(0);
+        let submission = Self { child, mark, running, printed, over, ended: None };
         let (printed, id) = (submission.printed.clone(), submission.child.id());
-        let listen = move || listen(heard, &printed, id);
+        let listen = move || {
+            listen(heard, &printed, id);
+            drop(open);
+        };
         // Not waited for: somebody who left the group may hold the pipe a moment longer.
         Builder::new().name("grade-output".into()).spawn(listen).map_err(failed)?;
         Ok(submission)
@@ -175,10 +177,7 @@ impl Submission {
             && let Ok(Some(status)) = self.child.try_wait()
         {
             // Its last words are on their way, unless somebody else holds the pipe.
-            let end = Instant::now() + LAST_WORDS;
-            while !self.printed.lock().is_over && Instant::now() < end {
-                sleep(Duration::from_millis(2));
-            }
+            let _ = self.over.recv_timeout(LAST_WORDS);
             self.ended = Some(if self.printed.lock().is_flood {
                 format!("it printed more than {} MiB and was ended", MOST_PRINTED >> 20)
             } else {
@@ -195,8 +194,17 @@ impl Submission {
         }
     }
 
+    /// How it ended, if it did, and the last line that it printed, each behind a semicolon.
+    pub fn how_and_last_words(&mut self) -> String {
+        let how = self.ended().map_or_else(String::new, |how| format!("; {how}"));
+        match self.last_words().lines().last() {
+            Some(line) => format!("{how}; it printed last: {line}"),
+            None => how,
+        }
+    }
+
     /// The end of what it printed.
-    pub fn last_words(&self) -> String {
+    fn last_words(&self) -> String {
         let printed = self.printed.lock();
         let bytes: Vec<u8> = printed.last.iter().copied().collect();
         String::from_utf8_lossy(&bytes).trim().to_owned()
@@ -226,7 +234,6 @@ fn listen(mut pipe: PipeReader, printed: &Mutex<Printed>, id: u32) {
             signal_group(id, Signal::KILL);
         }
     }
-    printed.lock().is_over = true;
 }
 
 fn pid(id: u32) -> Option<Pid> {
@@ -316,7 +323,7 @@ mod tests {
         let running = Running::default();
         let submission = Submission::start(&words, &running).expect("sh is there");
         let mark = submission.mark.clone();
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let end = std::time::Instant::now() + Duration::from_secs(10);
         while marked(&mark).len() < 3 || submission.last_words() != "here" {
             assert!(std::time::Instant::now() < end, "{:?}", marked(&mark));
             std::thread::yield_now();
@@ -329,7 +336,7 @@ mod tests {
     fn who_prints_without_end_is_ended() {
         let words = ["yes", "a long line that nobody wants to read"].map(str::to_owned);
         let mut submission = Submission::start(&words, &Running::default()).expect("yes is there");
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let end = std::time::Instant::now() + Duration::from_secs(20);
         while submission.ended().is_none() {
             assert!(std::time::Instant::now() < end, "it prints on");
             std::thread::yield_now();
