@@ -10,7 +10,7 @@ use harness::{not_run, together};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ fn mutated(scratch: &Scratch, changes: &[(&str, &str, &str)]) -> String {
     command(&folder.join("peer.py"))
 }
 
-fn command(peer: &PathBuf) -> String {
+fn command(peer: &Path) -> String {
     format!("python3 '{}'", peer.display())
 }
 

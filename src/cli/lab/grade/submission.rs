@@ -18,7 +18,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread::Builder;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The variable that marks whatever a submission starts.
 const MARK: &str = "SWARMLET_GRADE";
@@ -31,6 +31,9 @@ const MOST_PRINTED: u64 = 16 << 20;
 
 /// How long the last words of a process may be on their way.
 const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// How long those who are killed may take to be gone.
+const DYING: Duration = Duration::from_secs(2);
 
 /// What stands in a command for something that a question decides.
 const PLACEHOLDERS: [&str; 5] = ["{tracker}", "{name}", "{dir}", "{file}", "{port}"];
@@ -253,17 +256,21 @@ fn signal_group(id: u32, signal: Signal) {
     }
 }
 
-/// Kills a group and whoever bears the mark, until nobody does.
+/// Kills a group and whoever bears the mark, until nobody does; the leader of the group is left for
+/// whoever waits for it.
 fn end_all(group: u32, mark: &str) {
     signal_group(group, Signal::KILL);
-    for _ in 0..5 {
-        let others = marked(mark);
-        if others.iter().all(|&id| id == group) {
+    // Who is killed takes a moment to die.
+    let end = Instant::now() + DYING;
+    while Instant::now() < end {
+        let others: Vec<u32> = marked(mark).into_iter().filter(|&id| id != group).collect();
+        if others.is_empty() {
             return;
         }
         for id in others {
             signal(id, Signal::KILL);
         }
+        std::thread::yield_now();
     }
 }
 
@@ -323,9 +330,9 @@ mod tests {
         let running = Running::default();
         let submission = Submission::start(&words, &running).expect("sh is there");
         let mark = submission.mark.clone();
-        let end = std::time::Instant::now() + Duration::from_secs(10);
+        let end = Instant::now() + Duration::from_secs(10);
         while marked(&mark).len() < 3 || submission.last_words() != "here" {
-            assert!(std::time::Instant::now() < end, "{:?}", marked(&mark));
+            assert!(Instant::now() < end, "{:?}", marked(&mark));
             std::thread::yield_now();
         }
         drop(submission);
@@ -336,9 +343,9 @@ mod tests {
     fn who_prints_without_end_is_ended() {
         let words = ["yes", "a long line that nobody wants to read"].map(str::to_owned);
         let mut submission = Submission::start(&words, &Running::default()).expect("yes is there");
-        let end = std::time::Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + Duration::from_secs(20);
         while submission.ended().is_none() {
-            assert!(std::time::Instant::now() < end, "it prints on");
+            assert!(Instant::now() < end, "it prints on");
             std::thread::yield_now();
         }
         assert_eq!(submission.ended(), Some("it printed more than 16 MiB and was ended"));
