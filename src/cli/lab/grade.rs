@@ -57,6 +57,9 @@ const RUBRICS: [(&str, &str); 3] = [
     ("hcmut", include_str!("../../../rubrics/hcmut.toml")),
 ];
 
+/// How often a running question is looked at.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// What the questions have in common.
 struct Exam<'a> {
     env: &'a Env,
@@ -90,7 +93,15 @@ impl Exam<'_> {
     /// Whether somebody wants to stop.
     fn go_on(&self) -> Result<(), CliError> {
         match self.signals.try_recv() {
-            Ok(Stop) => Err(CliError::new(Exit::Stopped, "stopped before the grading was done")),
+            Ok(Stop) => Err(stopped()),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Waits a moment, or until somebody wants to stop.
+    fn pause(&self) -> Result<(), CliError> {
+        match self.signals.recv_timeout(LOOK) {
+            Ok(Stop) => Err(stopped()),
             Err(_) => Ok(()),
         }
     }
@@ -151,7 +162,8 @@ fn questions(exam: &Exam<'_>) -> Result<Vec<Verdict>, CliError> {
     for check in &CHECKS {
         // A check may be looked at in several questions: the first fault counts.
         let of_it = verdicts.iter().filter(|verdict| verdict.id == check.id);
-        let fault = of_it.clone().find(|verdict| !verdict.passed()).or(of_it.last());
+        let fault =
+            of_it.clone().find(|verdict| !verdict.passed()).or_else(|| of_it.clone().next());
         let not_asked = || {
             let expected = "an answer to the questions before";
             Verdict::new(check.id, Err(Fault::new("this was not asked", expected)))
@@ -185,6 +197,10 @@ fn rubric(name: &str) -> Result<Rubric, CliError> {
         };
         CliError::usage(format!("{name}: {why}{}", hint.unwrap_or_default()))
     })
+}
+
+fn stopped() -> CliError {
+    CliError::new(Exit::Stopped, "stopped before the grading was done")
 }
 
 fn failed(what: &str, why: &io::Error) -> CliError {

@@ -104,16 +104,15 @@ impl Talk<'_> {
                 .map_or(Duration::from_hours(1), |at| at.saturating_duration_since(Instant::now()));
             let lines_now = if pause.is_some() { &nobody } else { lines };
             select! {
-                recv(lines_now) -> line => match line {
-                    Ok(line) => match self.on_line(&line)? {
+                recv(lines_now) -> line => if let Ok(line) = line {
+                    match self.on_line(&line)? {
                         Typed::Quit => return Ok(()),
                         Typed::Wait(time) => pause = Some(Instant::now() + time),
                         _ => {}
-                    },
-                    Err(_) => {
-                        lines = &nobody;
-                        end = Some(Instant::now() + wait);
                     }
+                } else {
+                    lines = &nobody;
+                    end = Some(Instant::now() + wait);
                 },
                 recv(heard) -> what => match what {
                     Ok(Heard::Bytes(bytes)) => self.on_bytes(&bytes)?,
@@ -280,7 +279,7 @@ fn listen(socket: &Socket) -> io::Result<Receiver<Heard>> {
 }
 
 fn hear_stream(mut stream: TcpStream, sender: &Sender<Heard>) {
-    let mut room = [0; 65_536];
+    let mut room = [0; 16_384];
     loop {
         let said = match stream.read(&mut room) {
             Ok(0) => Heard::Over("the other side closed the connection".into()),

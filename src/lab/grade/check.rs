@@ -122,12 +122,17 @@ mod tests {
     use std::collections::BTreeSet;
 
     const PAGE: &str = include_str!("../../../PROTOCOL.md");
+    const TABLE: &str = include_str!("../../../docs/grading.md");
 
     #[test]
-    fn every_check_names_a_heading_of_the_page_and_has_a_name_of_its_own() {
+    fn every_check_names_a_heading_of_the_page_and_stands_in_the_table() {
         for check in &CHECKS {
             let heading = |level: &str| PAGE.contains(&format!("\n{level} {}\n", check.place));
             assert!(heading("##") || heading("###"), "{}: {}", check.id, check.place);
+        }
+        for check in &CHECKS {
+            let row = format!("\n| `{}` | {} |\n", check.id, check.asks);
+            assert!(TABLE.contains(&row), "{row}");
         }
         let ids: BTreeSet<_> = CHECKS.iter().map(|check| check.id).collect();
         assert_eq!(ids.len(), CHECKS.len());

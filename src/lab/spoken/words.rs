@@ -149,15 +149,13 @@ pub fn numbered(half: Half, kind: u8) -> Option<&'static Word> {
 impl Word {
     /// How it is typed: `GET piece=number [offset=0] [length=16384]`.
     pub fn usage(&self) -> String {
-        let mut text = self.name.to_owned();
-        for field in &self.fields {
-            text += &match field.default {
-                Default::Needed => format!(" {}={}", field.name, field.form.in_words()),
-                Default::Is(default) => format!(" [{}={default}]", field.name),
-                Default::LeftOut => format!(" [{}=..]", field.name),
-            };
-        }
-        if self.has_body { text + " [body=HEX]" } else { text }
+        let fields = self.fields.iter().map(|field| match field.default {
+            Default::Needed => format!(" {}={}", field.name, field.form.in_words()),
+            Default::Is(default) => format!(" [{}={default}]", field.name),
+            Default::LeftOut => format!(" [{}=..]", field.name),
+        });
+        let body = if self.has_body { " [body=HEX]" } else { "" };
+        self.name.to_owned() + &fields.collect::<String>() + body
     }
 }
 

@@ -6,10 +6,7 @@ use std::time::Duration;
 
 /// Grade a peer in any language: ask it questions over the wire, and add up what it is worth.
 #[derive(FromArgs, ArgsInfo, Debug, PartialEq)]
-#[argh(
-    help_triggers("--help"),
-    example = "{command_name} --exec \"python3 peer.py\" --student ABC123"
-)]
+#[argh(help_triggers("--help"), example = "{command_name} --exec ./peer.py --student ABC123")]
 pub struct GradeArgs {
     /// the command that fetches; the words --tracker HOST:PORT --leech NAME --dir DIR --port 0 are
     /// appended, unless it has {{tracker}}, {{name}} or {{dir}}; to serve a file, --seed FILE is

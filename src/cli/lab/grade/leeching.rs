@@ -25,11 +25,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{Builder, sleep};
+use std::thread::Builder;
 use std::time::Duration;
-
-/// How often a running question is looked at.
-const LOOK: Duration = Duration::from_millis(10);
 
 /// How long is waited for what follows a whole file: the last HAVE, BECOME_SEEDER.
 const AFTER: Duration = Duration::from_millis(1500);
@@ -191,8 +188,8 @@ fn forged(exam: &Exam<'_>, verdicts: &mut Vec<Verdict>) -> Result<(), CliError> 
         Meaning::Hello => line.text.contains(&other),
         _ => false,
     };
-    let believed = seen.lines.iter().find(believes).map(Line::to_string).or(seen.desk.foreign);
-    let went = match (believed, seen.desk.fetched) {
+    let accepted = seen.lines.iter().find(believes).map(Line::to_string).or(seen.desk.foreign);
+    let went = match (accepted, seen.desk.fetched) {
         (Some(got), _) => Err(Fault::new(
             got,
             "an end: SHA-256 of the `info` in the .torrent is not the info-hash of the LISTING",
@@ -228,13 +225,11 @@ fn many(exam: &Exam<'_>, verdicts: &mut Vec<Verdict>) -> Result<(), CliError> {
     verdicts.push(Verdict::new("leech.pipelining", judge::pipelining(lines)));
     let once = judge::no_duplicates(lines, content.blocks());
     verdicts.push(Verdict::new("leech.no-duplicates", once));
-    let (announced, served) = match seen.watched {
-        Some(watched) => (judge::announced(&watched.told, content.pieces()), watched.served),
-        None => {
-            let fault =
-                || Err(Fault::new(seen.desk.last_said(), "REGISTER with a port that is open"));
-            (fault(), fault())
-        }
+    let (announced, served) = if let Some(watched) = seen.watched {
+        (judge::announced(&watched.told, content.pieces()), watched.served)
+    } else {
+        let fault = Fault::new(seen.desk.last_said(), "REGISTER with a port that is open");
+        (Err(fault.clone()), Err(fault))
     };
     verdicts.push(Verdict::new("leech.have-announced", announced));
     verdicts.push(Verdict::new("seed.reseeds-while-leeching", served));
@@ -357,7 +352,6 @@ fn wait(
     let file = folder.join(&question.content.name);
     let mut whole_at = None;
     while journal.now() < exam.patience {
-        exam.go_on()?;
         if question.after == After::Announced && watch.is_none() {
             *watch = tracker.submission().and_then(|at| Watch::open(at, question, journal));
         }
@@ -387,7 +381,7 @@ fn wait(
         {
             return Ok(None);
         }
-        sleep(LOOK);
+        exam.pause()?;
     }
     Ok(whole_at)
 }
@@ -402,14 +396,10 @@ fn not_whole(
     let file = folder.join(&question.content.name);
     let wrong = difference(&file, &question.content.bytes).err().unwrap_or_default();
     let mut got = wrong;
-    match submission.ended() {
-        Some(how) => got += &format!("; {how}"),
-        None => got += &format!(" after {} s", exam.patience.as_secs()),
+    if submission.ended().is_none() {
+        got = format!("{got} after {} s", exam.patience.as_secs());
     }
-    let last = submission.last_words();
-    if let Some(line) = last.lines().last() {
-        got += &format!("; it printed last: {line}");
-    }
+    got += &submission.how_and_last_words();
     let length = question.content.bytes.len();
     Fault::new(got, format!("{} with the {length} bytes that were served", question.content.name))
 }

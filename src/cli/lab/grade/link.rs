@@ -106,7 +106,7 @@ impl Link {
             heard => return heard,
         }
         let wait = wait.max(Duration::from_millis(1));
-        let mut room = [0; 65_536];
+        let mut room = [0; 16_384];
         let read =
             self.stream.set_read_timeout(Some(wait)).and_then(|()| self.stream.read(&mut room));
         match read {

@@ -16,11 +16,7 @@ use crate::lab::grade::paper::Content;
 use crate::metainfo::Metainfo;
 use crate::protocol::message::{MAX_CHUNK, Message};
 use std::net::SocketAddr;
-use std::thread::sleep;
 use std::time::{Duration, Instant};
-
-/// How often a running question is looked at.
-const LOOK: Duration = Duration::from_millis(10);
 
 /// How long heartbeats are counted at least.
 const BEATS: Duration = Duration::from_millis(2500);
@@ -60,22 +56,15 @@ pub fn questions(exam: &Exam<'_>) -> Result<Vec<Verdict>, CliError> {
     let end = Instant::now() + exam.patience;
     let wait = |submission: &mut Submission, is: &dyn Fn(&Desk) -> bool, end: Instant| {
         while !tracker.look(is) {
-            exam.go_on()?;
             if submission.ended().is_some() || Instant::now() > end {
                 return Ok::<_, CliError>(false);
             }
-            sleep(LOOK);
+            exam.pause()?;
         }
         Ok(true)
     };
     if !wait(&mut submission, &|desk| desk.registered.is_some(), end)? {
-        let mut got = tracker.look(Desk::last_said);
-        if let Some(how) = submission.ended() {
-            got += &format!("; {how}");
-        }
-        if let Some(line) = submission.last_words().lines().last() {
-            got += &format!("; it printed last: {line}");
-        }
+        let got = tracker.look(Desk::last_said) + &submission.how_and_last_words();
         return Ok(all_failed(&Fault::new(got, "REGISTER by whoever serves")));
     }
     let mut verdicts = vec![Verdict::new("tracker.register", registered(&tracker, &content))];
@@ -113,8 +102,7 @@ pub fn questions(exam: &Exam<'_>) -> Result<Vec<Verdict>, CliError> {
     }
     exam.say("heartbeats, and the end");
     while journal.now() < since + BEATS {
-        exam.go_on()?;
-        sleep(LOOK);
+        exam.pause()?;
     }
     let beats = tracker.look(|desk| desk.beats.clone());
     let went = judge::heartbeat(since, &beats, journal.now(), KEEPALIVE, EXPIRE);
@@ -157,12 +145,11 @@ fn leave(
     let end = Instant::now() + LEAVING;
     let has_left = || tracker.look(|desk| desk.left.is_some());
     while Instant::now() < end && !(has_left() && submission.ended().is_some()) {
-        exam.go_on()?;
+        exam.pause()?;
         if submission.ended().is_some() && !has_left() {
-            sleep(LOOK * 5); // the last datagram may be on its way
+            exam.pause()?; // the last datagram may be on its way
             break;
         }
-        sleep(LOOK);
     }
     let expected = "UNREGISTER with the id that registered, then the end, within 4 s";
     Ok(match (before, has_left(), submission.ended()) {

@@ -7,6 +7,7 @@
 use super::super::super::console::line::words;
 use super::super::super::exit::CliError;
 use super::super::child::how;
+use crossbeam_channel::{Receiver, bounded};
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::collections::VecDeque;
@@ -16,7 +17,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::thread::{Builder, sleep};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 /// The variable that marks whatever a submission starts.
@@ -30,6 +31,9 @@ const MOST_PRINTED: u64 = 16 << 20;
 
 /// How long the last words of a process may be on their way.
 const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// How long those who are killed may take to be gone.
+const DYING: Duration = Duration::from_secs(2);
 
 /// What stands in a command for something that a question decides.
 const PLACEHOLDERS: [&str; 5] = ["{tracker}", "{name}", "{dir}", "{file}", "{port}"];
@@ -79,17 +83,13 @@ impl Template {
                 ));
             }
         };
-        let leech = match has(&leech) {
-            true => leech,
-            false => {
-                appended(&leech, "--tracker {tracker} --leech {name} --dir {dir} --port {port}")
-            }
+        let filled_up = |words: Vec<String>, more: &str| {
+            if has(&words) { words } else { appended(&words, more) }
         };
-        let seed = match has(&seed) {
-            true => seed,
-            false => appended(&seed, "--tracker {tracker} --seed {file} --port {port}"),
-        };
-        Ok(Self { leech, seed })
+        Ok(Self {
+            leech: filled_up(leech, "--tracker {tracker} --leech {name} --dir {dir} --port {port}"),
+            seed: filled_up(seed, "--tracker {tracker} --seed {file} --port {port}"),
+        })
     }
 
     /// The words of a command line.
@@ -133,8 +133,6 @@ impl Running {
 struct Printed {
     last: VecDeque<u8>,
     is_flood: bool,
-    /// It prints no more.
-    is_over: bool,
 }
 
 /// A running submission; dropped, nothing of it stays.
@@ -143,6 +141,8 @@ pub struct Submission {
     mark: String,
     running: Running,
     printed: Arc<Mutex<Printed>>,
+    /// Closes when it prints no more.
+    over: Receiver<()>,
     ended: Option<String>,
 }
 
@@ -161,9 +161,14 @@ impl Submission {
         *running.0.lock() = Some((child.id(), mark.clone()));
         let printed = Arc::new(Mutex::new(Printed::default()));
         let running = running.clone();
-        let submission = Self { child, mark, running, printed, ended: None };
+        // Nothing is ever sent: it closes.
+        let (open, over) = bounded(0);
+        let submission = Self { child, mark, running, printed, over, ended: None };
         let (printed, id) = (submission.printed.clone(), submission.child.id());
-        let listen = move || listen(heard, &printed, id);
+        let listen = move || {
+            listen(heard, &printed, id);
+            drop(open);
+        };
         // Not waited for: somebody who left the group may hold the pipe a moment longer.
         Builder::new().name("grade-output".into()).spawn(listen).map_err(failed)?;
         Ok(submission)
@@ -175,10 +180,7 @@ impl Submission {
             && let Ok(Some(status)) = self.child.try_wait()
         {
             // Its last words are on their way, unless somebody else holds the pipe.
-            let end = Instant::now() + LAST_WORDS;
-            while !self.printed.lock().is_over && Instant::now() < end {
-                sleep(Duration::from_millis(2));
-            }
+            let _ = self.over.recv_timeout(LAST_WORDS);
             self.ended = Some(if self.printed.lock().is_flood {
                 format!("it printed more than {} MiB and was ended", MOST_PRINTED >> 20)
             } else {
@@ -195,8 +197,17 @@ impl Submission {
         }
     }
 
+    /// How it ended, if it did, and the last line that it printed, each behind a semicolon.
+    pub fn how_and_last_words(&mut self) -> String {
+        let how = self.ended().map_or_else(String::new, |how| format!("; {how}"));
+        match self.last_words().lines().last() {
+            Some(line) => format!("{how}; it printed last: {line}"),
+            None => how,
+        }
+    }
+
     /// The end of what it printed.
-    pub fn last_words(&self) -> String {
+    fn last_words(&self) -> String {
         let printed = self.printed.lock();
         let bytes: Vec<u8> = printed.last.iter().copied().collect();
         String::from_utf8_lossy(&bytes).trim().to_owned()
@@ -226,7 +237,6 @@ fn listen(mut pipe: PipeReader, printed: &Mutex<Printed>, id: u32) {
             signal_group(id, Signal::KILL);
         }
     }
-    printed.lock().is_over = true;
 }
 
 fn pid(id: u32) -> Option<Pid> {
@@ -246,17 +256,21 @@ fn signal_group(id: u32, signal: Signal) {
     }
 }
 
-/// Kills a group and whoever bears the mark, until nobody does.
+/// Kills a group and whoever bears the mark, until nobody does; the leader of the group is left for
+/// whoever waits for it.
 fn end_all(group: u32, mark: &str) {
     signal_group(group, Signal::KILL);
-    for _ in 0..5 {
-        let others = marked(mark);
-        if others.iter().all(|&id| id == group) {
+    // Who is killed takes a moment to die.
+    let end = Instant::now() + DYING;
+    while Instant::now() < end {
+        let others: Vec<u32> = marked(mark).into_iter().filter(|&id| id != group).collect();
+        if others.is_empty() {
             return;
         }
         for id in others {
             signal(id, Signal::KILL);
         }
+        std::thread::yield_now();
     }
 }
 

@@ -4,6 +4,7 @@ use super::link::Journal;
 use crate::lab::grade::desk::{Desk, Handout};
 use crate::protocol::frame::{Frame, TRACKER_MAGIC};
 use parking_lot::Mutex;
+use socket2::SockRef;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
@@ -44,7 +45,7 @@ impl Tracker {
             threads: Vec::new(),
         };
         datagrams.set_read_timeout(Some(LOOK))?;
-        streams.set_nonblocking(true)?;
+        SockRef::from(&streams).set_read_timeout(Some(LOOK))?;
         let (desk, stop, clock) = (tracker.desk.clone(), tracker.stop.clone(), journal.clone());
         let run = move || answer_datagrams(&datagrams, &desk, &stop, &clock);
         tracker.threads.push(Builder::new().name("grade-datagrams".into()).spawn(run)?);
@@ -119,10 +120,7 @@ fn accept(
 ) {
     let calls = Arc::new(AtomicUsize::new(0));
     while !stop.load(Ordering::Relaxed) {
-        let Ok((stream, _)) = listener.accept() else {
-            std::thread::sleep(Duration::from_millis(2));
-            continue;
-        };
+        let Ok((stream, _)) = listener.accept() else { continue };
         if calls.fetch_add(1, Ordering::Relaxed) >= MOST_CALLS {
             calls.fetch_sub(1, Ordering::Relaxed);
             continue; // closed at once
@@ -149,9 +147,9 @@ fn converse(
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(LOOK))?;
     stream.set_write_timeout(Some(SLOWEST))?;
-    let (mut buffer, mut room, mut has_magic) = (Vec::new(), [0; 65_536], false);
+    let (mut buffer, mut room, mut has_magic) = (Vec::new(), [0; 16_384], false);
     let mut heard = clock.now();
-    while !stop.load(Ordering::Relaxed) && clock.now() - heard < SLOWEST {
+    while !stop.load(Ordering::Relaxed) && clock.now() < heard + SLOWEST {
         match stream.read(&mut room) {
             Ok(0) => return Ok(()),
             Ok(count) => buffer.extend_from_slice(&room[..count]),
@@ -168,7 +166,10 @@ fn converse(
             }
             buffer.drain(..4);
         }
-        while has_magic {
+        if !has_magic {
+            continue;
+        }
+        loop {
             let (answer, length) = match Frame::first_in(&buffer) {
                 Ok(None) => break,
                 Ok(Some((frame, length))) => (desk.lock().on_frame(clock.now(), &frame), length),
