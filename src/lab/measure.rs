@@ -14,7 +14,7 @@ use super::statistics::{jain, mean, quantile};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every measure, in the order of the summary's columns.
-pub const MEASURES: [&str; 26] = [
+pub const MEASURES: [&str; 31] = [
     "D",
     "mean",
     "p95",
@@ -22,6 +22,7 @@ pub const MEASURES: [&str; 26] = [
     "util",
     "interest",
     "seed_copies",
+    "first_copy",
     "wasted",
     "jain",
     "msgs",
@@ -32,6 +33,10 @@ pub const MEASURES: [&str; 26] = [
     "population.end",
     "hit_ratio",
     "messages",
+    "messages.cold",
+    "messages.miss",
+    "messages.hit",
+    "wait",
     "rounds",
     "throughput",
     "tail",

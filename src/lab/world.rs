@@ -24,6 +24,7 @@
 //! assert_eq!(world.reports()[1].received, 16 * 65536);
 //! ```
 
+use crate::bitfield::Bitfield;
 use crate::clock::Moment;
 use crate::geometry::Geometry;
 use crate::ids::{PieceIndex, Sha256Hash, Span};
@@ -134,6 +135,10 @@ pub struct World {
     present: Vec<usize>,
     /// How many of them have each piece.
     copies: Vec<u32>,
+    /// The pieces that some leecher has or had, and how many copies the seeds had sent when that
+    /// was all.
+    elsewhere: Bitfield,
+    first_copy: Option<f64>,
     /// How many leechers there were from when on.
     population: Vec<(Moment, u32)>,
     counts: Counts,
@@ -162,6 +167,8 @@ impl World {
             waited_for: 0,
             present: Vec::new(),
             copies: vec![0; options.pieces as usize],
+            elsewhere: Bitfield::new(options.pieces),
+            first_copy: None,
             population: vec![(Moment::START, 0)],
             counts: Counts::default(),
             tracker_down_until: Moment::START,
@@ -496,6 +503,9 @@ impl World {
             return self.drive(peer, |swarm, now, out| {
                 swarm.on_failed(now, piece, found, Some(range), out);
             });
+        }
+        if self.elsewhere.set(piece) && self.elsewhere.is_full() {
+            self.first_copy = Some(self.seed_copies());
         }
         self.copies[piece.at()] += u32::from(!self.peers[peer].swarm.have().has(piece));
         self.drive(peer, |swarm, now, out| swarm.on_verified(now, piece, out));

@@ -15,7 +15,7 @@ use crate::clock::Moment;
 use crate::logic::PeerKey;
 use crate::logic::timers::Timers;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 pub use policy::{ChokerPolicy, UnknownChoker};
@@ -274,8 +274,12 @@ impl Choker {
         self.round += 1;
         let view = self.view(now, seeding, peers);
         let mut served = self.strategy.next_round(&view, &mut self.rng);
-        let mut may: HashSet<PeerKey> = view.interested().map(|p| p.peer).collect();
-        served.retain(|s| may.remove(&s.peer));
+        let mut may: Vec<(PeerKey, bool)> = view.interested().map(|p| (p.peer, true)).collect();
+        may.sort_unstable();
+        served.retain(|s| {
+            let at = may.binary_search_by_key(&s.peer, |may| may.0);
+            at.is_ok_and(|at| std::mem::take(&mut may[at].1))
+        });
         served.truncate(self.slots());
         self.decisions = served.iter().map(|&s| (s.peer, s)).collect();
         served

@@ -6,6 +6,7 @@
 //! ```
 
 use super::super::args::CompareArgs;
+use super::super::args::lab::scenario::Change;
 use super::super::env::Env;
 use super::super::exit::{CliError, Exit};
 use super::super::{print, style};
@@ -24,10 +25,13 @@ use crate::lab::table::csv;
 
 /// Compares.
 pub fn compare(args: &CompareArgs, env: &Env) -> Result<(), CliError> {
-    if args.set.is_empty() {
+    // What is run, and how often, is the same for both; everything else is the change.
+    let (both, change): (Vec<Change>, Vec<Change>) =
+        args.set.iter().cloned().partition(|set| is_of_both(&set.path));
+    if change.is_empty() {
         return Err(CliError::usage("nothing is changed: say what with --set peer.choker=random"));
     }
-    let base = scenario_file::read(&args.file, &[], args.seeds)?;
+    let base = scenario_file::read(&args.file, &both, args.seeds)?;
     let changed = scenario_file::read(&args.file, &args.set, args.seeds)?;
     let backend = args.backend.unwrap_or(Backend::Sim);
     let metric = args.metric.as_deref().unwrap_or("mean");
@@ -45,7 +49,7 @@ pub fn compare(args: &CompareArgs, env: &Env) -> Result<(), CliError> {
         }
     };
     let both = [run(&base)?, run(&changed)?];
-    let name = args.set.iter().map(|change| format!("{}={}", change.path, change.value));
+    let name = change.iter().map(|change| format!("{}={}", change.path, change.value));
     let name = name.collect::<Vec<_>>().join(" ");
     let told_of = Comparison { both: &both, backend, metric, name: &name };
     let sentences = told_of.sentences();
@@ -66,6 +70,11 @@ pub fn compare(args: &CompareArgs, env: &Env) -> Result<(), CliError> {
     invalid(&both)
 }
 
+/// Whether a change is no difference between the two, but the frame of both.
+fn is_of_both(path: &str) -> bool {
+    path == "seeds" || path.starts_with("sweep.")
+}
+
 /// Whether the two can be held against each other.
 fn check(
     base: &Scenario,
@@ -79,10 +88,7 @@ fn check(
     if !base.backends.contains(&backend) {
         return Err(CliError::usage(format!("{} does not run on {backend}", base.name)));
     }
-    if base.sweep != changed.sweep || base.seeds != changed.seeds {
-        let why = "a change of the sweep or of the seeds leaves nothing to compare";
-        return Err(CliError::usage(why));
-    }
+    debug_assert_eq!((&base.sweep, &base.seeds), (&changed.sweep, &changed.seeds));
     let expression = Expression::parse(metric).map_err(CliError::usage)?;
     // A name that is unknown has no value in any run, which is said then.
     let groups = base.settings.iter().flat_map(|setting| &setting.groups);

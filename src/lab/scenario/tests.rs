@@ -133,7 +133,7 @@ fn a_value_that_cannot_be_is_named_with_what_to_try() {
         "\"exec:./mine\"",
         "\"tot\"",
         "line 21: choker = \"tot\" makes no sense: no choker is called tot: try tft, legout, random, \
-         round-robin, all, freeride, bittyrant or propshare; or exec:COMMAND",
+         round-robin, all, freeride, bittyrant, propshare or student; or exec:COMMAND",
     );
     check(
         "[1, 30]",

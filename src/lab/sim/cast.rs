@@ -39,12 +39,14 @@ pub fn assemble(
     }
     // Who comes when is drawn apart, so that a run with another strategy has the same arrivals.
     let mut dice = fastrand::Rng::with_seed(seed ^ 0x6a6f_696e);
-    for (nth, group) in setting.groups.iter().enumerate() {
-        for joins in arrivals(group, setting.limit, &mut dice) {
-            if cast.groups.len() >= MOST_PEERS {
-                let more = format!("a world holds {MOST_PEERS} peers: try model = \"crowd\"");
-                return Err(RunError::Unsupported(more));
-            }
+    let all: Vec<Vec<Duration>> =
+        setting.groups.iter().map(|group| arrivals(group, setting.limit, &mut dice)).collect();
+    if all.iter().map(Vec::len).sum::<usize>() > MOST_PEERS {
+        let more = format!("a world holds {MOST_PEERS} peers: try model = \"crowd\"");
+        return Err(RunError::Unsupported(more));
+    }
+    for (nth, (group, arrivals)) in setting.groups.iter().zip(all).enumerate() {
+        for joins in arrivals {
             let (options, own) = peer_options(setting, group, joins, strategies, &mut dice)?;
             let peer = cast.world.add_peer(options);
             if let Some(strategy) = own {
@@ -83,12 +85,12 @@ fn world_options(setting: &Setting, seed: u64) -> Result<WorldOptions, RunError>
 
 /// When the peers of a group come.
 fn arrivals(group: &Group, limit: Duration, dice: &mut fastrand::Rng) -> Vec<Duration> {
+    let most = group.count.min(MOST_PEERS + 1);
     match group.joins {
-        Joins::At(at) => vec![at; group.count],
+        Joins::At(at) => vec![at; most],
         Joins::Uniform(from, to) => {
             let window = to.saturating_sub(from);
-            let mut all: Vec<_> =
-                (0..group.count).map(|_| from + window.mul_f64(dice.f64())).collect();
+            let mut all: Vec<_> = (0..most).map(|_| from + window.mul_f64(dice.f64())).collect();
             all.sort_unstable();
             all
         }
@@ -98,7 +100,7 @@ fn arrivals(group: &Group, limit: Duration, dice: &mut fastrand::Rng) -> Vec<Dur
                 at += exponential(dice, 1.0 / rate.max(f64::MIN_POSITIVE));
                 (at <= limit.as_secs_f64()).then(|| Duration::from_secs_f64(at))
             };
-            std::iter::from_fn(next).take(group.count).collect()
+            std::iter::from_fn(next).take(most).collect()
         }
     }
 }

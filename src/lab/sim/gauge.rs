@@ -86,6 +86,7 @@ impl Gauge {
         put("chokes", counts.chokes as f64);
         put("events", counts.events as f64);
         counts.interest().into_iter().for_each(|interest| put("interest", interest));
+        cast.world.first_copy().into_iter().for_each(|copies| put("first_copy", copies));
         let end = cast.world.now().elapsed().as_secs_f64();
         let mean = |from: f64, to: f64| mean_population(cast.world.population(), from, to);
         put("population", mean(end / 2.0, end));

@@ -227,7 +227,7 @@ fn dropping_a_piece_in_part_when_choked_costs_much() {
 
 #[test]
 fn a_growing_swarm_needs_fresh_neighbours() {
-    let mut setting = setting(4000, 8);
+    let mut setting = setting(1000, 8);
     setting.content.size = 8 * 16_384;
     setting.content.piece = 16_384;
     // Pieces per second: the seed gives 10, each peer one in two seconds, and six come.
@@ -237,7 +237,7 @@ fn a_growing_swarm_needs_fresh_neighbours() {
     setting.groups[1].after = After::Leave;
     setting.time_scale = 10.0;
     setting.runs_to_limit = true;
-    setting.limit = Duration::from_secs(120);
+    setting.limit = Duration::from_secs(60);
     setting.link.degree = Some(6);
     let fresh = run(&setting, 1).metrics["population.end"];
     setting.link.refresh = false;

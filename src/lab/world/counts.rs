@@ -94,6 +94,11 @@ impl World {
         self.peers[peer].swarm.have().count()
     }
 
+    /// How many copies of the content the seeds had sent when every piece had come to some leecher.
+    pub fn first_copy(&self) -> Option<f64> {
+        self.first_copy
+    }
+
     /// Bytes of content that left.
     pub fn sent(&self) -> u64 {
         self.counts.sent
