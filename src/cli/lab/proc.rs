@@ -8,6 +8,8 @@
 
 /// What is to be done in a run, in order of time.
 pub mod agenda;
+/// Backend `net`.
+pub mod namespaces;
 /// Where the processes are.
 pub mod place;
 /// One peer of a run.

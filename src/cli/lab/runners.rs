@@ -32,7 +32,12 @@ pub fn runner(
             proc.logs = Some(logs.to_owned());
             Ok(Box::new(proc))
         }
-        Backend::Net => Err(RunError::Unsupported("net".into())),
+        Backend::Net => {
+            let programs = Programs::beside_this().map_err(failed)?;
+            let mut net = Proc::in_namespaces(programs, running.clone(), None);
+            net.logs = Some(logs.to_owned());
+            Ok(Box::new(net))
+        }
     }
 }
 

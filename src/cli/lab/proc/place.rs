@@ -1,5 +1,6 @@
 //! Where the processes of a run are: on addresses of this machine's loopback, or elsewhere.
 
+use super::timetable::Member;
 use crate::lab::outcome::RunError;
 use crate::lab::setting::{Backend, Deed, Setting};
 use std::net::{IpAddr, Ipv4Addr};
@@ -31,9 +32,6 @@ pub trait Place {
     /// Whether the links there have the rates of the setting; if not, the peers limit themselves.
     fn has_links(&self) -> bool;
 
-    /// The run's clock starts.
-    fn on_begun(&mut self) {}
-
     /// Does a deed that the place itself can do, such as a partition; false: it has nothing to do
     /// with it.
     ///
@@ -43,13 +41,19 @@ pub trait Place {
 
     /// Whether the place itself does such a deed.
     fn does(&self, deed: Deed) -> bool;
+
+    /// The run is over.
+    ///
+    /// # Errors
+    /// What passed there is not what was to pass: the run does not count.
+    fn close(&mut self) -> Result<(), RunError> {
+        Ok(())
+    }
 }
 
 /// Opens the place for a run.
 pub type Opener =
     Box<dyn FnMut(&Setting, u64, &[Member]) -> Result<Box<dyn Place>, RunError> + Send>;
-
-pub use super::timetable::Member;
 
 /// This machine's loopback: a network of its own for the tracker and for each peer, as what a
 /// choked peer may ask for goes by networks (BEP 6).

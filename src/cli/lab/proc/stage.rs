@@ -220,7 +220,6 @@ impl<'a> Stage<'a> {
     pub fn play(&mut self, watch: &mut dyn Watch) -> Result<(), RunError> {
         self.plan()?;
         self.begun = Instant::now();
-        self.place.on_begun();
         let begun = self.begun;
         for player in self.players.iter_mut().filter(|player| player.joined.is_some()) {
             (player.joined, player.completed) = (Some(begun), Some(begun));

@@ -139,6 +139,9 @@ impl Stage<'_> {
         // What is left is killed; the pipes end with their processes.
         self.players.iter_mut().for_each(|player| player.child.iter_mut().for_each(Child::kill));
         self.errands.iter_mut().for_each(Child::kill);
+        if let Err(why) = self.place.close() {
+            self.blame(why.to_string(), None);
+        }
         while let Ok(news) = self.news.1.try_recv() {
             self.on_news(news);
         }
