@@ -79,7 +79,7 @@ The page has buttons to kill a peer, add one, limit one, and make one a free
 rider. Ctrl-C ends all processes and removes the temporary folder.
 
   lab diagram FILE ..        who said what to whom, from traces
-  lab pcap FILE .. --out F   a capture for Wireshark, from traces
+  lab pcap FILE .. -o F      a capture for Wireshark, from traces
   lab completions SHELL, lab man, lab help
 ";
 

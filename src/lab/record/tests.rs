@@ -108,7 +108,6 @@ fn first_words_that_stand_late_in_a_file_come_when_they_were_said() {
         _ => None,
     });
     let words: Vec<_> = words.take(4).collect();
-    use Way::{In, Out};
     assert_eq!(words, [(100_000, Out, 0), (100_010, In, 0), (100_020, Out, 0), (100_020, Out, 1)]);
 }
 
