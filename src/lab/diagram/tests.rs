@@ -103,8 +103,8 @@ fn what_mermaid_does_not_take_is_not_given_to_it() {
 
 #[test]
 fn a_message_that_never_arrived_is_drawn_so() {
-    let ben: String =
-        BEN.lines().filter(|line| !line.contains("CHUNK_DATA")).map(|l| format!("{l}\n")).collect();
+    let heard = |line: &&str| !line.contains("CHUNK_DATA");
+    let ben = BEN.lines().filter(heard).collect::<Vec<_>>().join("\n");
     let drawn = mermaid(&[ANN, &ben], Window::default());
     assert!(drawn.contains("p0-xp1: 100.0900s CHUNK_DATA"), "{drawn}");
 }

@@ -108,8 +108,15 @@ fn first_words_that_stand_late_in_a_file_come_when_they_were_said() {
         _ => None,
     });
     let words: Vec<_> = words.take(4).collect();
-    use Way::{In, Out};
-    assert_eq!(words, [(100_000, Out, 0), (100_010, In, 0), (100_020, Out, 0), (100_020, Out, 1)]);
+    assert_eq!(
+        words,
+        [
+            (100_000, Way::Out, 0),
+            (100_010, Way::In, 0),
+            (100_020, Way::Out, 0),
+            (100_020, Way::Out, 1)
+        ]
+    );
 }
 
 #[test]
@@ -183,7 +190,7 @@ proptest! {
         let offset = cast.offsets[0].unwrap_or_default();
         let source = (kept.into_iter().map(Ok::<_, Wrong>), offset);
         let mut capture = crate::lab::capture::Capture::new(&cast);
-        let mut gather = crate::lab::diagram::Gather::new(&cast, Default::default());
+        let mut gather = crate::lab::diagram::Gather::new(&cast, crate::lab::diagram::Window::default());
         let mut out = Vec::new();
         for timed in Merge::new([source]) {
             let timed = timed.unwrap();
