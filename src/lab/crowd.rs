@@ -274,8 +274,8 @@ impl Crowd {
                 self.sending[peer] = Sending { link, piece };
                 self.turns[peer][1] = (nth + 1) as u8;
                 let group = self.plan.group_of(peer);
-                let takes = self.plan.groups[group].takes;
-                self.agenda.plan_sent(group, self.now + takes, peer as u32);
+                let sent = self.now + self.plan.groups[group].takes;
+                self.agenda.plan_sent(group, sent, peer as u32);
                 return true;
             }
         }
@@ -293,8 +293,8 @@ impl Crowd {
 
     /// Bytes of all that is kept for the peers.
     fn bytes(&self) -> usize {
-        let strategy = |s: &Box<dyn Strategy>| size_of::<Box<dyn Strategy>>() + size_of_val(&**s);
-        let strategies: usize = self.strategies.iter().map(strategy).sum();
+        let strategies = self.strategies.capacity() * size_of::<Box<dyn Strategy>>()
+            + self.strategies.iter().map(|strategy| size_of_val(&**strategy)).sum::<usize>();
         // The two lists that strategies keep of their neighbours; one may have grown to twice that.
         let rotations = self.graph.ends() * 3 * size_of::<u64>();
         let on_trial = self.served.len() * 2 * size_of::<[u64; 2]>();
