@@ -8,7 +8,7 @@
 //! ```
 //! A trace has no content, so bytes of pieces, hashes and metainfo are zeros, and addresses in lists
 //! are those that are kept for documents (192.0.2.0/24, RFC 5737). What a trace does not say is made
-//! up as little as can be: [`words`] has the list. Packets begin with an IPv4 header; an address that
+//! up as little as can be: `capture/words.rs` has the list. Packets begin with an IPv4 header; an address that
 //! is not IPv4 gets one of 198.18.0.0/15 (RFC 2544). The messages themselves are written by the
 //! library's own encoders, so a reader of the protocol finds nothing in a capture that a peer would
 //! not say. Nothing is read or written here; memory goes with connections, not with messages.
