@@ -51,8 +51,10 @@ is_wanted() {
     return 1
 }
 
-for scenario in experiments/*/scenario.toml; do
-    name=$(basename "$(dirname "$scenario")")
+for scenario in experiments/*/*.toml; do
+    folder=$(basename "$(dirname "$scenario")") part=$(basename "$scenario" .toml)
+    name=$folder
+    [ "$part" = scenario ] || name=$folder-$part
     # `backends` stands on one line in every scenario that ships.
     if ! is_wanted "$name" || ! grep -q '^backends = .*"\(sim\|theory\)"' "$scenario"; then
         continue
@@ -78,9 +80,8 @@ for scenario in experiments/*/scenario.toml; do
         fi
     fi
     if [ "$commit" = yes ] && [ -d "$out/$name" ]; then
-        find "experiments/$name" -name '*.svg' -delete
-        find "$out/$name" -maxdepth 1 \( -name 'summary.csv' -o -name '*.svg' \) \
-            -exec cp -- {} "experiments/$name/" \;
+        cp -- "$out/$name/summary.csv" "experiments/$folder/${part/scenario/summary}.csv"
+        find "$out/$name" -maxdepth 1 -name '*.svg' -exec cp -- {} "experiments/$folder/" \;
     fi
 done
 printf '%d passed, %d failed\n' "$passed" "$failed"
