@@ -166,18 +166,18 @@ impl Comparison<'_> {
                 self.name, self.metric
             );
         };
-        let mut text = format!("{}{place}: {}", self.name, paired.sentence(self.metric));
+        let mut parts = vec![format!("{}{place}: {}", self.name, paired.sentence(self.metric))];
         let leechers = scenario.settings[point].groups.iter();
         let groups: Vec<_> = leechers.filter(|group| group.role == Role::Leech).collect();
         if groups.len() > 1 && measure::OF_GROUPS.contains(&self.metric) {
             for group in groups {
                 let of_group = format!("{}.{}", self.metric, group.name);
                 if let Some(paired) = Paired::of(&self.pairs(&of_group, point)) {
-                    text += &format!("; {} is {}", group.name, paired.words(self.metric));
+                    parts.push(format!("{} is {}", group.name, paired.words(self.metric)));
                 }
             }
         }
-        text
+        parts.join("; ")
     }
 
     /// Each seed as a pair of dots.

@@ -125,12 +125,11 @@ fn filled(text: &str, point: &BTreeMap<String, Value>) -> Result<String, String>
     while let Some(at) = rest.find('$') {
         out.push_str(&rest[..at]);
         let after = &rest[at + 1..];
-        let (name, left) = match after.strip_prefix('{') {
-            Some(inside) => inside.split_once('}').ok_or("${ has no }")?,
-            None => {
-                let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-                after.split_at(after.find(|c| !is_name(c)).unwrap_or(after.len()))
-            }
+        let (name, left) = if let Some(inside) = after.strip_prefix('{') {
+            inside.split_once('}').ok_or("${ has no }")?
+        } else {
+            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            after.split_at(after.find(|c| !is_name(c)).unwrap_or(after.len()))
         };
         let value = point.get(name).ok_or_else(|| {
             let known: Vec<&str> = point.keys().map(String::as_str).collect();
