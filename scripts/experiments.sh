@@ -59,15 +59,20 @@ for scenario in experiments/*/*.toml; do
     if ! is_wanted "$name" || ! grep -q '^backends = .*"\(sim\|theory\)"' "$scenario"; then
         continue
     fi
-    backends=(--backend theory)
-    grep -q '^backends = .*"sim"' "$scenario" && backends+=(--backend sim)
+    backends=()
+    for backend in theory sim; do
+        if grep -q "^backends = .*\"$backend\"" "$scenario"; then
+            backends+=(--backend "$backend")
+        fi
+    done
     begun=$SECONDS
     if "$BINARIES/lab" run "$scenario" "${backends[@]}" --out "$out/$name" -q \
         >"$work/said" 2>&1; then
-        verdict ok "$name" $((SECONDS - begun)) "$(grep -c '^PASS' "$work/said" || true) bands hold"
+        verdict ok "$name" $((SECONDS - begun)) "$(grep -c '^PASS' "$out/$name/verdicts.txt" || true) bands hold"
     else
         verdict bad "$name" $((SECONDS - begun)) "a band does not hold, or no run came of it:"
         sed 's/^/      /' "$work/said"
+        [ ! -f "$out/$name/verdicts.txt" ] || grep -v '^PASS' "$out/$name/verdicts.txt" | sed 's/^/      /'
     fi
     if [ "$repeated" = no ] && [ -f "$out/$name/summary.csv" ]; then
         repeated=yes
