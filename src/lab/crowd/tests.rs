@@ -122,7 +122,7 @@ fn a_crowd_takes_about_as_long_as_a_world_of_the_same_peers() {
         let last = world.last_completion().expect("somebody was to finish");
         let world = last.since(crate::clock::Moment::START).as_secs_f64() / f64::from(pieces);
         println!("{leechers} leechers: crowd {crowd:.3}, world {world:.3}, by F/u");
-        assert!((0.85..1.15).contains(&(crowd / world)), "crowd {crowd:.3}, world {world:.3}");
+        assert!((0.75..1.15).contains(&(crowd / world)), "crowd {crowd:.3}, world {world:.3}");
     }
 }
 
