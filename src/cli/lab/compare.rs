@@ -43,9 +43,10 @@ pub fn compare(args: &CompareArgs, env: &Env) -> Result<(), CliError> {
     let run = |scenario| -> Result<Campaign<'_>, CliError> {
         let mut campaign = Campaign::new(scenario, &[backend]);
         let logs = folder.path().to_owned();
-        match conductor.run(env, args.quiet, &logs, &mut campaign, &mut Nobody, None)? {
-            true => Ok(campaign),
-            false => Err(CliError::new(Exit::Failed, "stopped before all was run")),
+        if conductor.run(env, args.quiet, &logs, &mut campaign, &mut Nobody, None)? {
+            Ok(campaign)
+        } else {
+            Err(CliError::new(Exit::Failed, "stopped before all was run"))
         }
     };
     let both = [run(&base)?, run(&changed)?];
@@ -156,9 +157,10 @@ impl Comparison<'_> {
 
     fn sentence(&self, point: usize) -> String {
         let scenario = self.both[0].scenario();
-        let place = match scenario.sweep.is_empty() {
-            true => String::new(),
-            false => format!(" at {}", self.both[0].place(point, self.backend)),
+        let place = if scenario.sweep.is_empty() {
+            String::new()
+        } else {
+            format!(" at {}", self.both[0].place(point, self.backend))
         };
         let Some(paired) = Paired::of(&self.pairs(self.metric, point)) else {
             return format!(

@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(fields.read("up", units::rate), Ok(Some(Some(1 << 20))));
         let fault = fields.read("up", units::time).expect_err("it is a rate");
         assert_eq!(
-            fault.to_owned(),
+            fault,
             Fault::new(
                 2,
                 "up = \"1MiB/s\" makes no sense: expected a time up to a year: 100ms, 30s, 20min, \
