@@ -3,8 +3,9 @@
 //! ```text
 //!                             1000, 10,000 and 100,000 leechers, and what a HAVE costs
 //! -- 1000000 --pieces 128 --degree 30      that many, once
+//! -- 1000 --server 1                       a seed as fast as a leecher
 //! ```
-//! Each crowd has one seed, four times as fast as each leecher, and rounds of a hundredth of F/u.
+//! Each crowd has one seed, four times as fast as each leecher unless told otherwise, and rounds of a hundredth of F/u.
 //! Told are the wall time, events and HAVEs per second, bytes per peer as the crowd counts them and
 //! as the system does, and when the last one was done beside the optimum for uplinks that are equal
 //! (Mundinger, Weber and Weiss 2008).
@@ -59,7 +60,7 @@ fn group(role: Role, count: usize, up: u64) -> Group {
     }
 }
 
-fn setting(leechers: usize, pieces: u32, degree: usize) -> Setting {
+fn setting(leechers: usize, pieces: u32, degree: usize, server: u64) -> Setting {
     let up = u64::from(PIECE);
     Setting {
         point: BTreeMap::new(),
@@ -80,15 +81,15 @@ fn setting(leechers: usize, pieces: u32, degree: usize) -> Setting {
             pipeline: None,
             endgame: true,
         },
-        groups: vec![group(Role::Seed, 1, 4 * up), group(Role::Leech, leechers, up)],
+        groups: vec![group(Role::Seed, 1, server * up), group(Role::Leech, leechers, up)],
         events: Vec::new(),
         hierarchy: None,
     }
 }
 
-fn row(leechers: usize, pieces: u32, degree: usize) {
+fn row(leechers: usize, pieces: u32, degree: usize, server: u64) {
     let start = Instant::now();
-    let outcome = crowd::run(&setting(leechers, pieces, degree), 1, &mut Nobody);
+    let outcome = crowd::run(&setting(leechers, pieces, degree, server), 1, &mut Nobody);
     let outcome = outcome.expect("a crowd can do that");
     let wall = start.elapsed().as_secs_f64();
     let metric = |name: &str| outcome.metrics.get(name).copied().unwrap_or(f64::NAN);
@@ -147,14 +148,15 @@ fn main() {
         value.unwrap_or(usual)
     };
     let (pieces, degree) = (number("--pieces", 256) as u32, number("--degree", 40));
+    let server = number("--server", 4) as u64;
     println!(
         "leechers     M deg   wall s events M/s HAVEs M/s  bytes/peer  peak/peer D/(F/u)  optimum"
     );
     if let Some(leechers) = words.first().and_then(|word| word.parse().ok()) {
-        return row(leechers, pieces, degree);
+        return row(leechers, pieces, degree, server);
     }
     for leechers in [1000, 10_000, 100_000] {
-        row(leechers, pieces, degree);
+        row(leechers, pieces, degree, server);
     }
     for pieces in [256, 1024, 10_000] {
         let cost = on_have(pieces);

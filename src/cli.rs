@@ -235,6 +235,11 @@ fn run_lab(command: &LabCommand, env: &Env) -> Result<(), CliError> {
         LabCommand::Check(args) => lab::check::check(args, env),
         LabCommand::Compare(args) => lab::compare::compare(args, env),
         LabCommand::Theory(args) => lab::theory::theory(args, env),
+        LabCommand::Quiz(args) => lab::quiz::quiz(args, env),
+        LabCommand::Grade(args) => lab::grade::grade(args, env),
+        LabCommand::Nc(args) => lab::nc::nc(args, env),
+        LabCommand::Diagram(args) => lab::diagram::diagram(args, env),
+        LabCommand::Pcap(args) => lab::pcap::pcap(args, env),
         LabCommand::Completions(args) => completions::print("lab", args, env),
         LabCommand::Man(args) => man::man("lab", args, env),
     }

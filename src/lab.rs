@@ -64,6 +64,21 @@ pub mod rounds;
 /// Questions to a hierarchy of trackers, in virtual time.
 pub mod queries;
 
+/// Questions on the theory, and their answers.
+pub mod quiz;
+
+/// The native dialect as text.
+pub mod spoken;
+
+/// What is typed at `lab nc`.
+pub mod typed;
+
+/// A grader's decisions: what is asked, how its own side behaves, what is held against whom.
+pub mod grade;
+
+/// What a check is worth.
+pub mod rubric;
+
 /// Links for real packets: rate, delay, jitter, loss and queues in virtual time.
 pub mod emulator;
 
@@ -71,3 +86,12 @@ pub mod emulator;
 pub mod packet;
 /// Captures as files.
 pub mod pcapng;
+
+/// Traces read back.
+pub mod record;
+
+/// Sequence diagrams of a trace.
+pub mod diagram;
+
+/// A capture made up from a trace.
+pub mod capture;

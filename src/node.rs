@@ -363,7 +363,7 @@ impl Node {
             match ExecChoker::start(command) {
                 Ok(choker) => swarm.set_strategy(Box::new(choker), format!("exec:{command}")),
                 Err(error) => {
-                    log::warn!("{name}: exec:{command} does not start: {error}; tft serves")
+                    log::warn!("{name}: exec:{command} does not start: {error}; tft serves");
                 }
             }
         }

@@ -218,8 +218,10 @@ fn the_family_has_every_command() {
         let line = format!("peer {}", command.word());
         assert!(named.contains(&line), "{line} is not among {named:?}");
     }
-    for line in ["lab demo", "lab run", "lab check", "lab theory", "lab compare"] {
-        assert!(named.contains(&line.to_owned()), "{line} is not among {named:?}");
+    let words =
+        ["demo", "run", "check", "theory", "compare", "quiz", "grade", "nc", "diagram", "pcap"];
+    for line in words.map(|word| format!("lab {word}")) {
+        assert!(named.contains(&line), "{line} is not among {named:?}");
     }
 }
 
@@ -231,6 +233,10 @@ fn every_flag_of_the_lab_has_a_row_with_its_words() {
         ("check", "### `lab check`"),
         ("theory", "### `lab theory`"),
         ("compare", "### `lab compare`"),
+        ("quiz", "## Questions on the theory"),
+        ("grade", "## A peer to be graded"),
+        ("nc", "## Messages typed by hand"),
+        ("diagram", "## What a trace shows"),
     ];
     let lab = vocabulary::lab();
     for (word, heading) in sections {

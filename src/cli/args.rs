@@ -45,8 +45,11 @@ pub use create::CreateArgs;
 pub use daemon::DaemonArgs;
 pub use edit::EditArgs;
 pub use hierarchy::DigArgs;
+pub use lab::grade::GradeArgs;
+pub use lab::nc::NcArgs;
+pub use lab::quiz::QuizArgs;
 pub use lab::scenario::{CheckArgs, CompareArgs, RunArgs, TheoryArgs};
-pub use lab::{DemoArgs, LabArgs};
+pub use lab::{DemoArgs, DiagramArgs, Format, LabArgs, PcapArgs};
 pub use node::{NodeArgs, is_torrent};
 pub use remote::RemoteArgs;
 pub use shell::{CompletionsArgs, ManArgs};
@@ -279,6 +282,16 @@ pub enum LabCommand {
     Compare(CompareArgs),
     /// Print what the books say of a scenario.
     Theory(TheoryArgs),
+    /// Ask about the theory.
+    Quiz(QuizArgs),
+    /// Grade somebody's peer.
+    Grade(GradeArgs),
+    /// Type messages by hand.
+    Nc(NcArgs),
+    /// Draw traces.
+    Diagram(DiagramArgs),
+    /// Make a capture of traces.
+    Pcap(PcapArgs),
     /// Print a completion script.
     Completions(CompletionsArgs),
     /// Print a manual page.
@@ -288,17 +301,29 @@ pub enum LabCommand {
 impl LabCommand {
     /// Whether flags agree that are right one by one.
     fn check(&self) -> Result<(), CliError> {
-        if let Self::Demo(args) = self { args.check() } else { Ok(()) }
+        match self {
+            Self::Demo(args) => args.check(),
+            Self::Quiz(args) => args.check(),
+            Self::Nc(args) => args.check(),
+            Self::Diagram(args) => args.check(),
+            Self::Pcap(args) => args.check(),
+            _ => Ok(()),
+        }
     }
 }
 
 /// The commands of `lab`, in the order in which help lists them.
-pub static LAB_COMMANDS: [Subcommand<LabCommand>; 7] = commands! {
+pub static LAB_COMMANDS: [Subcommand<LabCommand>; 12] = commands! {
     "demo" => DemoArgs, LabCommand::Demo;
     "run" => RunArgs, LabCommand::Run;
     "check" => CheckArgs, LabCommand::Check;
     "compare" => CompareArgs, LabCommand::Compare;
     "theory" => TheoryArgs, LabCommand::Theory;
+    "quiz" => QuizArgs, LabCommand::Quiz;
+    "grade" => GradeArgs, LabCommand::Grade;
+    "nc" => NcArgs, LabCommand::Nc;
+    "diagram" => DiagramArgs, LabCommand::Diagram;
+    "pcap" => PcapArgs, LabCommand::Pcap;
     "completions" => CompletionsArgs, LabCommand::Completions;
     "man" => ManArgs, LabCommand::Man;
 };

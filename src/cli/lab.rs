@@ -51,6 +51,24 @@ mod scenario_file;
 /// `lab theory`.
 pub mod theory;
 
+/// `lab quiz`.
+pub mod quiz;
+
+/// `lab grade`.
+pub mod grade;
+
+/// `lab nc`.
+pub mod nc;
+
+/// Traces on disk.
+mod traces;
+
+/// `lab diagram`.
+pub mod diagram;
+
+/// `lab pcap`.
+pub mod pcap;
+
 use super::exit::{CliError, Exit};
 use std::path::PathBuf;
 

@@ -14,7 +14,7 @@ struct Question {
     upload_capacity: Option<u64>,
     dice: u64,
     timers: Timers,
-    peers: Vec<Peer>,
+    peers: Vec<Neighbour>,
 }
 
 #[derive(Serialize)]
@@ -26,7 +26,7 @@ struct Timers {
 }
 
 #[derive(Serialize)]
-struct Peer {
+struct Neighbour {
     peer: u64,
     interested: bool,
     unchoked: bool,
@@ -63,8 +63,8 @@ pub(super) fn line(view: &View, dice: u64) -> Vec<u8> {
     line
 }
 
-fn peer(p: &Candidate) -> Peer {
-    Peer {
+fn peer(p: &Candidate) -> Neighbour {
+    Neighbour {
         peer: p.peer.0,
         interested: p.interested,
         unchoked: p.unchoked,

@@ -423,7 +423,8 @@ fn name(statistic: Statistic) -> &'static str {
 /// A value beside its band: with more digits if it would look like an end that it misses.
 fn shown(value: f64, (low, high): (f64, f64)) -> String {
     let text = short(value);
-    let misleads = [low, high].iter().any(|&end| end != value && short(end) == text);
+    let misses = !(low..=high).contains(&value);
+    let misleads = misses && [low, high].iter().any(|&end| short(end) == text);
     if misleads { value.to_string() } else { text }
 }
 

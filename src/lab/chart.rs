@@ -140,7 +140,7 @@ impl<'a> Chart<'a> {
         }
         let mut parts: Vec<String> = same.iter().map(|(name, value)| shown(name, *value)).collect();
         if let Some(scale) = settings.first().map(|setting| setting.time_scale)
-            && settings.iter().all(|setting| setting.time_scale == scale)
+            && settings.iter().all(|setting| setting.time_scale.total_cmp(&scale).is_eq())
         {
             parts.push(format!("timers divided by {}", short(scale)));
         }

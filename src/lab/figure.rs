@@ -140,18 +140,15 @@ pub fn svg(figure: &Figure) -> String {
     let mut down = MARGIN;
     lines(&mut body, "title", &figure.title, TITLE_FONT, &mut down);
     lines(&mut body, "label", &figure.y.label, FONT, &mut down);
-    match frame(figure, down + 8.0) {
-        Some(frame) => {
-            down = axes(&mut body, figure, &frame);
-            let looks = series::looks(&figure.series);
-            series::draw(&mut body, figure, &looks, &frame);
-            down = series::legend(&mut body, &figure.series, &looks, down);
-        }
-        None => {
-            down += 60.0;
-            text_at(&mut body, "middle", (WIDTH / 2.0, down), "no data");
-            down += 40.0;
-        }
+    if let Some(frame) = frame(figure, down + 8.0) {
+        down = axes(&mut body, figure, &frame);
+        let looks = series::looks(&figure.series);
+        series::draw(&mut body, figure, &looks, &frame);
+        down = series::legend(&mut body, &figure.series, &looks, down);
+    } else {
+        down += 60.0;
+        text_at(&mut body, "middle", (WIDTH / 2.0, down), "no data");
+        down += 40.0;
     }
     lines(&mut body, "caption", &caption(figure), CAPTION_FONT, &mut down);
     let height = px((down + MARGIN).ceil());

@@ -66,7 +66,7 @@ pub fn header() -> Vec<u8> {
 /// # Panics
 /// If a packet is longer than IP can say.
 pub fn packet(out: &mut Vec<u8>, at: Duration, bytes: &[u8]) {
-    assert!(bytes.len() <= usize::from(u16::MAX), "an IP packet says its length in two bytes");
+    assert!(u16::try_from(bytes.len()).is_ok(), "an IP packet says its length in two bytes");
     // 2^64 ns are 584 years; whatever is later is as late as can be said.
     let at = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
     let length = bytes.len() as u32;

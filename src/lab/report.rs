@@ -77,7 +77,7 @@ pub fn html(report: &Report) -> String {
     figures(&mut out, &report.figures);
     for (at, (heading, table)) in report.tables.iter().enumerate() {
         section(&mut out, heading, |out| {
-            table_of(out, &format!("table-{}", at + 1), heading, table)
+            table_of(out, &format!("table-{}", at + 1), heading, table);
         });
     }
     again(&mut out, report);
@@ -105,7 +105,7 @@ fn verdicts(out: &mut String, verdicts: &[Verdict]) {
     };
     section(out, "What was expected", |out| {
         let _ =
-            writeln!(out, "<p class=\"summary {class}\">{}</p>\n<ul class=\"verdicts\">", summary);
+            writeln!(out, "<p class=\"summary {class}\">{summary}</p>\n<ul class=\"verdicts\">");
         let (kept, missed): (Vec<_>, Vec<_>) = verdicts.iter().partition(|verdict| verdict.passed);
         for verdict in missed.into_iter().chain(kept) {
             let (class, sign, word) =
@@ -186,7 +186,8 @@ fn again(out: &mut String, report: &Report) {
     if !commands.is_empty() {
         section(out, "Run it again", |out| {
             for (_, command) in &commands {
-                let _ = writeln!(out, "<pre><code>{}</code></pre>", escaped_lines(command));
+                let command = escaped_lines(command);
+                let _ = writeln!(out, "<pre class=\"again\"><code>{command}</code></pre>");
             }
         });
     }

@@ -100,12 +100,14 @@ impl Pipeline {
 
     /// Bytes that were asked for arrived.
     pub fn on_delivered(&mut self, now: Moment, bytes: u64) {
+        // BEGIN SOLUTION C4
         self.snubbed = false;
         self.rate.add(now, bytes);
         self.in_flight = self.in_flight.saturating_sub(bytes);
         let depth = self.round_trip.unwrap_or_default() + SLACK;
         let settled = (self.rate.per_second(now) as f64 * depth.as_secs_f64()) as u64;
         self.window = (self.window + bytes).min(settled.clamp(FLOOR, CEILING));
+        // END SOLUTION
     }
 
     /// What was asked for will not come: choked, rejected, cancelled.

@@ -16,20 +16,25 @@ use std::time::Duration;
 pub fn check(args: &CheckArgs, env: &Env) -> Result<(), CliError> {
     let scenario = scenario_file::read(&args.file, &args.set, None)?;
     let moved = capacity::measured().ok();
-    let mut text = format!("{}: {}\n", scenario.name, scenario.about.trim());
     let (points, seeds) = (scenario.settings.len(), scenario.seeds.len());
-    text += &format!("points: {points}, seeds: {seeds}, expectations: {}", scenario.expects.len());
-    text += &format!(", figures: {}\n\n", scenario.plots.len());
-    text += &columns(&numbers(&scenario));
-    text.push('\n');
-    text += &columns(&costs(&scenario));
-    if let Some(moved) = moved {
-        text += &format!("\nthis machine moves {} over its loopback\n", units::rate(moved as u64));
-    }
     let refused = refusals(&scenario, moved);
-    for why in &refused {
-        text += &format!("refused: {why}\n");
+    let mut parts = vec![
+        format!("{}: {}\n", scenario.name, scenario.about.trim()),
+        format!(
+            "points: {points}, seeds: {seeds}, expectations: {}, figures: {}\n\n",
+            scenario.expects.len(),
+            scenario.plots.len()
+        ),
+        columns(&numbers(&scenario)),
+        "\n".into(),
+        columns(&costs(&scenario)),
+    ];
+    if let Some(moved) = moved {
+        let rate = units::rate(moved as u64);
+        parts.push(format!("\nthis machine moves {rate} over its loopback\n"));
     }
+    parts.extend(refused.iter().map(|why| format!("refused: {why}\n")));
+    let text = parts.concat();
     let text: String = text.lines().map(|line| style::printable(line) + "\n").collect();
     print(env, &text)?;
     match refused.first() {

@@ -227,7 +227,8 @@ fn signal(id: u32, signal: Signal) {
     }
 }
 
-fn how(status: ExitStatus) -> String {
+/// How a process ended, in words.
+pub fn how(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit code {code}"),
         (None, Some(signal)) => format!("signal {signal}"),

@@ -43,9 +43,10 @@ pub fn compare(args: &CompareArgs, env: &Env) -> Result<(), CliError> {
     let run = |scenario| -> Result<Campaign<'_>, CliError> {
         let mut campaign = Campaign::new(scenario, &[backend]);
         let logs = folder.path().to_owned();
-        match conductor.run(env, args.quiet, &logs, &mut campaign, &mut Nobody, None)? {
-            true => Ok(campaign),
-            false => Err(CliError::new(Exit::Failed, "stopped before all was run")),
+        if conductor.run(env, args.quiet, &logs, &mut campaign, &mut Nobody, None)? {
+            Ok(campaign)
+        } else {
+            Err(CliError::new(Exit::Failed, "stopped before all was run"))
         }
     };
     let both = [run(&base)?, run(&changed)?];
@@ -156,9 +157,10 @@ impl Comparison<'_> {
 
     fn sentence(&self, point: usize) -> String {
         let scenario = self.both[0].scenario();
-        let place = match scenario.sweep.is_empty() {
-            true => String::new(),
-            false => format!(" at {}", self.both[0].place(point, self.backend)),
+        let place = if scenario.sweep.is_empty() {
+            String::new()
+        } else {
+            format!(" at {}", self.both[0].place(point, self.backend))
         };
         let Some(paired) = Paired::of(&self.pairs(self.metric, point)) else {
             return format!(
@@ -166,18 +168,18 @@ impl Comparison<'_> {
                 self.name, self.metric
             );
         };
-        let mut text = format!("{}{place}: {}", self.name, paired.sentence(self.metric));
+        let mut parts = vec![format!("{}{place}: {}", self.name, paired.sentence(self.metric))];
         let leechers = scenario.settings[point].groups.iter();
         let groups: Vec<_> = leechers.filter(|group| group.role == Role::Leech).collect();
         if groups.len() > 1 && measure::OF_GROUPS.contains(&self.metric) {
             for group in groups {
                 let of_group = format!("{}.{}", self.metric, group.name);
                 if let Some(paired) = Paired::of(&self.pairs(&of_group, point)) {
-                    text += &format!("; {} is {}", group.name, paired.words(self.metric));
+                    parts.push(format!("{} is {}", group.name, paired.words(self.metric)));
                 }
             }
         }
-        text
+        parts.join("; ")
     }
 
     /// Each seed as a pair of dots.

@@ -7,11 +7,12 @@
 //!       10.0.0.1                              |                      10.0.0.2
 //!                                        a capture
 //! ```
-//! A program is started through our own hidden command ([`inside`]), which makes the namespace and
-//! the interface, gives the interface's file to [`forward`], and becomes the program. Nothing is
-//! left of a namespace once its program and [`Net`] are gone: no process, no interface, no file.
+//! Namespaces are made by processes of our own hidden command ([`inside`]), which end at once and
+//! leave us the files that keep them alive; the same command runs a program in one. A node is a
+//! machine: its programs come and go. Once [`Net`] and its programs are gone nothing is left, no
+//! process, no interface, no file.
 
-/// `lab inside`: makes a namespace and becomes the program.
+/// `lab inside`: makes a namespace, or runs a program in one.
 pub mod inside;
 
 /// The thread between all interfaces.
@@ -26,16 +27,20 @@ mod netlink;
 pub use crate::lab::emulator::NetLink;
 pub use forward::Tally;
 
+use crate::cli::exit::cause;
 use crate::clock::Clock;
 use crate::lab::emulator::Emulator;
 use crate::lab::outcome::RunError;
 use forward::Forwarder;
 use parking_lot::Mutex;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::net::Ipv4Addr;
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Stdio, id};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
@@ -48,10 +53,10 @@ const IN_BLOCK: usize = 250;
 
 /// Nodes that are joined; dropped, nothing is left.
 pub struct Net {
-    /// Our own program, and the name under which the forwarder is found: what runs a program inside.
+    /// Our own program, which runs others inside.
     lab: String,
-    door: String,
-    nodes: usize,
+    /// What keeps each node's namespace alive.
+    rooms: Vec<Room>,
     /// The emulator's clock.
     clock: Clock,
     emulator: Arc<Mutex<Emulator>>,
@@ -60,9 +65,15 @@ pub struct Net {
     forwarder: Option<JoinHandle<Tally>>,
 }
 
+/// A namespace, by its file and by that of its users, if they are others.
+struct Room {
+    net: OwnedFd,
+    user: Option<OwnedFd>,
+}
+
 impl Net {
-    /// Joins as many nodes as there are links, each alone until a program runs in it. `seed` is
-    /// where the dice of loss and jitter come from; `capture` is a new file for what is delivered.
+    /// Joins as many nodes as there are links, in which nothing runs yet. `seed` is where the dice
+    /// of loss and jitter come from; `capture` is a new file for what is delivered.
     ///
     /// # Errors
     /// This machine does not allow it, and why.
@@ -72,6 +83,9 @@ impl Net {
     }
 
     /// The same from a program that is not the lab: `lab` is where that is.
+    ///
+    /// # Errors
+    /// As for [`Net::open`].
     pub fn open_with(
         lab: &Path,
         links: &[NetLink],
@@ -89,18 +103,17 @@ impl Net {
             let place = lab.display();
             RunError::Refused(format!("the path {place} is not UTF-8: move the programs"))
         })?;
-        probe(lab)?;
-        let door = format!("swarmlet-net-{}-{:016x}", std::process::id(), fastrand::u64(..));
-        let listener = SocketAddr::from_abstract_name(&door)
-            .and_then(|at| UnixListener::bind_addr(&at))
-            .map_err(|why| failed("open a socket for the interfaces", &why))?;
+        let (mut nodes, mut rooms) = (Vec::new(), Vec::new());
+        for address in (0..links.len()).map(address) {
+            let (interface, room) = make(lab, address)?;
+            nodes.push((address, interface));
+            rooms.push(room);
+        }
         let (stop, stopped) = UnixStream::pair().map_err(|why| failed("open a socket", &why))?;
         let clock = Clock::start(1.0);
         let emulator = Arc::new(Mutex::new(Emulator::new(links, seed)));
-        let addresses = (0..links.len()).map(address).collect();
-        let mut forwarder =
-            Forwarder::new(listener, stopped, addresses, Arc::clone(&emulator), clock)
-                .map_err(|why| failed("watch the interfaces", &why))?;
+        let mut forwarder = Forwarder::new(stopped, nodes, Arc::clone(&emulator), clock)
+            .map_err(|why| failed("watch the interfaces", &why))?;
         if let Some(path) = capture {
             let place = path.display();
             forwarder
@@ -109,20 +122,13 @@ impl Net {
         }
         let thread = Builder::new().name("lab-net".into()).spawn(move || forwarder.run());
         let thread = thread.map_err(|why| failed("start a thread", &why))?;
-        Ok(Self {
-            lab: lab.into(),
-            door,
-            nodes: links.len(),
-            clock,
-            emulator,
-            stop: Some(stop),
-            forwarder: Some(thread),
-        })
+        let (stop, forwarder) = (Some(stop), Some(thread));
+        Ok(Self { lab: lab.into(), rooms, clock, emulator, stop, forwarder })
     }
 
     /// How many nodes there are.
     pub fn nodes(&self) -> usize {
-        self.nodes
+        self.rooms.len()
     }
 
     /// The address of a node, as it and all others see it.
@@ -130,11 +136,16 @@ impl Net {
         address(node)
     }
 
-    /// The words that run a program inside a node: they are a process that becomes the program. A
-    /// node has one program at a time; the next one has a new namespace, and the old one no link.
+    /// The words that run a program inside a node: they are a process that becomes the program.
+    ///
+    /// # Panics
+    /// There is no such node.
     pub fn wrap(&self, node: usize, words: &[String]) -> Vec<String> {
-        let mut all = vec![self.lab.clone(), inside::COMMAND.into(), node.to_string()];
-        all.extend([address(node).to_string(), self.door.clone(), "--".into()]);
+        let room = &self.rooms[node];
+        let path = |file: &OwnedFd| format!("/proc/{}/fd/{}", id(), file.as_raw_fd());
+        let user = room.user.as_ref().map_or_else(|| inside::NONE.into(), path);
+        let mut all = vec![self.lab.clone(), inside::COMMAND.into(), inside::RUN.into()];
+        all.extend([path(&room.net), user, "--".into()]);
         all.extend(words.iter().cloned());
         all
     }
@@ -181,25 +192,51 @@ fn address(node: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, (node / IN_BLOCK) as u8, (node % IN_BLOCK + 1) as u8)
 }
 
-/// Whether this machine allows it: makes a namespace with an interface, which goes at once.
-fn probe(lab: &str) -> Result<(), RunError> {
+/// Makes a node's namespace: its interface's file, and what keeps it alive.
+fn make(lab: &str, address: Ipv4Addr) -> Result<(OwnedFd, Room), RunError> {
+    let (ours, theirs) = UnixStream::pair().map_err(|why| failed("open a socket", &why))?;
     let mut command = Command::new(lab);
-    command.args([inside::COMMAND, inside::PROBE]).stdin(Stdio::null()).stdout(Stdio::null());
+    command.args([inside::COMMAND, inside::MAKE, &address.to_string()]);
+    command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::piped());
     let output = command.output().map_err(|why| failed(&format!("start {lab}"), &why))?;
-    if output.status.success() {
-        return Ok(());
+    // Its end of the socket is not to be waited for.
+    drop(command);
+    if !output.status.success() {
+        return Err(refusal(&String::from_utf8_lossy(&output.stderr)));
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let why = said.lines().last().unwrap_or("lab inside said nothing");
-    let why = why.strip_prefix("lab: ").unwrap_or(why);
-    Err(RunError::Refused(format!(
-        "{why}: run as root, or ask who runs this machine for user namespaces and /dev/net/tun; \
-         the backends sim and proc need no rights"
-    )))
+    let mut files = receive(&ours).map_err(|why| failed("take an interface", &why))?.into_iter();
+    let (Some(interface), Some(net)) = (files.next(), files.next()) else {
+        return Err(RunError::Failed("lab inside made no interface".into()));
+    };
+    Ok((interface, Room { net, user: files.next() }))
 }
 
-fn failed(what: &str, why: &std::io::Error) -> RunError {
-    RunError::Failed(format!("cannot {what}: {}", crate::cli::exit::cause(why)))
+/// The files that a process has sent.
+fn receive(from: &UnixStream) -> io::Result<Vec<OwnedFd>> {
+    let mut byte = [0];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut parts = [IoSliceMut::new(&mut byte)];
+    recvmsg(from, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    let files = control.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(files) => Some(files),
+        _ => None,
+    });
+    Ok(files.flatten().collect())
+}
+
+/// Why this machine does not allow it, from what the process said that tried.
+fn refusal(said: &str) -> RunError {
+    let why = said.lines().last().unwrap_or("lab inside said nothing");
+    let why = why.strip_prefix("lab: ").unwrap_or(why);
+    RunError::Refused(format!(
+        "{why}: run as root, or ask who runs this machine for user namespaces and /dev/net/tun; \
+         the backends sim and proc need no rights"
+    ))
+}
+
+fn failed(what: &str, why: &io::Error) -> RunError {
+    RunError::Failed(format!("cannot {what}: {}", cause(why)))
 }
 
 #[cfg(test)]

@@ -36,11 +36,11 @@ pub struct Growing {
 impl Folder {
     /// The folder that is named, which must be new or empty; or a new one below `run/`.
     pub fn open(named: Option<&Path>, scenario: &str) -> Result<Self, CliError> {
+        const ADVICE: &str = "choose a new or empty folder with --out";
         let path = match named {
             Some(path) => path.to_owned(),
             None => fresh(&Path::new("run").join(scenario), &stamp(date::now())),
         };
-        const ADVICE: &str = "choose a new or empty folder with --out";
         let failed = |why: &io::Error| CliError::disk("use", &path, why, ADVICE);
         fs::create_dir_all(&path).map_err(|why| failed(&why))?;
         if fs::read_dir(&path).map_err(|why| failed(&why))?.next().is_some() {

@@ -42,6 +42,7 @@ fn scenario() -> Scenario {
 }
 
 /// A run of which the only leecher took so long.
+#[allow(clippy::unnecessary_wraps)] // as a runner gives it
 fn took(seconds: f64) -> Result<Outcome, RunError> {
     let peer = |group, completed| PeerOutcome {
         group,

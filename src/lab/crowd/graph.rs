@@ -44,7 +44,7 @@ impl Graph {
                 there += 1;
             }
             // An odd degree is two whole numbers of calls in turns.
-            let wanted = degree.map_or(there, |degree| (degree + peer as usize % 2) / 2);
+            let wanted = degree.map_or(there, |degree| usize::midpoint(degree, peer as usize % 2));
             if there - 1 <= wanted {
                 order[..there].iter().for_each(|&other| _ = calls.make(peer, other));
                 continue;

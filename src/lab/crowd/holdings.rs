@@ -66,13 +66,16 @@ impl Holdings {
         self.held[peer] = self.pieces as u32;
     }
 
-    /// Whether a peer has something that another lacks.
-    pub fn has_more(&self, peer: usize, than: usize) -> bool {
-        if self.is_full(peer) || self.is_full(than) {
-            return !self.is_full(than);
+    /// Whether a peer has something that another lacks, and how many pieces the other has. Only
+    /// their bitmaps are looked at: all neighbours are compared in every round.
+    pub fn compare(&self, peer: usize, other: usize) -> (bool, u32) {
+        let (have, theirs) = (self.words_of(&self.have, peer), self.words_of(&self.have, other));
+        let (mut more, mut held) = (0, 0);
+        for (mine, theirs) in have.iter().zip(theirs) {
+            more |= mine & !theirs;
+            held += theirs.count_ones();
         }
-        let (have, theirs) = (self.words_of(&self.have, peer), self.words_of(&self.have, than));
-        have.iter().zip(theirs).any(|(mine, theirs)| mine & !theirs != 0)
+        (more != 0, held)
     }
 
     /// A peer that comes knows nothing of others.
@@ -239,7 +242,7 @@ mod tests {
         assert_eq!(drawn(&crowd, Policy::Rarest), set(vec![3]));
         crowd.give_up(0, 2);
         assert_eq!(drawn(&crowd, Policy::Rarest), set(vec![2, 3]));
-        assert!(crowd.has_more(1, 0) && !crowd.has_more(0, 1));
+        assert_eq!((crowd.compare(1, 0), crowd.compare(0, 1)), ((true, 1), (false, 5)));
     }
 
     #[test]

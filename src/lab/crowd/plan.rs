@@ -72,7 +72,7 @@ impl Plan {
             }
             degree => degree,
         };
-        let most_slots = groups.iter().map(|kind| kind.most_slots()).max().unwrap_or(1).max(1);
+        let most_slots = groups.iter().map(Kind::most_slots).max().unwrap_or(1).max(1);
         let timers = Timers::default().scaled(setting.time_scale);
         let round = nanos(timers.round).max(1);
         let plan = Self {

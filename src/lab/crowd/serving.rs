@@ -1,6 +1,6 @@
 //! Whom to serve: the strategies that ship, shown the neighbours of one peer at a time.
 
-use super::{Crowd, Link, NEVER, NO_STAMP};
+use super::{Crowd, Link, NO_STAMP};
 use crate::clock::Moment;
 use crate::logic::PeerKey;
 use crate::logic::choker::{Candidate, Served, View};
@@ -69,8 +69,7 @@ impl Crowd {
         let slots = &self.served[start..start + taken];
         if let Some(idle) = slots.iter().position(|link| !wants(link)) {
             let link = self.served[start + idle] as usize;
-            let stamp = self.stamp();
-            (self.links[link].served, self.links[link].since) = (false, stamp);
+            self.set_served(link, false);
             self.served[start + idle..start + taken].rotate_left(1);
             self.turns[peer][0] -= 1;
         }
@@ -91,11 +90,10 @@ impl Crowd {
     fn serve_only(&mut self, peer: usize, served: &[Served]) {
         let (start, taken) = (peer * self.plan.most_slots, usize::from(self.turns[peer][0]));
         let first = self.graph.of(peer).start;
-        let stamp = self.stamp();
         for nth in start..start + taken {
             let link = self.served[nth] as usize;
             if served.iter().all(|s| first + s.peer.0 as usize != link) {
-                (self.links[link].served, self.links[link].since) = (false, stamp);
+                self.set_served(link, false);
             }
         }
         self.turns[peer] = [0; 2];
@@ -107,8 +105,13 @@ impl Crowd {
         self.served[peer * self.plan.most_slots + taken] = link as u32;
         self.turns[peer][0] += 1;
         if !self.links[link].served {
-            (self.links[link].served, self.links[link].since) = (true, self.stamp());
+            self.set_served(link, true);
         }
+    }
+
+    fn set_served(&mut self, link: usize, served: bool) {
+        (self.links[link].served, self.links[link].since) = (served, self.stamp());
+        self.links[self.graph.back[link] as usize].serves_us = served;
     }
 
     /// Lets a peer's strategy decide among those that were looked at.
@@ -142,7 +145,7 @@ impl Crowd {
 
     fn candidate(&self, peer: usize, end: usize, place: u64) -> Candidate {
         let other = self.graph.to[end] as usize;
-        let Link { since, heard, got, sent, served } = self.links[end];
+        let Link { since, heard, met, got, sent, served, serves_us } = self.links[end];
         let window = 2 * self.plan.round;
         let rate = |pieces: [u16; 2]| {
             let pieces = u128::from(pieces[0]) + u128::from(pieces[1]);
@@ -150,18 +153,19 @@ impl Crowd {
             u64::try_from(bytes / u128::from(window)).unwrap_or(u64::MAX)
         };
         let at = |stamp: u32| moment(u64::from(stamp) * self.plan.unit);
-        let is_there = self.present[other] && self.joined[other] != NEVER;
-        let interested = is_there && self.holdings.has_more(peer, other);
-        let share = u64::from(self.holdings.held(other)) * 1000 / u64::from(self.plan.pieces);
+        // Who has gone has everything and wants nothing.
+        let (has_more, held) = self.holdings.compare(peer, other);
+        let interested = has_more && met != NO_STAMP;
+        let share = u64::from(held) * 1000 / u64::from(self.plan.pieces);
         Candidate {
             peer: PeerKey(place),
             interested,
             unchoked: served,
-            serves_us: self.links[self.graph.back[end] as usize].served,
+            serves_us,
             gives: rate(got),
             takes: rate(sent),
             since: at(since),
-            joined: moment(self.joined[other].min(self.now).max(self.joined[peer])),
+            joined: at(met.min(self.stamp())),
             last_block: (heard != NO_STAMP).then(|| at(heard)),
             pending: served && interested,
             share: share as u32,

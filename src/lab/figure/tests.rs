@@ -135,7 +135,7 @@ fn balance(text: &str) -> Result<(), String> {
         } else if !inside.ends_with('/') {
             open.push(inside.split(' ').next().unwrap_or_default());
         }
-        if inside.contains('<') || inside.matches('"').count() % 2 != 0 {
+        if inside.contains('<') || !inside.matches('"').count().is_multiple_of(2) {
             return Err(format!("<{inside}> is no element"));
         }
         rest = &rest[end + 1..];

@@ -32,7 +32,7 @@ pub fn changed(text: &str, path: &str, value: &str) -> Result<String, String> {
             for place in inner {
                 table = section(table, place)?;
             }
-            put(table, key, value)
+            put(table, key, value);
         }
     }
     Ok(document.to_string())
@@ -62,12 +62,12 @@ fn group<'a>(
     if SECTIONS.contains(&name) {
         return Ok(None);
     }
-    let named = |table: &dyn TableLike| table.get("name").and_then(Item::as_str).map(str::to_owned);
+    let title = |table: &dyn TableLike| table.get("name").and_then(Item::as_str).map(str::to_owned);
     let names: Vec<String> = match document.get("group") {
-        Some(Item::ArrayOfTables(all)) => all.iter().filter_map(|table| named(table)).collect(),
+        Some(Item::ArrayOfTables(all)) => all.iter().filter_map(|table| title(table)).collect(),
         Some(Item::Value(Value::Array(all))) => {
             let tables = all.iter().filter_map(Value::as_inline_table);
-            tables.filter_map(|table| named(table)).collect()
+            tables.filter_map(|table| title(table)).collect()
         }
         _ => Vec::new(),
     };

@@ -10,6 +10,7 @@ use super::tree::{Fault, Kind, Tree, unknown};
 use super::units::{self, Term};
 use super::{Expect, Plot, Statistic};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 const EXPECT: [&str; 4] = ["metric", "where", "between", "of"];
 
@@ -60,19 +61,19 @@ impl Names<'_> {
     fn check_name(&self, name: &str, may_be_word: bool) -> Result<(), String> {
         if let Some((_, values)) = self.sweep.iter().find(|(known, _)| known == name) {
             let is_word = |value: &Value| matches!(value, Value::Word(_));
-            return match values.iter().any(is_word) && !may_be_word {
-                true => Err(format!("{name} has words for values: there is nothing to compute")),
-                false => Ok(()),
-            };
+            if values.iter().any(is_word) && !may_be_word {
+                return Err(format!("{name} has words for values: there is nothing to compute"));
+            }
+            return Ok(());
         }
         let groups = self.settings.first().map_or(&[][..], |setting| &setting.groups);
         let of_group = name.split_once('.').filter(|(of, _)| measure::OF_GROUPS.contains(of));
         if let Some((of, group)) = of_group {
             let known: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
-            return match known.contains(&group) {
-                true => Ok(()),
-                false => Err(unknown("group", group, &format!("{of}."), &known)),
-            };
+            if known.contains(&group) {
+                return Ok(());
+            }
+            return Err(unknown("group", group, &format!("{of}."), &known));
         }
         let of_theory = name.strip_prefix("theory.");
         let is_plain = of_theory.is_none();
@@ -231,9 +232,17 @@ fn plot(table: &Tree, names: &Names<'_>) -> Result<Plot, Fault> {
     let text = |key: &str, usual: &str| {
         Ok(fields.read(key, units::text)?.unwrap_or_else(|| usual.to_owned()))
     };
+    // An axis of words explains itself, so its label may be empty.
+    let label = |key: &str, usual: &str| {
+        let any = |term: &Term| match term {
+            Term::Text(text) => Ok(text.clone()),
+            _ => Err("expected a text".into()),
+        };
+        Ok(fields.read(key, any)?.unwrap_or_else(|| usual.to_owned()))
+    };
     Ok(Plot {
         title: text("title", &format!("{y} over {x}"))?,
-        labels: (text("xlabel", &x)?, text("ylabel", &y)?),
+        labels: (label("xlabel", &x)?, label("ylabel", &y)?),
         logarithmic: (log.iter().any(|axis| axis == "x"), log.iter().any(|axis| axis == "y")),
         series: words("series", &variables)?,
         filter: names.filter(table.get("where"))?,
@@ -247,8 +256,8 @@ fn plot(table: &Tree, names: &Names<'_>) -> Result<Plot, Fault> {
 fn out(term: &Term) -> Result<String, String> {
     let name = units::text(term)?;
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    let is_svg = name.len() > 4 && name.len() <= 100 && name.ends_with(".svg");
-    if is_svg && !name.starts_with('.') && name.chars().all(is_plain) {
+    let is_svg = Path::new(&name).extension().is_some_and(|ending| ending == "svg");
+    if is_svg && name.len() <= 100 && !name.starts_with('.') && name.chars().all(is_plain) {
         Ok(name)
     } else {
         Err("expected a file's name of letters, digits, -, _ and . that ends in .svg".into())

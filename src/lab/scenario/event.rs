@@ -25,13 +25,17 @@ pub fn event(fields: &Fields<'_>, groups: &[Group]) -> Result<Option<Planned>, F
         _ => Err("expected a name".into()),
     })?;
     let takes_time = ["pause", "partition", "tracker_down"].contains(&name.as_str());
-    let span = |_: ()| match fields.read("for", units::time)? {
-        Some(span) if takes_time && !span.is_zero() => Ok(span),
-        None if takes_time => Err(fields.fault(format!("{name} needs a time: write for = \"5s\""))),
-        Some(_) => Err(fields.fault(format!("for means nothing to {name}: leave it out"))),
-        None => Ok(Duration::ZERO),
+    let span = match fields.read("for", units::time)? {
+        Some(span) if takes_time && !span.is_zero() => span,
+        None if takes_time => {
+            return Err(fields.fault(format!("{name} needs a time: write for = \"5s\"")));
+        }
+        Some(_) if takes_time => return Err(fields.fault("for is zero: write for = \"5s\"")),
+        Some(_) => {
+            return Err(fields.fault(format!("for means nothing to {name}: leave it out")));
+        }
+        None => Duration::ZERO,
     };
-    let span = span(())?;
     let to = fields.read("to", units::rate)?;
     if to.is_some() && name != "rate" {
         return Err(fields.fault(format!("to means nothing to {name}: leave it out")));
@@ -55,9 +59,8 @@ pub fn event(fields: &Fields<'_>, groups: &[Group]) -> Result<Option<Planned>, F
 fn who(fields: &Fields<'_>, deed: Deed, groups: &[Group]) -> Result<String, Fault> {
     let is_tracker = matches!(deed, Deed::TrackerDown(_));
     let usual = is_tracker.then(|| "tracker".to_owned());
-    let who = match (fields.read("who", units::text)?, usual) {
-        (Some(who), _) | (None, Some(who)) => who,
-        (None, None) => return Err(fields.fault("an event needs who: the name of a group")),
+    let Some(who) = fields.read("who", units::text)?.or(usual) else {
+        return Err(fields.fault("an event needs who: the name of a group"));
     };
     if is_tracker {
         return match who.as_str() {

@@ -125,12 +125,11 @@ fn filled(text: &str, point: &BTreeMap<String, Value>) -> Result<String, String>
     while let Some(at) = rest.find('$') {
         out.push_str(&rest[..at]);
         let after = &rest[at + 1..];
-        let (name, left) = match after.strip_prefix('{') {
-            Some(inside) => inside.split_once('}').ok_or("${ has no }")?,
-            None => {
-                let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-                after.split_at(after.find(|c| !is_name(c)).unwrap_or(after.len()))
-            }
+        let (name, left) = if let Some(inside) = after.strip_prefix('{') {
+            inside.split_once('}').ok_or("${ has no }")?
+        } else {
+            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            after.split_at(after.find(|c| !is_name(c)).unwrap_or(after.len()))
         };
         let value = point.get(name).ok_or_else(|| {
             let known: Vec<&str> = point.keys().map(String::as_str).collect();
@@ -183,7 +182,7 @@ mod tests {
         assert_eq!(fields.read("up", units::rate), Ok(Some(Some(1 << 20))));
         let fault = fields.read("up", units::time).expect_err("it is a rate");
         assert_eq!(
-            fault.to_owned(),
+            fault,
             Fault::new(
                 2,
                 "up = \"1MiB/s\" makes no sense: expected a time up to a year: 100ms, 30s, 20min, \

@@ -170,7 +170,7 @@ mod tests {
         check("stay", After::Stay);
         check("leave", After::Leave);
         check("exp 30s", After::Exp(Duration::from_secs(30)));
-        check("for 2min", After::For(Duration::from_secs(120)));
+        check("for 2min", After::For(Duration::from_mins(2)));
         assert!(after(&term("go")).is_err());
     }
 }

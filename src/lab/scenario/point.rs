@@ -60,6 +60,9 @@ const CONTENT: [&str; 5] = ["size", "piece", "pieces", "block", "fill"];
 const LINK: [&str; 10] =
     ["up", "down", "rtt", "jitter", "loss", "queue", "degree", "refresh", "pipeline", "endgame"];
 
+/// How a question finds its answer.
+const WAYS: [&str; 3] = ["iterative", "recursive", "chain"];
+
 const HIERARCHY: [&str; 5] = ["resolve", "ttl", "rate", "questions", "keys"];
 
 /// The sweep's variables with their values, in the order of the file.
@@ -221,7 +224,7 @@ fn leaves(tree: &Tree) -> Vec<(String, usize, &Tree)> {
             Kind::Table(_) => {
                 found.extend(entry.value.entries().iter().map(|inner| {
                     (format!("{}.{}", entry.key, inner.key), inner.line, &inner.value)
-                }))
+                }));
             }
             _ => found.push((entry.key.clone(), entry.line, &entry.value)),
         }
@@ -259,7 +262,7 @@ fn setting(root: &Tree, names: &[String], scope: &Scope<'_>) -> Result<Setting, 
         group::group(name, &Fields::new(Some(table), &format!("{name}."), scope), &link)
     });
     let groups: Vec<Group> = groups.collect::<Result<_, _>>()?;
-    let limit = top.read("limit", units::time)?.unwrap_or(Duration::from_secs(3600));
+    let limit = top.read("limit", units::time)?.unwrap_or(Duration::from_hours(1));
     if limit.is_zero() {
         return Err(top.fault("limit is zero: write limit = \"20min\""));
     }
@@ -397,7 +400,6 @@ fn hierarchy(
             None => Ok(None),
         };
     }
-    const WAYS: [&str; 3] = ["iterative", "recursive", "chain"];
     let fields = Fields::new(table, "hierarchy.", scope);
     let resolve = |term: &Term| match group::word(term)? {
         word if WAYS.contains(&word) => Ok(word.to_owned()),

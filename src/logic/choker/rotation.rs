@@ -16,11 +16,17 @@ const IN_FRONT: usize = 3;
 #[derive(Debug, Default)]
 pub struct Rotation {
     peers: Vec<PeerKey>,
+    /// Those who were there last time, in the order in which they were told.
+    seen: Vec<PeerKey>,
 }
 
 impl Rotation {
     /// Lets go of those who left, and takes in those who came.
     pub fn admit(&mut self, peers: &[Candidate], rng: &mut fastrand::Rng) {
+        if self.seen.iter().eq(peers.iter().map(|p| &p.peer)) {
+            return; // nobody came or left, as in most rounds
+        }
+        self.seen = peers.iter().map(|p| p.peer).collect();
         let here = sorted(peers.iter().map(|p| p.peer));
         self.peers.retain(|peer| here.binary_search(peer).is_ok());
         let known = sorted(self.peers.iter().copied());

@@ -2,7 +2,6 @@
 //! they are due.
 //!
 //! ```text
-//! door ------> an interface's file of a node
 //! interfaces -> packet -> Emulator::on_packet        } one poll, which ends when the next packet
 //! Emulator::next_delivery -> packet -> interface     } is due; no turn without work
 //! ```
@@ -16,16 +15,14 @@ use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::{Errno, read, write};
-use rustix::net::sockopt::socket_peercred;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
-use rustix::process::getuid;
+use rustix::thread::set_current_timer_slack;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufWriter, IoSliceMut, Write};
-use std::mem::MaybeUninit;
+use std::io::{self, BufWriter, Write};
 use std::net::Ipv4Addr;
+use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -37,6 +34,21 @@ const TURN: usize = 16;
 
 /// Buffers that are kept for packets to come.
 const SPARE: usize = 1024;
+
+/// Room for a packet.
+type Buffer = Box<[u8; LONGEST]>;
+
+/// A packet on its way.
+struct Packet {
+    buffer: Buffer,
+    len: usize,
+}
+
+impl Packet {
+    fn bytes(&self) -> &[u8] {
+        &self.buffer[..self.len]
+    }
+}
 
 /// What passed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,46 +71,35 @@ pub struct Tally {
 
 /// All interfaces, and what is between them.
 pub struct Forwarder {
-    door: UnixListener,
     stopped: UnixStream,
-    /// Those that came to the door and have not yet given their interface.
-    guests: Vec<UnixStream>,
+    /// Those that failed are gone.
     interfaces: Vec<Option<OwnedFd>>,
     nodes: HashMap<Ipv4Addr, usize>,
     emulator: Arc<Mutex<Emulator>>,
     clock: Clock,
     /// The packets on their way, by number.
-    packets: HashMap<u64, Vec<u8>>,
-    spare: Vec<Vec<u8>>,
+    packets: HashMap<u64, Packet>,
+    spare: Vec<Buffer>,
     capture: Option<BufWriter<File>>,
     block: Vec<u8>,
     tally: Tally,
 }
 
-/// What a poll found.
-struct Found {
-    is_stopped: bool,
-    has_guest: bool,
-    /// The places of guests and interfaces with news.
-    guests: Vec<usize>,
-    interfaces: Vec<usize>,
-}
-
 impl Forwarder {
-    /// Nodes with these addresses, none of which has an interface yet.
+    /// Nodes with these addresses and interfaces.
     pub fn new(
-        door: UnixListener,
         stopped: UnixStream,
-        addresses: Vec<Ipv4Addr>,
+        nodes: Vec<(Ipv4Addr, OwnedFd)>,
         emulator: Arc<Mutex<Emulator>>,
         clock: Clock,
     ) -> io::Result<Self> {
-        door.set_nonblocking(true)?;
+        let (addresses, interfaces): (Vec<_>, Vec<_>) = nodes.into_iter().unzip();
+        for file in &interfaces {
+            fcntl_setfl(file, OFlags::NONBLOCK | OFlags::RDWR)?;
+        }
         Ok(Self {
-            door,
             stopped,
-            guests: Vec::new(),
-            interfaces: addresses.iter().map(|_| None).collect(),
+            interfaces: interfaces.into_iter().map(Some).collect(),
             nodes: addresses.into_iter().zip(0..).collect(),
             emulator,
             clock,
@@ -120,11 +121,14 @@ impl Forwarder {
 
     /// Forwards until the other end of `stopped` is closed.
     pub fn run(mut self) -> Tally {
+        // Else the kernel wakes us up to 50 microseconds late, to spare a laptop's battery.
+        let _ = set_current_timer_slack(NonZeroU64::new(1));
+        let mut ready = Vec::new();
         let ended = loop {
             self.deliver();
-            match self.wait() {
-                Ok(found) if found.is_stopped => break Ok(()),
-                Ok(found) => self.serve(&found),
+            match self.wait(&mut ready) {
+                Ok(true) => break Ok(()),
+                Ok(false) => ready.iter().for_each(|&node| self.collect(node)),
                 Err(Errno::INTR) => {}
                 Err(why) => break Err(why),
             }
@@ -139,95 +143,39 @@ impl Forwarder {
         self.tally
     }
 
-    /// Waits for news, no longer than until the next packet is due.
-    fn wait(&self) -> rustix::io::Result<Found> {
-        let mut polled: Vec<_> = [PollFd::new(&self.stopped, PollFlags::IN)].into();
-        polled.push(PollFd::new(&self.door, PollFlags::IN));
-        polled.extend(self.guests.iter().map(|guest| PollFd::new(guest, PollFlags::IN)));
-        let open =
-            || self.interfaces.iter().enumerate().filter_map(|(n, file)| Some((n, file.as_ref()?)));
-        polled.extend(open().map(|(_, file)| PollFd::new(file, PollFlags::IN)));
+    /// Waits for packets, no longer than until the next one is due: the nodes that send; whether it
+    /// is to end.
+    fn wait(&self, ready: &mut Vec<usize>) -> rustix::io::Result<bool> {
+        let interfaces =
+            || self.interfaces.iter().zip(0..).filter_map(|(file, n)| Some((file.as_ref()?, n)));
+        let mut polled = vec![PollFd::new(&self.stopped, PollFlags::IN)];
+        polled.extend(interfaces().map(|(file, _)| PollFd::new(file, PollFlags::IN)));
         let due = self.emulator.lock().next_due();
         let left = due.map(|due| due.since(self.clock.now()));
-        // As long as can be said is not long enough to matter.
-        let left =
-            left.map(|left| Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 }));
+        // What no kernel can wait for is asked for again in a second.
+        let second = Timespec { tv_sec: 1, tv_nsec: 0 };
+        let left = left.map(|left| Timespec::try_from(left).unwrap_or(second));
         poll(&mut polled, left.as_ref())?;
         let has_news = |at: usize| !polled[at].revents().is_empty();
-        let first = 2 + self.guests.len();
-        Ok(Found {
-            is_stopped: has_news(0),
-            has_guest: has_news(1),
-            guests: (0..self.guests.len()).filter(|n| has_news(2 + n)).collect(),
-            interfaces: open()
-                .enumerate()
-                .filter(|(n, _)| has_news(first + n))
-                .map(|(_, (node, _))| node)
-                .collect(),
-        })
-    }
-
-    fn serve(&mut self, found: &Found) {
-        found.interfaces.iter().for_each(|&node| self.collect(node));
-        // From the last on: the places of those before stay.
-        for &guest in found.guests.iter().rev() {
-            let guest = self.guests.swap_remove(guest);
-            self.take_in(guest);
-        }
-        if found.has_guest
-            && let Ok((guest, _)) = self.door.accept()
-        {
-            // Others of this machine could know the name.
-            let is_ours = socket_peercred(&guest).is_ok_and(|who| who.uid == getuid());
-            if is_ours && guest.set_nonblocking(true).is_ok() {
-                self.guests.push(guest);
-            }
-        }
-    }
-
-    /// Takes the interface that a guest brings; one that brings none is let go.
-    fn take_in(&mut self, mut guest: UnixStream) {
-        let mut number = [0; 4];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let mut parts = [IoSliceMut::new(&mut number)];
-        let Ok(came) = recvmsg(&guest, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC) else {
-            return;
-        };
-        let files = control.drain().filter_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(files) => Some(files),
-            _ => None,
-        });
-        let file = files.flatten().last();
-        let node = u32::from_le_bytes(number) as usize;
-        let (Some(file), Some(place), 4) = (file, self.interfaces.get_mut(node), came.bytes) else {
-            return;
-        };
-        if fcntl_setfl(&file, OFlags::NONBLOCK | OFlags::RDWR).is_ok() {
-            *place = Some(file);
-            // Who is gone needs no answer.
-            let _ = guest.write_all(&[1]);
-        }
+        ready.clear();
+        ready.extend(interfaces().zip(1..).filter(|(_, at)| has_news(*at)).map(|((_, n), _)| n));
+        Ok(has_news(0))
     }
 
     /// Reads what a node sends.
     fn collect(&mut self, node: usize) {
         let now = self.clock.now();
         for _ in 0..TURN {
-            let mut buffer = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(LONGEST));
-            buffer.resize(LONGEST, 0);
+            let mut buffer = self.spare.pop().unwrap_or_else(|| Box::new([0; LONGEST]));
             let Some(file) = &self.interfaces[node] else { return };
             match read(file, &mut buffer[..]) {
-                Ok(len) if len > 0 => {
-                    buffer.truncate(len);
-                    self.on_packet(now, node, buffer);
-                }
+                Ok(len) if len > 0 => self.on_packet(now, node, Packet { buffer, len }),
                 Err(Errno::AGAIN | Errno::INTR) => {
                     self.spare.push(buffer);
                     return;
                 }
                 Ok(_) | Err(_) => {
-                    // Its interface is gone with its namespace.
+                    // Nobody but us takes an interface away; whatever it is, it is over.
                     self.interfaces[node] = None;
                     return;
                 }
@@ -235,19 +183,20 @@ impl Forwarder {
         }
     }
 
-    fn on_packet(&mut self, now: Moment, from: usize, bytes: Vec<u8>) {
-        let to = packet::header(&bytes).and_then(|header| self.nodes.get(&header.to).copied());
+    fn on_packet(&mut self, now: Moment, from: usize, packet: Packet) {
+        let to =
+            packet::header(packet.bytes()).and_then(|header| self.nodes.get(&header.to).copied());
         let verdict = match to {
             None => Verdict::Dropped(Why::Nobody),
-            Some(to) => self.emulator.lock().on_packet(now, from, to, bytes.len()),
+            Some(to) => self.emulator.lock().on_packet(now, from, to, packet.len),
         };
         match verdict {
             Verdict::Taken(number) => {
-                self.packets.insert(number, bytes);
+                self.packets.insert(number, packet);
             }
             Verdict::Dropped(why) => {
                 self.count(why);
-                self.reuse(bytes);
+                self.reuse(packet.buffer);
             }
         }
     }
@@ -259,18 +208,18 @@ impl Forwarder {
             // Not held while a packet is written.
             let next = self.emulator.lock().next_delivery(now);
             let Some(Delivery { packet, to, at, dropped }) = next else { return };
-            let Some(bytes) = self.packets.remove(&packet) else { continue };
+            let Some(packet) = self.packets.remove(&packet) else { continue };
             let interface = self.interfaces.get(to).and_then(Option::as_ref);
             match (dropped, interface) {
                 (Some(why), _) => self.count(why),
-                (None, Some(file)) if write(file, &bytes).is_ok() => {
+                (None, Some(file)) if write(file, packet.bytes()).is_ok() => {
                     self.tally.delivered += 1;
-                    self.tally.bytes += bytes.len() as u64;
-                    self.capture(at, &bytes);
+                    self.tally.bytes += packet.len as u64;
+                    self.capture(at, packet.bytes());
                 }
                 (None, _) => self.count(Why::Nobody),
             }
-            self.reuse(bytes);
+            self.reuse(packet.buffer);
         }
     }
 
@@ -294,7 +243,7 @@ impl Forwarder {
         *counter += 1;
     }
 
-    fn reuse(&mut self, buffer: Vec<u8>) {
+    fn reuse(&mut self, buffer: Buffer) {
         if self.spare.len() < SPARE {
             self.spare.push(buffer);
         }

@@ -1,45 +1,48 @@
-//! `lab inside`, which help does not list: a process that makes a namespace and becomes a program.
+//! `lab inside`, which help does not list: processes of the lab that leave this machine's network.
 //!
 //! ```text
-//! lab inside NODE ADDRESS DOOR -- PROGRAM WORDS..
-//! lab inside probe                        whether this machine allows it
-//!
-//! connect to DOOR --> leave the network --> make tun0 --> its file to DOOR --> a byte --> PROGRAM
+//! lab inside make ADDRESS              a new namespace with an interface; their files go out by
+//!                                      the socket that stdin is, and keep them alive
+//! lab inside run NET USER -- PROGRAM   into a namespace by its file in /proc; USER is - if it is
+//!                                      one of this machine's users; then it becomes PROGRAM
 //! ```
-//! The process id stays, so whoever started it has the program itself. The byte says that the lab
-//! has the interface: no packet of the program is lost for want of somebody who reads it.
+//! The process id stays, so whoever starts a program so has the program itself.
 
 use super::interface;
 use crate::cli::exit::{CliError, Exit, cause};
+use nix::sched::{CloneFlags, setns};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use std::io::{self, IoSlice, Read};
+use std::fs::File;
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixStream};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// The word.
 pub const COMMAND: &str = "inside";
 
-/// Instead of a node: tries, and ends.
-pub const PROBE: &str = "probe";
+/// Makes a namespace.
+pub const MAKE: &str = "make";
 
-/// Where a program is to run.
+/// Runs a program in one.
+pub const RUN: &str = "run";
+
+/// No file.
+pub const NONE: &str = "-";
+
+/// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Inside {
-    /// Nowhere: whether it could.
-    Probe,
-    /// In a namespace of its own.
+    /// A namespace is to be made, for a node with this address.
+    Make(Ipv4Addr),
+    /// A program is to run in one.
     Run {
-        /// The node's number.
-        node: u32,
-        /// Its address.
-        address: Ipv4Addr,
-        /// The abstract name of the socket that takes the interface.
-        door: String,
+        /// The namespace's file.
+        net: String,
+        /// That of its users, if they are others.
+        user: Option<String>,
         /// The program and its words.
         words: Vec<String>,
     },
@@ -48,58 +51,66 @@ pub enum Inside {
 impl Inside {
     /// Reads the words behind `inside`.
     pub fn read(words: &[String]) -> Result<Self, CliError> {
-        match words {
-            [word] if word == PROBE => Some(Self::Probe),
-            [node, address, door, dashes, program @ ..]
-                if dashes == "--" && !program.is_empty() =>
+        let read = match words {
+            [word, address] if word == MAKE => address.parse().ok().map(Self::Make),
+            [word, net, user, dashes, words @ ..]
+                if word == RUN && dashes == "--" && !words.is_empty() =>
             {
-                let (node, address) = (node.parse().ok(), address.parse().ok());
-                node.zip(address).map(|(node, address)| Self::Run {
-                    node,
-                    address,
-                    door: door.clone(),
-                    words: program.to_vec(),
-                })
+                let user = (user != NONE).then(|| user.clone());
+                Some(Self::Run { net: net.clone(), user, words: words.to_vec() })
             }
             _ => None,
-        }
-        .ok_or_else(|| CliError::usage("lab inside is for the lab itself: try lab --help"))
-    }
-
-    /// Becomes the program; returns only if nothing is to be run, or if it could not.
-    pub fn enter(&self) -> Result<(), CliError> {
-        self.become_it().map_err(|why| CliError::new(Exit::Failed, why))
-    }
-
-    fn become_it(&self) -> Result<(), String> {
-        let Self::Run { node, address, door, words } = self else {
-            interface::leave()?;
-            return interface::make(Ipv4Addr::new(10, 0, 0, 1)).map(|_| ());
         };
-        // Names of sockets belong to a network: this one is left next.
-        let lab = SocketAddr::from_abstract_name(door).and_then(|at| UnixStream::connect_addr(&at));
-        let no_lab = |why: io::Error| format!("the lab does not answer ({})", cause(&why));
-        let mut lab = lab.map_err(no_lab)?;
-        interface::leave()?;
-        let tun = interface::make(*address)?;
-        give(&lab, *node, tun.as_fd()).map_err(no_lab)?;
-        lab.read_exact(&mut [0]).map_err(no_lab)?;
-        drop((tun, lab));
-        let (program, rest) = words.split_first().expect("read refuses none");
-        let why = Command::new(program).args(rest).exec();
-        Err(format!("cannot start {program} ({}): is it installed beside lab?", cause(&why)))
+        read.ok_or_else(|| CliError::usage("lab inside is for the lab itself: try lab --help"))
+    }
+
+    /// Does it; a program that was started does not return.
+    pub fn enter(&self) -> Result<(), CliError> {
+        let done = match self {
+            Self::Make(address) => make(*address),
+            Self::Run { net, user, words } => run(net, user.as_deref(), words),
+        };
+        done.map_err(|why| CliError::new(Exit::Failed, why))
     }
 }
 
-/// Gives an interface's file to the lab, with the number of its node.
-fn give(lab: &UnixStream, node: u32, file: BorrowedFd<'_>) -> io::Result<()> {
-    let files = [file];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+fn make(address: Ipv4Addr) -> Result<(), String> {
+    let has_users = interface::leave()?;
+    let tun = interface::make(address)?;
+    let of = |kind: &str| {
+        let path = format!("/proc/self/ns/{kind}");
+        File::open(&path).map_err(|why| format!("cannot open {path}: {}", cause(&why)))
+    };
+    let net = of("net")?;
+    let user = if has_users { Some(of("user")?) } else { None };
+    let mut files = vec![tun.as_fd(), net.as_fd()];
+    files.extend(user.as_ref().map(AsFd::as_fd));
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     control.push(SendAncillaryMessage::ScmRights(&files));
-    let number = node.to_le_bytes();
-    sendmsg(lab, &[IoSlice::new(&number)], &mut control, SendFlags::NOSIGNAL)?;
-    Ok(())
+    // A message has one byte at least.
+    let sent = sendmsg(io::stdin(), &[IoSlice::new(&[0])], &mut control, SendFlags::NOSIGNAL);
+    sent.map(|_| ()).map_err(|why| format!("stdin is no socket of the lab ({why})"))
+}
+
+fn run(net: &str, user: Option<&str>, words: &[String]) -> Result<(), String> {
+    // Open both before the first is entered: the other users may not.
+    let open = |path: &str| {
+        File::open(path).map_err(|why| format!("the lab is gone ({path}: {})", cause(&why)))
+    };
+    let net = open(net)?;
+    let user = user.map(open).transpose()?;
+    let enter = |file: &File, kind: CloneFlags| {
+        setns(file, kind).map_err(|why| {
+            let why = cause(&io::Error::from(why));
+            format!("network namespaces are not allowed here (setns: {why})")
+        })
+    };
+    user.iter().try_for_each(|user| enter(user, CloneFlags::CLONE_NEWUSER))?;
+    enter(&net, CloneFlags::CLONE_NEWNET)?;
+    let (program, rest) = words.split_first().expect("read refuses none");
+    let why = Command::new(program).args(rest).exec();
+    Err(format!("cannot start {program} ({}): is it installed beside lab?", cause(&why)))
 }
 
 #[cfg(test)]
@@ -107,20 +118,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn its_words_are_a_node_an_address_a_door_and_a_program() {
+    fn its_words_are_those_that_the_lab_makes() {
         let read = |line: &str| {
             let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
             Inside::read(&words).ok()
         };
-        assert_eq!(read("probe"), Some(Inside::Probe));
-        let run = Inside::Run {
-            node: 3,
-            address: Ipv4Addr::new(10, 0, 0, 4),
-            door: "d".into(),
-            words: vec!["peer".into(), "--".into(), "x".into()],
-        };
-        assert_eq!(read("3 10.0.0.4 d -- peer -- x"), Some(run));
-        for line in ["", "probe x", "3 10.0.0.4 d --", "3 10.0.0.4 d peer x", "x 10.0.0.4 d -- p"] {
+        assert_eq!(read("make 10.0.0.4"), Some(Inside::Make(Ipv4Addr::new(10, 0, 0, 4))));
+        let words = vec!["peer".into(), "--".into(), "x".into()];
+        let run = Inside::Run { net: "/a".into(), user: None, words: words.clone() };
+        assert_eq!(read("run /a - -- peer -- x"), Some(run));
+        let run = Inside::Run { net: "/a".into(), user: Some("/b".into()), words };
+        assert_eq!(read("run /a /b -- peer -- x"), Some(run));
+        for line in ["", "make", "make x", "make ::1", "run /a - --", "run /a -- peer", "run"] {
             assert_eq!(read(line), None, "{line}");
         }
     }
