@@ -14,7 +14,7 @@ use super::statistics::{jain, mean, quantile};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every measure, in the order of the summary's columns.
-pub const MEASURES: [&str; 31] = [
+pub const MEASURES: [&str; 34] = [
     "D",
     "mean",
     "p95",
@@ -43,6 +43,9 @@ pub const MEASURES: [&str; 31] = [
     "memory_per_peer",
     "events",
     "bans",
+    "culprits",
+    "innocents",
+    "bad_bytes",
     "sent",
     "received",
     "came",

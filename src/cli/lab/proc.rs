@@ -108,9 +108,8 @@ impl Runner for Proc {
             return Err(named.map_or(why, RunError::Failed));
         }
         stage.play(watch)?;
-        let ended = stage.begun.elapsed().as_secs_f64();
         stage.close();
-        let mut outcome = outcome(&mut stage, ended);
+        let mut outcome = outcome(&mut stage);
         if watch.wants_trace() {
             traces::replay(&stage.players, stage.begun, watch)
                 .map_err(|why| RunError::Failed(format!("cannot read a trace: {why}")))?;
@@ -121,7 +120,7 @@ impl Runner for Proc {
 }
 
 /// What came of a run that is over.
-fn outcome(stage: &mut Stage<'_>, ended: f64) -> Outcome {
+fn outcome(stage: &mut Stage<'_>) -> Outcome {
     let setting = stage.setting();
     let size = setting.content.size;
     let lies = |at: &usize| setting.groups[stage.players[*at].member.group].lies;
@@ -142,11 +141,6 @@ fn outcome(stage: &mut Stage<'_>, ended: f64) -> Outcome {
         }
     }
     metrics.insert("bad_bytes".into(), bad as f64);
-    if setting.runs_to_limit {
-        let leeches: Vec<bool> = stage.players.iter().map(player::Player::is_leecher).collect();
-        let all = results::populations(&peers, &leeches, ended);
-        metrics.extend(all.map(|(name, value)| (name.to_owned(), value)));
-    }
     Outcome { peers, metrics, series: std::mem::take(&mut stage.samples), invalid }
 }
 

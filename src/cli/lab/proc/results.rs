@@ -59,24 +59,6 @@ pub fn metrics(players: &[Player], liars: &[IpAddr], size: u64) -> BTreeMap<Stri
     all
 }
 
-/// The mean number of leechers over the second half of a run, before half time and at its end.
-pub fn populations(peers: &[PeerOutcome], leeches: &[bool], end: f64) -> [(&'static str, f64); 3] {
-    let mean = |from: f64, to: f64| {
-        let stays = |(peer, _): (&PeerOutcome, &bool)| {
-            let joined = peer.joined.unwrap_or(end).max(from);
-            let gone = [peer.completed, peer.left].into_iter().flatten().fold(to, f64::min);
-            (gone - joined).max(0.0)
-        };
-        let fetching = peers.iter().zip(leeches).filter(|(_, fetches)| **fetches);
-        fetching.map(stays).sum::<f64>() / (to - from).max(1e-9)
-    };
-    [
-        ("population", mean(end / 2.0, end)),
-        ("population.half", mean(end * 0.4, end / 2.0)),
-        ("population.end", mean(end * 0.9, end)),
-    ]
-}
-
 /// How all stand at a moment.
 pub fn samples(players: &[Player], t: Duration, piece: u32, out: &mut Vec<Sample>) {
     let t = t.as_secs_f64();
@@ -155,18 +137,5 @@ mod tests {
         let has = Progress { bytes: 10, fetched: 5000, corrupt: 64, ..Progress::default() };
         late.on_word(begun, None, Word::Progress(has), 1000);
         assert_eq!(outcome(&late, begun, 1000).wasted, 64);
-    }
-
-    #[test]
-    fn a_population_is_the_mean_number_of_those_who_fetch() {
-        let peer = |joined, completed| PeerOutcome {
-            joined: Some(joined),
-            completed,
-            ..PeerOutcome::default()
-        };
-        let peers = [peer(0.0, Some(75.0)), peer(50.0, None), peer(0.0, None)];
-        let [(_, whole), (_, half), (_, end)] = populations(&peers, &[true, true, false], 100.0);
-        assert!((whole - 1.5).abs() < 1e-9 && (half - 1.0).abs() < 1e-9, "{whole} {half}");
-        assert!((end - 1.0).abs() < 1e-9, "{end}");
     }
 }

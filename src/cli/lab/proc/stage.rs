@@ -173,9 +173,9 @@ impl<'a> Stage<'a> {
         let serves = |player: &Player| player.completed.is_some() && player.registered;
         let all = move |stage: &Self| stage.players.iter().filter(|p| is_first(p)).all(serves);
         self.until(watch, "all seeds are listed", all)?;
-        for at in 0..self.players.len() {
-            if is_first(&self.players[at]) && self.setting.groups[members[at].group].lies {
-                self.store.spoil(&self.players[at].folder).map_err(failed)?;
+        for player in self.players.iter().filter(|player| is_first(player)) {
+            if self.setting.groups[player.member.group].lies {
+                self.store.spoil(&player.folder).map_err(failed)?;
             }
         }
         Ok(())

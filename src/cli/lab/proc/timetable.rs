@@ -118,8 +118,8 @@ mod tests {
         all.limit = Duration::from_secs(10);
         all.groups[1].count = 64;
         all.groups[1].joins = Joins::Poisson(1.0);
-        let come = |member: &Member| member.joins.is_some();
-        let came = members(&all, 1).iter().filter(|m| come(m)).count();
+        let is_in_time = |member: &Member| member.joins.is_some();
+        let came = members(&all, 1).iter().filter(|m| is_in_time(m)).count();
         assert!((2..40).contains(&came), "{came} of 65 came within 10 s");
         all.groups[1].joins = Joins::Uniform(Duration::from_secs(2), Duration::from_secs(4));
         let when = members(&all, 1).into_iter().skip(1).map(|m| m.joins.expect("in time"));
