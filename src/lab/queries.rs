@@ -195,7 +195,7 @@ impl Hierarchy {
         let now = self.now;
         match event {
             Event::Begins(nth) => self.begin(nth),
-            Event::Asked(tracker, from, ask) => self.on_asked(tracker, from, ask),
+            Event::Asked(tracker, from, ask) => self.on_asked(tracker, from, &ask),
             Event::Answered(who, from, reply) => {
                 if let Some(resolver) = self.resolver(who) {
                     // What comes too late is dropped, as it is on the net.
@@ -239,7 +239,7 @@ impl Hierarchy {
         }
     }
 
-    fn on_asked(&mut self, tracker: usize, from: Who, ask: Ask) {
+    fn on_asked(&mut self, tracker: usize, from: Who, ask: &Ask) {
         if tracker == AUTHORITY {
             let found = Found { ttl: self.setting.ttl, ..Found::of(Rcode::NoError) };
             return self.answer(tracker, (from, ask.id, ask.origin), found, true);

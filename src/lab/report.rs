@@ -38,8 +38,8 @@ pub struct Report {
 pub struct Verdict {
     /// What was expected and what came.
     pub text: String,
-    /// Whether that is enough.
-    pub passed: bool,
+    /// Whether that is enough; `None` if it was not asked, because nobody ran that.
+    pub holds: Option<bool>,
 }
 
 /// Rows of cells under a head.
@@ -91,34 +91,48 @@ fn section(out: &mut String, heading: &str, inside: impl FnOnce(&mut String)) {
     out.push_str("</section>\n");
 }
 
-/// The expectations, the missed ones first; how each ended is a sign, a word and a colour.
+/// The expectations, the missed ones first and those that were not asked last; how each ended is a
+/// sign, a word and a colour.
 fn verdicts(out: &mut String, verdicts: &[Verdict]) {
     if verdicts.is_empty() {
         return;
     }
-    let held = verdicts.iter().filter(|verdict| verdict.passed).count();
-    let missed = verdicts.len() - held;
-    let (class, summary) = match missed {
-        0 if held == 1 => ("kept", "The expectation holds.".to_owned()),
-        0 => ("kept", format!("All {held} expectations hold.")),
-        _ => ("missed", format!("{missed} of {} expectations missed.", verdicts.len())),
-    };
+    let (class, summary) = summary(verdicts);
     section(out, "What was expected", |out| {
         let _ =
             writeln!(out, "<p class=\"summary {class}\">{summary}</p>\n<ul class=\"verdicts\">");
-        let (kept, missed): (Vec<_>, Vec<_>) = verdicts.iter().partition(|verdict| verdict.passed);
-        for verdict in missed.into_iter().chain(kept) {
-            let (class, sign, word) =
-                if verdict.passed { ("kept", '✓', "holds") } else { ("missed", '✗', "missed") };
-            let text = escaped(&verdict.text);
-            let _ = writeln!(
-                out,
-                "<li class=\"{class}\"><span class=\"sign\"><span aria-hidden=\"true\">{sign}</span> \
-                 {word}</span> <span class=\"what\">{text}</span></li>"
-            );
+        for (holds, class, sign, word) in [
+            (Some(false), "missed", '✗', "missed"),
+            (Some(true), "kept", '✓', "holds"),
+            (None, "open", '–', "not run"),
+        ] {
+            for verdict in verdicts.iter().filter(|verdict| verdict.holds == holds) {
+                let text = escaped(&verdict.text);
+                let _ = writeln!(
+                    out,
+                    "<li class=\"{class}\"><span class=\"sign\"><span aria-hidden=\"true\">\
+                     {sign}</span> {word}</span> <span class=\"what\">{text}</span></li>"
+                );
+            }
         }
         out.push_str("</ul>\n");
     });
+}
+
+/// How all of them ended together: its class and a sentence.
+fn summary(verdicts: &[Verdict]) -> (&'static str, String) {
+    let count = |holds| verdicts.iter().filter(|verdict| verdict.holds == holds).count();
+    let (held, missed, open) = (count(Some(true)), count(Some(false)), count(None));
+    let (class, mut text) = match (held, missed) {
+        (0, 0) => ("open", "Nothing was asked.".to_owned()),
+        (1, 0) => ("kept", "The expectation holds.".to_owned()),
+        (_, 0) => ("kept", format!("All {held} expectations hold.")),
+        _ => ("missed", format!("{missed} of {} expectations missed.", held + missed)),
+    };
+    if open > 0 {
+        let _ = write!(text, " {open} more are about backends that did not run.");
+    }
+    (class, text)
 }
 
 fn figures(out: &mut String, figures: &[(String, String)]) {
@@ -236,8 +250,8 @@ mod tests {
                 ("command".into(), "lab run 'a & b.toml'".into()),
             ],
             verdicts: vec![
-                Verdict { text: "D/theory.D = 1.02, in 1 .. 1.05".into(), passed: true },
-                Verdict { text: "util = 0.5, below 0.9".into(), passed: false },
+                Verdict { text: "D/theory.D = 1.02, in 1 .. 1.05".into(), holds: Some(true) },
+                Verdict { text: "util = 0.5, below 0.9".into(), holds: Some(false) },
             ],
             tables: vec![(
                 "Runs".into(),
@@ -265,6 +279,19 @@ mod tests {
         let held = page.find("</span> holds</span> <span class=\"what\">D/").expect("held");
         assert!(missed < held);
         assert!(page.contains("1 of 2 expectations missed."));
+    }
+
+    #[test]
+    fn what_was_not_asked_neither_holds_nor_is_missed() {
+        let open = Verdict { text: "D proc".into(), holds: None };
+        let held = Verdict { text: "D sim".into(), holds: Some(true) };
+        let page = html(&Report { verdicts: vec![open.clone(), held], ..Report::default() });
+        assert!(
+            page.contains("The expectation holds. 1 more are about backends that did not run.")
+        );
+        assert!(page.contains("</span> not run</span> <span class=\"what\">D proc"));
+        let page = html(&Report { verdicts: vec![open], ..Report::default() });
+        assert!(page.contains("<p class=\"summary open\">Nothing was asked."));
     }
 
     #[test]

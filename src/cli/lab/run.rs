@@ -312,10 +312,9 @@ fn write_all(
         folder.write(&plot.out, &svg)?;
         figures.push((drawn.caption, svg));
     }
-    let verdicts = judgements.iter().map(|judgement| Verdict {
-        text: judgement.text.clone(),
-        passed: judgement.holds != Some(false),
-    });
+    let verdicts = judgements
+        .iter()
+        .map(|judgement| Verdict { text: judgement.text.clone(), holds: judgement.holds });
     let seeds: Vec<String> = scenario.seeds.iter().map(ToString::to_string).collect();
     let words = |value: &serde_json::Value| match value {
         serde_json::Value::String(text) => text.clone(),

@@ -22,6 +22,9 @@ pub struct Cast {
     pub groups: Vec<usize>,
 }
 
+/// Who is given the lines of a trace.
+pub type Lines = Box<dyn FnMut(&str)>;
+
 /// The world of a setting, with all who will come. `trace` is given its lines.
 ///
 /// # Errors
@@ -29,7 +32,7 @@ pub struct Cast {
 pub fn assemble(
     setting: &Setting,
     seed: u64,
-    trace: Option<Box<dyn FnMut(&str)>>,
+    trace: Option<Lines>,
     strategies: &Strategies,
 ) -> Result<Cast, RunError> {
     let options = world_options(setting, seed)?;

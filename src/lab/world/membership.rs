@@ -103,12 +103,11 @@ impl World {
 
     /// Whom a peer is connected with, and how.
     fn open_ends(&self, peer: usize) -> impl Iterator<Item = (usize, PeerKey)> + '_ {
-        let open = self.peers[peer].connections.iter().filter_map(move |&key| {
+        self.peers[peer].connections.iter().filter_map(move |&key| {
             let connection = &self.connections[key.0 as usize];
             let side = usize::from(connection.ends[1].peer == peer);
             connection.ends[side].is_open.then(|| (connection.ends[1 - side].peer, key))
-        });
-        open
+        })
     }
 
     /// Looks at a leecher's neighbours as a node does (`src/node/renewal.rs`), as often as one may
