@@ -140,7 +140,7 @@ fn a_small_swarm_is_run_by_real_processes() {
     let received: u64 = came.peers.iter().map(|peer| peer.received).sum();
     // A frame that its receiver no longer needed whole is not counted.
     assert!(sent >= SIZE && received >= 2 * SIZE, "{sent} {received}");
-    assert_eq!(came.metrics["bad_bytes"], 0.0);
+    assert!(came.metrics["bad_bytes"] < 0.5, "{:?}", came.metrics);
     assert!(came.series.iter().any(|sample| sample.metric == "leechers"));
     let trace = watch.trace.expect("wanted");
     assert!(trace.iter().any(|line| line.contains(r#""ev":"pick""#)), "{} lines", trace.len());
@@ -185,8 +185,8 @@ fn a_liar_is_named_and_nothing_wrong_is_kept() {
     all.groups[0].up = Some(1 << 20);
     let came = run(&all, &mut Quiet::default()).expect("it runs");
     assert_eq!(came.invalid, None);
-    let metric = |name: &str| came.metrics[name];
-    assert_eq!([metric("bad_bytes"), metric("culprits"), metric("innocents")], [0.0, 1.0, 0.0]);
+    let metrics = ["bad_bytes", "culprits", "innocents"].map(|name| came.metrics[name].to_string());
+    assert_eq!(metrics, ["0", "1", "0"]);
     assert!(came.peers[1..3].iter().all(|peer| peer.completed.is_some()), "{came:?}");
 }
 

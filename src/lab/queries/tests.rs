@@ -17,7 +17,7 @@ fn asked(resolve: &str, ttl: u64, rate: f64, questions: u32, keys: u32) -> BTree
     let theory = crate::lab::theory::measures(&setting);
     for name in ["messages.cold", "messages.hit"] {
         if let Some(got) = outcome.metrics.get(name) {
-            assert_eq!(*got, theory[name], "{resolve}: {name}");
+            assert!((got - theory[name]).abs() < 1e-12, "{resolve}: {name}: {got}");
         }
     }
     outcome.metrics
@@ -29,9 +29,9 @@ fn a_cold_question_costs_six_messages_iteratively_and_eight_through_a_resolver()
         [("iterative", 6.0, 3.0), ("recursive", 8.0, 4.0), ("chain", 8.0, 4.0)]
     {
         let metrics = asked(resolve, 30, 1.0, 1, 1);
-        assert_eq!(metrics["messages"], messages, "{resolve}");
+        assert!((metrics["messages"] - messages).abs() < 1e-12, "{resolve}: {metrics:?}");
         assert!((metrics["wait"] - 0.02 * round_trips).abs() < 1e-9, "{resolve}: {metrics:?}");
-        assert_eq!(metrics["hit_ratio"], 0.0);
+        assert!(metrics["hit_ratio"] < 1e-12, "{metrics:?}");
     }
 }
 

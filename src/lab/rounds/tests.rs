@@ -31,7 +31,7 @@ fn one_piece_doubles_its_holders_every_round() {
         let mut setting = setting(peers, 1);
         setting.model = Model::Rounds;
         let outcome = run(&setting, 1, &mut Unwatched).unwrap();
-        assert_eq!(outcome.metrics["rounds"], f64::from(rounds), "{peers}");
+        assert_eq!(outcome.metrics["rounds"] as u32, rounds, "{peers}");
     }
 }
 

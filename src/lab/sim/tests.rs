@@ -109,7 +109,7 @@ fn a_setting_becomes_measures_and_samples() {
     }
     assert!(outcome.metrics["interest"] <= 1.0);
     let haves = outcome.metrics["haves"];
-    assert!(haves >= 6.0 * 64.0 && haves <= 7.0 * 6.0 * 64.0, "{haves}");
+    assert!((6.0 * 64.0..=7.0 * 6.0 * 64.0).contains(&haves), "{haves}");
     let of = |metric: &str| outcome.series.iter().filter(|s| s.metric == metric).count();
     assert!((20..=200).contains(&of("pieces")), "{}", of("pieces"));
     assert!(outcome.series.is_sorted_by(|a, b| a.t <= b.t));
@@ -237,7 +237,7 @@ fn a_growing_swarm_needs_fresh_neighbours() {
     setting.groups[1].after = After::Leave;
     setting.time_scale = 10.0;
     setting.runs_to_limit = true;
-    setting.limit = Duration::from_secs(60);
+    setting.limit = Duration::from_mins(1);
     setting.link.degree = Some(6);
     let fresh = run(&setting, 1).metrics["population.end"];
     setting.link.refresh = false;

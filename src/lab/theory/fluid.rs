@@ -117,7 +117,7 @@ mod tests {
     fn the_equations_come_to_rest_where_the_closed_form_says() {
         for departures in [0.001, 0.005, f64::INFINITY] {
             for aborts in [0.0, 0.001] {
-                let fluid = Fluid { departures, aborts, ..PAPER };
+                let fluid = Fluid { aborts, departures, ..PAPER };
                 let (x, _) = fluid.after(50_000.0, 1.0);
                 near(x, fluid.rest().leechers);
                 let seeded = Fluid { permanent: 2.0, aborts: 0.0, ..fluid };
