@@ -212,7 +212,7 @@ fn row(text: &mut String, left: &str, right: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::args::{DemoArgs, MagnetArgs};
+    use super::super::args::{CompareArgs, GradeArgs, MagnetArgs};
     use super::*;
 
     #[test]
@@ -229,15 +229,16 @@ mod tests {
 
     #[test]
     fn the_first_screen_names_no_flag_that_does_not_exist() {
-        let check = |screen: &str, info: &CommandInfoWithArgs| {
+        let check = |screen: &str, infos: &[CommandInfoWithArgs]| {
             let named = screen.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
             for word in named.filter(|word| word.len() > 2 && word.starts_with("--")) {
-                assert!(info.flags.iter().any(|flag| flag.long == word), "{word}");
+                let mut flags = infos.iter().flat_map(|info| info.flags);
+                assert!(flags.any(|flag| flag.long == word), "{word}");
             }
         };
-        check(PEER, &NodeArgs::get_args_info());
-        check(TRACKER, &TrackerArgs::get_args_info());
-        check(LAB, &DemoArgs::get_args_info());
+        check(PEER, &[NodeArgs::get_args_info()]);
+        check(TRACKER, &[TrackerArgs::get_args_info()]);
+        check(LAB, &[CompareArgs::get_args_info(), GradeArgs::get_args_info()]);
     }
 
     #[test]

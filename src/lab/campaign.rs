@@ -248,6 +248,11 @@ impl<'a> Campaign<'a> {
         }
         let Ok(expression) = Expression::parse(metric) else { return Vec::new() };
         let points = self.points(&expect.filter);
+        if points.is_empty() {
+            let values: Vec<String> = expect.filter.values().map(ToString::to_string).collect();
+            let text = format!("{metric}  {}: not among the points of this run", values.join(", "));
+            return vec![Judgement { holds: None, text }];
+        }
         let each = meant.iter().flat_map(|backend| points.iter().map(move |p| (*backend, *p)));
         each.map(|(backend, point)| self.judge_at(expect, &expression, backend, point)).collect()
     }

@@ -1,4 +1,4 @@
-//! From what came of a run to the measures of lab.md 3.4, by name.
+//! From what came of a run to its measures, by name.
 //!
 //! ```text
 //! Setting, Outcome  ->  D, mean, p95, util, seed_copies, jain, population, ..   measures()

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 pub struct Outcome {
     /// Every peer that took part, in the order of groups.
     pub peers: Vec<PeerOutcome>,
-    /// What the backend itself measured, by the names of lab.md's measures (`interest`, `msgs`,
+    /// What the backend itself measured, by the names of measures (`interest`, `msgs`,
     /// `hit_ratio`, `population.half`, ..). What follows from `peers` is not among them:
     /// [`crate::lab::measure`] makes that.
     pub metrics: BTreeMap<String, f64>,

@@ -123,7 +123,7 @@ impl Scenario {
             let message = format!("it has {} bytes, a scenario has at most {LONGEST}", text.len());
             return Err(ScenarioError { place: file_name.into(), line: None, message });
         }
-        let plain = understood(text).map_err(|fault| ScenarioError {
+        let plain = understood(text, &Vec::new()).map_err(|fault| ScenarioError {
             place: file_name.into(),
             line: Some(fault.line),
             message: fault.message,
@@ -141,7 +141,8 @@ impl Scenario {
         }
         // The file alone was right, so what is wrong now came by the changes.
         let sets: Vec<String> = overrides.iter().map(|(k, v)| format!("--set {k}={v}")).collect();
-        understood(&text).map_err(|fault| ScenarioError {
+        // What it says of values that a change took out of the sweep is about nothing, and no mistake.
+        understood(&text, &plain.sweep).map_err(|fault| ScenarioError {
             place: sets.join(" "),
             line: None,
             message: fault.message,
@@ -154,10 +155,11 @@ impl Scenario {
     }
 }
 
-fn understood(text: &str) -> Result<Scenario, Fault> {
+/// `before` is the sweep of the file without changes: its values may be named, too.
+fn understood(text: &str, before: &point::Sweep) -> Result<Scenario, Fault> {
     let root = Tree::parse(text)?;
-    let known: Vec<&str> = TOP.into_iter().chain(["hierarchy"]).collect();
-    root.check_keys("", &known)?;
+    let keys: Vec<&str> = TOP.into_iter().chain(["hierarchy"]).collect();
+    root.check_keys("", &keys)?;
     let scope = Scope::default();
     let top = Fields::new(Some(&root), "", &scope);
     if top.read("schema", |term| units::whole(term, 0, 99))?.is_some_and(|schema| schema != 1) {
@@ -171,7 +173,8 @@ fn understood(text: &str) -> Result<Scenario, Fault> {
     let seeds = seeds(&root)?;
     let reserved: Vec<&str> = measure::MEASURES.into_iter().chain(RESERVED).collect();
     let sweep = point::sweep(&root, &reserved)?;
-    let settings = point::settings(&root, &sweep)?;
+    let known = together(&sweep, before);
+    let settings = point::settings(&root, &sweep, &known)?;
     let runs = settings.len().saturating_mul(seeds.len());
     if runs > MOST_RUNS {
         return Err(top.fault(format!(
@@ -180,7 +183,7 @@ fn understood(text: &str) -> Result<Scenario, Fault> {
             seeds.len()
         )));
     }
-    let names = Names { sweep: &sweep, settings: &settings, backends: &backends };
+    let names = Names { sweep: &known, settings: &settings, backends: &backends };
     Ok(Scenario {
         metrics: demand::metrics(&root, &names)?,
         expects: demand::expects(&root, &names)?,
@@ -193,6 +196,20 @@ fn understood(text: &str) -> Result<Scenario, Fault> {
         settings,
         text: text.to_owned(),
     })
+}
+
+/// The variables of a sweep with all values that they have in either.
+fn together(sweep: &point::Sweep, before: &point::Sweep) -> point::Sweep {
+    let mut all = sweep.clone();
+    for (name, values) in &mut all {
+        let more = before
+            .iter()
+            .filter(|(known, _)| known.as_str() == name.as_str())
+            .flat_map(|(_, values)| values);
+        let new: Vec<Value> = more.filter(|value| !values.contains(value)).cloned().collect();
+        values.extend(new);
+    }
+    all
 }
 
 /// Names that mean something beside the measures.

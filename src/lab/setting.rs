@@ -143,7 +143,7 @@ pub struct LinkSetting {
     pub queue: u64,
     /// How many of those present a newcomer is told of; `None`: all.
     pub degree: Option<usize>,
-    /// Whether who starves is told of others (lab.md's second trap): a tracker's refresh.
+    /// Whether who starves is told of others, as by a tracker: without, a growing swarm starves.
     pub refresh: bool,
     /// The most requests that one peer has under way with another, in blocks; `None`: as ships.
     pub pipeline: Option<u32>,
@@ -172,7 +172,8 @@ pub struct Group {
     pub choker: ChokerChoice,
     /// Whether the only seeder shows its pieces one by one.
     pub super_seeding: bool,
-    /// Whether blocks of a piece are kept when their sender chokes (lab.md's first trap).
+    /// Whether blocks of a piece are kept when their sender chokes; without, most of what is fetched is
+    /// fetched again.
     pub keeps_partial: bool,
     /// Whether it sends what it was asked for; who lies has role `seed` or `leech` all the same.
     pub lies: bool,

@@ -22,7 +22,7 @@ const MOST: usize = 1000;
 
 /// What expressions and selections may name.
 pub struct Names<'a> {
-    /// The sweep.
+    /// The sweep, with all values that may be named.
     pub sweep: &'a Sweep,
     /// Its points.
     pub settings: &'a [Setting],

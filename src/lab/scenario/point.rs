@@ -122,10 +122,10 @@ pub fn is_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// The settings of all points.
-pub fn settings(root: &Tree, sweep: &Sweep) -> Result<Vec<Setting>, Fault> {
+/// The settings of all points; variants may be of any value that is `known`.
+pub fn settings(root: &Tree, sweep: &Sweep, known: &Sweep) -> Result<Vec<Setting>, Fault> {
     let names = group_names(root)?;
-    let variants = variants(root, sweep, &names)?;
+    let variants = variants(root, known, &names)?;
     root.get("content").map_or(Ok(()), |table| table.check_keys("[content]", &CONTENT))?;
     root.get("link").map_or(Ok(()), |table| table.check_keys("[link]", &LINK))?;
     root.get("hierarchy").map_or(Ok(()), |table| table.check_keys("[hierarchy]", &HIERARCHY))?;

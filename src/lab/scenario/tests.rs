@@ -222,6 +222,17 @@ fn names_must_be_there() {
 }
 
 #[test]
+fn a_change_may_take_values_out_of_the_sweep_that_the_file_speaks_of() {
+    let less = |sweep: &str| {
+        Scenario::read(GOOD, "good.toml", &[("sweep.mode".to_owned(), sweep.to_owned())])
+    };
+    let scenario = less("[\"p2p\"]").expect("client-server is a variant and in a where");
+    assert_eq!(scenario.sweep[1], ("mode".to_owned(), vec![Value::Word("p2p".to_owned())]));
+    assert!(scenario.settings.iter().all(|setting| setting.groups[1].slots > 0));
+    assert!(less("[\"q2q\"]").is_ok(), "a new value has no variant");
+}
+
+#[test]
 fn everything_is_bounded() {
     let many: Vec<String> = (1..=101).map(|n| n.to_string()).collect();
     let many = many.join(", ");

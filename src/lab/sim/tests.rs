@@ -1,11 +1,15 @@
-//! What holds of every setting that is run in virtual time, and the traps of lab.md at small size.
+//! What holds of every setting that is run in virtual time, and four traps of simulations at small size.
 
-use super::*;
+use super::{MOST_PEERS, Sim};
 use crate::config::ChokerChoice;
-use crate::lab::setting::{After, Content, Deed, Group, Joins, LinkSetting, Planned, Role};
+use crate::lab::outcome::{Outcome, RunError, Runner, Watch};
+use crate::lab::setting::{
+    After, Content, Deed, Group, Joins, LinkSetting, Model, Planned, Role, Setting,
+};
 use crate::logic::choker::ChokerPolicy;
 use crate::logic::picker::Policy;
 use crate::protocol::Dialect;
+use std::time::Duration;
 
 /// Nobody looks.
 pub struct Unwatched;
@@ -211,7 +215,7 @@ fn a_run_ends_when_it_is_told_to() {
     assert_eq!(sim().run(&setting(3, 32), 1, &mut Impatient), Err(RunError::Stopped));
 }
 
-// The four traps (lab.md, 2.13).
+// Four traps: what is dropped when choked, stale neighbours, a seed that finishes what is begun, timers.
 
 #[test]
 fn dropping_a_piece_in_part_when_choked_costs_much() {
