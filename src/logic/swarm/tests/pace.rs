@@ -1,6 +1,9 @@
 //! How much is asked of one peer at once, and whether what is owed is asked twice.
 
-use super::*;
+use super::{ANN, BEN, Stage, at};
+use crate::bitfield::Bitfield;
+use crate::logic::swarm::Swarm;
+use crate::protocol::message::Message;
 
 fn asked(s: &Stage, peer: &str) -> Vec<String> {
     let of_peer = format!("{peer} < get ");
