@@ -150,13 +150,22 @@ fn a_small_swarm_is_run_by_real_processes() {
 fn a_peer_that_dies_is_named_and_the_run_does_not_count() {
     let _alone = alone();
     let mut all = setting();
-    // No peer knows such a strategy: its process ends at once.
-    all.groups[1].name = "odd".into();
-    all.groups[1].slots = usize::MAX;
-    all.groups[1].choker = ChokerChoice::Program("/nowhere/at-all".into());
+    // No flag takes such a scale: the process ends at once.
+    all.time_scale = -1.0;
     let why = run(&all, &mut Quiet::default()).expect_err("it cannot start");
     let text = why.to_string();
-    assert!(text.contains("odd/") && text.contains("ended by itself"), "{text}");
+    assert!(text.contains("/1 ended by itself (exit code 2): "), "{text}");
+}
+
+#[test]
+fn a_strategy_that_does_not_work_is_named_and_the_run_does_not_count() {
+    let _alone = alone();
+    let mut all = setting();
+    all.groups[1].name = "odd".into();
+    all.groups[1].choker = ChokerChoice::Program("/nowhere/at-all".into());
+    let came = run(&all, &mut Quiet::default()).expect("it runs");
+    let text = came.invalid.expect("it does not count");
+    assert!(text.starts_with("odd/") && text.contains("/nowhere/at-all"), "{text}");
 }
 
 #[test]

@@ -55,7 +55,14 @@ pub fn run(args: &NodeArgs, env: &Env) -> Result<(), CliError> {
         before: Sum::default(),
     });
     // It listens before it reads what stdin may say only later.
-    for item in items(args)? {
+    let items = match items(args) {
+        Ok(items) => items,
+        Err(why) => {
+            session.give_up();
+            return Err(why);
+        }
+    };
+    for item in items {
         let job = session.job(item);
         session.take(job);
     }

@@ -149,6 +149,7 @@ impl Cast {
             folder,
             run: self.started,
             listens: false,
+            moves: true,
         };
         Child::start(&start, &self.running, self.news.0.clone())
     }
@@ -292,7 +293,7 @@ impl Player {
                     )));
                 }
             }
-            Word::Registered | Word::Banned(_) | Word::Other => {}
+            Word::Registered | Word::Banned(_) | Word::Fault(_) | Word::Other => {}
         }
         None
     }

@@ -27,7 +27,7 @@ use std::time::Instant;
 const LONGEST_LINE: u64 = 64 * 1024;
 
 /// What a program says that the lab listens to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Word {
     /// It listens for others on this port.
     Port(u16),
@@ -41,6 +41,8 @@ pub enum Word {
     Registered,
     /// It talks no more to who lied to it.
     Banned(SocketAddr),
+    /// The program that chooses for it whom to serve did not do so: a sentence.
+    Fault(String),
     /// Any other sentence.
     Other,
 }
@@ -104,8 +106,10 @@ pub struct Start<'a> {
     pub program: &'a Path,
     /// Its words.
     pub words: &'a [String],
-    /// Where it works; its log goes there, too.
+    /// Where its log goes.
     pub folder: &'a Path,
+    /// Whether it works there; else it works where we do.
+    pub moves: bool,
     /// Its number.
     pub run: u32,
     /// Whether it is told something by [`Child::tell`].
@@ -137,7 +141,10 @@ impl Child {
         };
         let (heard, said) = io::pipe().map_err(|why| failed(&why))?;
         let mut command = Command::new(start.program);
-        command.args(start.words).current_dir(start.folder).process_group(0);
+        command.args(start.words).process_group(0);
+        if start.moves {
+            command.current_dir(start.folder);
+        }
         command.stdin(if start.listens { Stdio::piped() } else { Stdio::null() });
         command.stdout(said.try_clone().map_err(|why| failed(&why))?);
         let process = command.stderr(said).spawn().map_err(|why| failed(&why))?;
@@ -283,7 +290,10 @@ pub fn hear(line: &str) -> (Word, Option<f64>) {
         let at = rest.split('/').next().unwrap_or_default();
         return (at.parse().map_or(Word::Other, Word::Door), None);
     }
-    let Ok(event) = serde_json::from_str::<Event>(line) else { return (Word::Other, None) };
+    let Ok(event) = serde_json::from_str::<Event>(line) else {
+        let is_fault = line.contains(" exec:") && !line.starts_with('{');
+        return (if is_fault { Word::Fault(line.to_owned()) } else { Word::Other }, None);
+    };
     let word = match event.kind.as_str() {
         "start" => event.port.map(Word::Port),
         "progress" => Some(Word::Progress(event.progress)),
@@ -320,6 +330,8 @@ mod tests {
         check(r#"{"time":1,"event":"start","port":1}"#, Word::Port(1));
         assert_eq!(hear(r#"{"time":1.5,"event":"start"}"#), (Word::Other, Some(1.5)));
         check("peer: no tracker answers", Word::Other);
+        let fault = "[WARN] x: exec:./mine does not start: no such file; tft serves";
+        check(fault, Word::Fault(fault.into()));
         check("", Word::Other);
     }
 

@@ -137,7 +137,7 @@ impl Player {
                 self.completed.get_or_insert(at);
                 return is_news;
             }
-            Word::Other => {}
+            Word::Fault(_) | Word::Other => {}
         }
         false
     }

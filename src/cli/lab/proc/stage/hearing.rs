@@ -29,6 +29,12 @@ impl Stage<'_> {
                 let ip = self.place.address(Station::Tracker);
                 self.hall.at = Some(SocketAddr::new(ip, port));
             }
+            (Whose::Peer(at), What::Said(Word::Fault(text))) => {
+                let player = &self.players[at];
+                let log = (player.name.replace('/', "-"), player.folder.join("log"));
+                let text = format!("{}: {text}", player.name);
+                self.blame(text, Some(log));
+            }
             (Whose::Peer(at), What::Said(word)) => {
                 if matches!(word, Word::Progress(now) if now.fetched != self.players[at].now.fetched)
                 {

@@ -151,8 +151,14 @@ impl Stage<'_> {
         };
         self.started += 1;
         let listens = matches!(whose, Whose::Peer(_));
-        let start =
-            Start { program: Path::new(program), words, folder, run: self.started, listens };
+        let start = Start {
+            program: Path::new(program),
+            words,
+            folder,
+            run: self.started,
+            listens,
+            moves: false,
+        };
         self.whose.insert(self.started, whose);
         Child::start(&start, &self.running, self.news.0.clone()).map_err(failed)
     }
