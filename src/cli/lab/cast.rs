@@ -200,7 +200,7 @@ impl Cast {
         match news.what {
             What::Said(word) => {
                 let addr = SocketAddr::new(self.stage.tracker.ip(), self.players[at].port);
-                self.players[at].on_word(word, addr, &self.stage.file)
+                self.players[at].on_word(&word, addr, &self.stage.file)
             }
             What::Ended(last) => self.on_end(at, &last),
         }
@@ -273,8 +273,8 @@ impl Player {
         if self.port == 0 { self.name.clone() } else { format!("{addr} ({})", self.name) }
     }
 
-    fn on_word(&mut self, word: Word, addr: SocketAddr, file: &Path) -> Option<Saying> {
-        match word {
+    fn on_word(&mut self, word: &Word, addr: SocketAddr, file: &Path) -> Option<Saying> {
+        match *word {
             Word::Port(port) => self.port = port,
             Word::Progress(now) => {
                 (self.standing.bytes, self.standing.down) = (now.bytes, now.down);

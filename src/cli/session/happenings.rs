@@ -206,6 +206,8 @@ impl Session<'_> {
             return;
         }
         running.last = status.clone();
+        // What a look has seen here it does not report again.
+        let progress = running.progress();
         let (path, since) = (running.path.clone(), running.since);
         let fetched = status.fetched - std::mem::replace(&mut running.told, status.fetched);
         let finished = Finished {
@@ -217,6 +219,7 @@ impl Session<'_> {
         };
         self.next_look = now;
         let (name, hashes) = (torrent.name.clone(), (&torrent.meta).into());
+        self.emit(&progress);
         let Some(job) = self.find_mut(id) else { return };
         if job.is_download() {
             let is_news = finished.fetched > 0;

@@ -111,12 +111,12 @@ impl Player {
     }
 
     /// What its process says; true if it is whole just now.
-    pub fn on_word(&mut self, at: Instant, time: Option<f64>, word: Word, size: u64) -> bool {
+    pub fn on_word(&mut self, at: Instant, time: Option<f64>, word: &Word, size: u64) -> bool {
         let started = time.and_then(|time| Duration::try_from_secs_f64(time).ok());
         if let Some(started) = started.and_then(|time| at.checked_sub(time)) {
             self.origin = Some(self.origin.map_or(started, |known| known.min(started)));
         }
-        match word {
+        match *word {
             Word::Port(port) => self.port = port,
             Word::Door(door) => self.door = Some(door),
             Word::Registered => self.registered = true,
@@ -175,10 +175,10 @@ mod tests {
         let mut one = player();
         let at = Instant::now();
         let moved = |fetched, sent| Progress { fetched, sent, bytes: 9, ..Progress::default() };
-        assert!(!one.on_word(at, None, Word::Progress(moved(10, 3)), 1000));
+        assert!(!one.on_word(at, None, &Word::Progress(moved(10, 3)), 1000));
         one.on_new_process();
         assert_eq!((one.in_all().fetched, one.in_all().sent, one.now.bytes), (10, 3, 9));
-        one.on_word(at, None, Word::Progress(moved(1, 5)), 1000);
+        one.on_word(at, None, &Word::Progress(moved(1, 5)), 1000);
         assert_eq!((one.in_all().fetched, one.in_all().sent), (11, 8));
         assert_eq!(one.first, Some(Seen { at, fetched: 10 }));
     }
@@ -189,11 +189,11 @@ mod tests {
         let start = Instant::now();
         let at = |secs| start + Duration::from_secs(secs);
         let has = |bytes| Word::Progress(Progress { bytes, ..Progress::default() });
-        one.on_word(at(1), None, has(949), 1000);
+        one.on_word(at(1), None, &has(949), 1000);
         assert_eq!(one.nearly, None);
-        one.on_word(at(2), None, has(950), 1000);
-        assert!(one.on_word(at(3), None, Word::Whole, 1000));
-        assert!(!one.on_word(at(4), None, Word::Whole, 1000), "seeding follows done");
+        one.on_word(at(2), None, &has(950), 1000);
+        assert!(one.on_word(at(3), None, &Word::Whole, 1000));
+        assert!(!one.on_word(at(4), None, &Word::Whole, 1000), "seeding follows done");
         assert_eq!((one.nearly, one.completed), (Some(at(2)), Some(at(3))));
     }
 
@@ -201,9 +201,9 @@ mod tests {
     fn the_earliest_start_that_a_line_allows_is_when_its_process_started() {
         let mut one = player();
         let start = Instant::now();
-        one.on_word(start + Duration::from_millis(130), Some(0.1), Word::Other, 1);
-        one.on_word(start + Duration::from_millis(205), Some(0.2), Word::Other, 1);
-        one.on_word(start + Duration::from_millis(390), Some(0.3), Word::Other, 1);
+        one.on_word(start + Duration::from_millis(130), Some(0.1), &Word::Other, 1);
+        one.on_word(start + Duration::from_millis(205), Some(0.2), &Word::Other, 1);
+        one.on_word(start + Duration::from_millis(390), Some(0.3), &Word::Other, 1);
         let started = one.origin.expect("a clock") - start;
         assert!((4900..5100).contains(&started.as_micros()), "{started:?}");
     }

@@ -41,7 +41,7 @@ impl Stage<'_> {
                     self.moved = news.at;
                 }
                 let size = self.setting.content.size;
-                if self.players[at].on_word(news.at, news.time, word, size) {
+                if self.players[at].on_word(news.at, news.time, &word, size) {
                     self.on_whole(at);
                 }
             }
