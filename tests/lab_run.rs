@@ -75,6 +75,7 @@ fn a_run_leaves_a_whole_folder_and_ends_well_if_all_is_as_expected() {
     assert!(said.out.lines().all(|line| line.starts_with("PASS  D / theory.D  sim, N=")));
     let here = scratch.path().join("here");
     let expected = [
+        "capture.pcapng",
         "env.json",
         "events.jsonl",
         "fig-d.svg",
@@ -92,6 +93,8 @@ fn a_run_leaves_a_whole_folder_and_ends_well_if_all_is_as_expected() {
     let trace = fs::read_to_string(here.join("events.jsonl")).expect("a trace");
     let is_event = |line: &str| serde_json::from_str::<serde_json::Value>(line).is_ok();
     assert!(trace.lines().count() > 10 && trace.lines().all(is_event));
+    let capture = fs::read(here.join("capture.pcapng")).expect("a capture");
+    assert!(capture.starts_with(&[0x0a, 0x0d, 0x0d, 0x0a]), "pcapng begins with a section");
     let again = lab(&scratch, GOOD, "run x.toml --out here");
     assert_eq!(again.code, Some(8), "a folder with results is not written over: {}", again.err);
 }

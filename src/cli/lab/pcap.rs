@@ -6,7 +6,7 @@ use super::super::args::PcapArgs;
 use super::super::env::Env;
 use super::super::exit::CliError;
 use super::traces::{Traces, say};
-use crate::lab::capture::Capture;
+use crate::lab::capture::{Capture, Counts};
 use crate::lab::pcapng;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -18,19 +18,7 @@ const BUFFER: usize = 1 << 20;
 /// Runs `lab pcap`.
 pub fn pcap(args: &PcapArgs, env: &Env) -> Result<(), CliError> {
     let out = args.out.as_deref().expect("it was checked that there is one");
-    let traces = Traces::read(&args.file, env)?;
-    let part = beside(out);
-    let failed = |why: &io::Error| CliError::disk("write", out, why, "choose another --out");
-    let written = write(&traces, &part, &failed);
-    let counts = match written {
-        Ok(counts) => counts,
-        Err(why) => {
-            // What is half is of no use; that it stays is not worth a second sentence.
-            let _ = fs::remove_file(&part);
-            return Err(why);
-        }
-    };
-    fs::rename(&part, out).map_err(|why| failed(&why))?;
+    let counts = make(&args.file, out, env)?;
     say(env, &format!("{} packets of {} messages", counts.packets, counts.messages));
     if counts.added > 0 {
         say(
@@ -50,6 +38,22 @@ pub fn pcap(args: &PcapArgs, env: &Env) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Makes a capture of traces.
+pub fn make(traces: &[PathBuf], out: &Path, env: &Env) -> Result<Counts, CliError> {
+    let traces = Traces::read(traces, env)?;
+    let part = beside(out);
+    let failed = |why: &io::Error| CliError::disk("write", out, why, "choose another --out");
+    let written = write(&traces, &part, &failed).and_then(|counts| {
+        fs::rename(&part, out).map_err(|why| failed(&why))?;
+        Ok(counts)
+    });
+    if written.is_err() {
+        // What is half is of no use; that it stays is not worth a second sentence.
+        let _ = fs::remove_file(&part);
+    }
+    written
+}
+
 fn beside(out: &Path) -> PathBuf {
     let mut name = out.as_os_str().to_owned();
     name.push(".part");
@@ -60,7 +64,7 @@ fn write(
     traces: &Traces,
     part: &Path,
     failed: &dyn Fn(&io::Error) -> CliError,
-) -> Result<crate::lab::capture::Counts, CliError> {
+) -> Result<Counts, CliError> {
     let file = File::create(part).map_err(|why| failed(&why))?;
     let mut file = BufWriter::with_capacity(BUFFER, file);
     file.write_all(&pcapng::header()).map_err(|why| failed(&why))?;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! run/NAME/20261129-175245/   INCOMPLETE        until everything is there
-//!     scenario.toml env.json  summary.csv series.csv events.jsonl  fig-*.svg report.html verdicts.txt
+//!     scenario.toml env.json  summary.csv series.csv events.jsonl capture.pcapng  *.svg report.html ..
 //! ```
 //! A file is written under another name and then renamed, and INCOMPLETE is removed last: nothing
 //! half written is ever taken for a whole result.

@@ -1,7 +1,7 @@
 //! `lab run`: all runs of a scenario, a folder with what came of them, and whether that was expected.
 //!
 //! ```text
-//! scenario -> Campaign -> Engine: jobs -> summary.csv, series.csv, events.jsonl
+//! scenario -> Campaign -> Engine: jobs -> summary.csv, series.csv, events.jsonl, capture.pcapng
 //!                                      -> verdicts, figures, report.html
 //! ```
 //! The tables and figures of simulated runs are a function of the scenario: the same to the byte for
@@ -15,7 +15,8 @@ use super::super::{print, signals, style};
 use super::child::Running;
 use super::engine::Engine;
 use super::results::{Folder, Growing, environment};
-use super::{capacity, runners, scenario_file};
+use super::runners::CAPTURE;
+use super::{capacity, pcap, runners, scenario_file};
 use crate::lab::campaign::{Campaign, Judgement};
 use crate::lab::outcome::Outcome;
 use crate::lab::report::{Report, Verdict};
@@ -54,6 +55,10 @@ pub fn run(args: &RunArgs, env: &Env) -> Result<(), CliError> {
         result?
     };
     files.finish()?;
+    let capture = path.join(CAPTURE);
+    if args.trace && runs_all && !capture.exists() {
+        pcap::make(&[path.join("events.jsonl")], &capture, env)?;
+    }
     if !runs_all {
         campaign.stop("stopped");
     }

@@ -16,6 +16,10 @@ use std::time::Duration;
 /// How long a program may think about a decision while virtual time stands still.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What passed between the peers of the first run: the packets of a backend that sees them, else
+/// made of the trace.
+pub const CAPTURE: &str = "capture.pcapng";
+
 /// Who runs settings on a backend. `running` knows every process that it starts; `logs` is where
 /// the log goes of one that ended by itself.
 pub fn runner(
@@ -34,7 +38,8 @@ pub fn runner(
         }
         Backend::Net => {
             let programs = Programs::beside_this().map_err(failed)?;
-            let mut net = Proc::in_namespaces(programs, running.clone(), None);
+            let capture = logs.join(CAPTURE);
+            let mut net = Proc::in_namespaces(programs, running.clone(), Some(capture));
             net.logs = Some(logs.to_owned());
             Ok(Box::new(net))
         }
