@@ -91,7 +91,10 @@ for scenario in experiments/*/*.toml; do
         fi
     fi
     if [ "$commit" = yes ] && [ -d "$out/$name" ]; then
+        verdicts=verdicts.txt
+        [ "$part" = scenario ] || verdicts=$part-verdicts.txt
         cp -- "$out/$name/summary.csv" "experiments/$folder/${part/scenario/summary}.csv"
+        cp -- "$out/$name/verdicts.txt" "experiments/$folder/$verdicts"
         find "$out/$name" -maxdepth 1 -name '*.svg' -exec cp -- {} "experiments/$folder/" \;
     fi
 done

@@ -161,6 +161,8 @@ fn a_peer_that_dies_is_named_and_the_run_does_not_count() {
 fn a_strategy_that_does_not_work_is_named_and_the_run_does_not_count() {
     let _alone = alone();
     let mut all = setting();
+    // Long enough for many rounds: a program that is never asked does no harm.
+    all.groups[0].up = Some(500_000);
     all.groups[1].name = "odd".into();
     all.groups[1].choker = ChokerChoice::Program("/nowhere/at-all".into());
     let came = run(&all, &mut Quiet::default()).expect("it runs");
