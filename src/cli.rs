@@ -95,9 +95,6 @@ pub mod places;
 /// Flags, written down in a file.
 pub mod settings_file;
 
-/// "Did you mean".
-pub mod nearest;
-
 /// Flags and words of every program.
 pub mod args;
 
@@ -233,6 +230,16 @@ fn run_tracker(command: &TrackerCommand, env: &Env) -> Result<(), CliError> {
 fn run_lab(command: &LabCommand, env: &Env) -> Result<(), CliError> {
     match command {
         LabCommand::Demo(args) => lab::demo::demo(args, env),
+        LabCommand::Inside(inside) => inside.enter(),
+        LabCommand::Run(args) => lab::run::run(args, env),
+        LabCommand::Check(args) => lab::check::check(args, env),
+        LabCommand::Compare(args) => lab::compare::compare(args, env),
+        LabCommand::Theory(args) => lab::theory::theory(args, env),
+        LabCommand::Quiz(args) => lab::quiz::quiz(args, env),
+        LabCommand::Grade(args) => lab::grade::grade(args, env),
+        LabCommand::Nc(args) => lab::nc::nc(args, env),
+        LabCommand::Diagram(args) => lab::diagram::diagram(args, env),
+        LabCommand::Pcap(args) => lab::pcap::pcap(args, env),
         LabCommand::Completions(args) => completions::print("lab", args, env),
         LabCommand::Man(args) => man::man("lab", args, env),
     }
@@ -354,10 +361,10 @@ mod tests {
         );
         check(
             lab,
-            "run x",
+            "fly x",
             Exit::Usage,
             "",
-            "lab: lab run is not available in this version: lab --help lists what is\n",
+            "lab: lab fly is not available in this version: lab --help lists what is\n",
         );
     }
 

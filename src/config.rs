@@ -5,12 +5,15 @@
 //! file, an environment variable or a socket. What no flag can set is a constant beside the code
 //! that applies it, with the reason for its value.
 
+/// How peers to be served are chosen.
+mod choker_choice;
+
 /// A tracker's part in a hierarchy.
 pub mod hierarchy;
 
+pub use choker_choice::ChokerChoice;
 pub use hierarchy::{HierarchyConfig, ResolveMode};
 
-use crate::logic::choker::ChokerPolicy;
 use crate::logic::picker::Policy;
 use crate::protocol::url::Url;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -96,12 +99,20 @@ pub struct PeerConfig {
     /// Which piece is asked for next (`--picker`). Default: the rarest.
     pub picker: Policy,
 
-    /// Whom to serve (`--choker`). Default: tit for tat.
-    pub choker: ChokerPolicy,
+    /// Whom to serve (`--choker`): a strategy that ships, or a program. Default: tit for tat.
+    pub choker: ChokerChoice,
 
     /// Whether the only seeder of a torrent shows its pieces one by one, so that it uploads hardly
     /// more than one copy before there is a second (`--super-seeding`, BEP 16). Default: yes.
     pub super_seeding: bool,
+
+    /// How many blocks of 16 KiB are kept asked of one peer (`--pipeline`). Default: none, as many
+    /// as the peer delivers in a round trip and half a second, which is measured. Zero is refused.
+    pub pipeline: Option<u32>,
+
+    /// Whether what slow peers owe is asked of others, too, once nothing else is left to ask for
+    /// (`--endgame`). Default: yes.
+    pub endgame: bool,
 
     /// Whether trackers' hosts are called where their TXT records say (`--dns-prefs`, BEP 34).
     /// Default: no, where the URL says.
@@ -143,8 +154,10 @@ impl Default for PeerConfig {
             io: IoMode::default(),
             time_scale: 1.0,
             picker: Policy::default(),
-            choker: ChokerPolicy::default(),
+            choker: ChokerChoice::default(),
             super_seeding: true,
+            pipeline: None,
+            endgame: true,
             dns_prefs: false,
             max_per_ip: 8,
             trace: None,

@@ -17,6 +17,9 @@ pub mod bitfield;
 /// Time as a value, and the one clock that makes it.
 pub mod clock;
 
+/// "Did you mean": the known word that a mistyped one is nearest to.
+pub mod nearest;
+
 // -- formats: bytes <-> meaning
 
 /// What a .torrent or a magnet link says.
@@ -46,6 +49,9 @@ pub mod readiness;
 
 /// Every knob, with its default and its unit.
 pub mod config;
+
+/// A choker strategy that is somebody's program.
+pub mod exec_choker;
 
 // -- the programs' bodies
 

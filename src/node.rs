@@ -16,6 +16,7 @@
 //! | `heartbeat` | 1 | native UDP |
 //! | `announce` | 1 | torrents that a tracker lacks |
 //! | `trace` | 1 if everything is written down | its file |
+//! | `choker-exec` | 1 per torrent whose choker is a program | its lines |
 //! | `good-bye`, `farewell`, `sync`, `close` | 1 each, when it stops | the heartbeat; the announces; the disk; the upload pool |
 
 /// How a connection begins.
@@ -83,7 +84,10 @@ pub use torrent::Torrent;
 pub use trackers::status::{LastAnnounce, Told, TrackerStatus};
 
 use crate::clock::{Clock, Moment};
+use crate::config::ChokerChoice;
+use crate::exec_choker::ExecChoker;
 use crate::ids::{InfoHash, PeerId};
+use crate::logic::choker::ChokerPolicy;
 use crate::logic::dialer::Tongues;
 use crate::logic::neighbours;
 use crate::logic::rate::Rate;
@@ -340,16 +344,29 @@ impl Node {
         let params = Params {
             policy: picker.unwrap_or(self.options.picker),
             upload_slots: self.options.upload_slots,
-            choker: self.options.choker,
+            choker: match self.options.choker {
+                ChokerChoice::Policy(policy) => policy,
+                ChokerChoice::Program(_) => ChokerPolicy::default(), // replaced below
+            },
             timers: Timers::default().scaled(clock.time_scale()),
             up_limit: self.options.up_limit,
             super_seeding: self.options.super_seeding,
             keeps_partial: true,
             trace: self.shared.is_traced(),
             down_limit: None, // what holds now is set below
+            pipeline: self.options.pipeline,
+            endgame: self.options.endgame,
             seed: fastrand::u64(..),
         };
         let mut swarm = Swarm::new(geometry.clone(), have, params);
+        if let ChokerChoice::Program(command) = &self.options.choker {
+            match ExecChoker::start(command) {
+                Ok(choker) => swarm.set_strategy(Box::new(choker), format!("exec:{command}")),
+                Err(error) => {
+                    log::warn!("{name}: exec:{command} does not start: {error}; tft serves");
+                }
+            }
+        }
         let priorities = selection::begin(&mut swarm, clock.now(), &meta, priorities);
         let completed = swarm.is_satisfied();
         let tongues = match meta.info_hash() {

@@ -9,12 +9,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// For every module of the library: the modules it may import. A module may always import itself.
-const MAY_IMPORT: [(&str, &[&str]); 17] = [
+const MAY_IMPORT: [(&str, &[&str]); 19] = [
     // Foundations: no I/O.
     ("ids", &[]),
     ("geometry", &["ids"]),
     ("bitfield", &["ids"]),
     ("clock", &[]),
+    ("nearest", &[]),
     // Formats.
     ("metainfo", FOUNDATIONS),
     ("protocol", FOUNDATIONS),
@@ -27,6 +28,8 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
     ("threadpool", &[]),
     ("readiness", &[]),
     ("config", BELOW_CONFIG),
+    // Somebody's program as a strategy.
+    ("exec_choker", &["ids", "clock", "logic"]),
     // The programs' bodies: node and tracker never meet.
     ("node", BELOW_PROGRAMS),
     ("tracker", BELOW_PROGRAMS),
@@ -44,8 +47,10 @@ const FOUNDATIONS: &[&str] = &["ids", "geometry", "bitfield", "clock", "metainfo
 const BELOW_CONFIG: &[&str] =
     &["ids", "geometry", "bitfield", "clock", "metainfo", "protocol", "logic", "storage"];
 
-const BELOW_LAB: &[&str] =
-    &["ids", "geometry", "bitfield", "clock", "metainfo", "protocol", "logic", "trace", "config"];
+const BELOW_LAB: &[&str] = &[
+    "ids", "geometry", "bitfield", "clock", "nearest", "metainfo", "protocol", "logic", "trace",
+    "config",
+];
 
 const BELOW_PROGRAMS: &[&str] = &[
     "ids",
@@ -60,6 +65,7 @@ const BELOW_PROGRAMS: &[&str] = &[
     "threadpool",
     "readiness",
     "config",
+    "exec_choker",
 ];
 
 const EVERYTHING: &[&str] = &[
@@ -67,6 +73,7 @@ const EVERYTHING: &[&str] = &[
     "geometry",
     "bitfield",
     "clock",
+    "nearest",
     "metainfo",
     "protocol",
     "logic",
@@ -75,6 +82,7 @@ const EVERYTHING: &[&str] = &[
     "threadpool",
     "readiness",
     "config",
+    "exec_choker",
     "node",
     "tracker",
     "control",
@@ -84,7 +92,10 @@ const EVERYTHING: &[&str] = &[
 /// Text that a layer never contains, and why.
 const BANNED: [(&[&str], &[&str], &str); 5] = [
     (
-        &["ids", "geometry", "bitfield", "clock", "metainfo", "protocol", "logic", "trace"],
+        &[
+            "ids", "geometry", "bitfield", "clock", "nearest", "metainfo", "protocol", "logic",
+            "trace",
+        ],
         &[
             "std::fs",
             "std::thread",

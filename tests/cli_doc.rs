@@ -218,20 +218,37 @@ fn the_family_has_every_command() {
         let line = format!("peer {}", command.word());
         assert!(named.contains(&line), "{line} is not among {named:?}");
     }
-    assert!(named.contains(&"lab demo".to_owned()), "{named:?}");
+    let words =
+        ["demo", "run", "check", "theory", "compare", "quiz", "grade", "nc", "diagram", "pcap"];
+    for line in words.map(|word| format!("lab {word}")) {
+        assert!(named.contains(&line), "{line} is not among {named:?}");
+    }
 }
 
 #[test]
-fn every_flag_of_the_show_has_a_row_with_its_words() {
-    let rows = rows(&section("## A swarm to be shown"));
+fn every_flag_of_the_lab_has_a_row_with_its_words() {
+    let sections = [
+        ("demo", "## A swarm to be shown"),
+        ("run", "### `lab run`"),
+        ("check", "### `lab check`"),
+        ("theory", "### `lab theory`"),
+        ("compare", "### `lab compare`"),
+        ("quiz", "## Questions on the theory"),
+        ("grade", "## A peer to be graded"),
+        ("nc", "## Messages typed by hand"),
+        ("diagram", "## What a trace shows"),
+    ];
     let lab = vocabulary::lab();
-    let demo = lab.commands.iter().find(|command| command.word() == "demo").expect("lab demo");
-    let own = demo.flags.iter().filter(|flag| !["--help", "--version"].contains(&flag.long));
-    let expected: Vec<_> = own.map(|flag| flag.long.to_owned()).collect();
-    let flag = |cell: &str| {
-        let words = quoted(cell).join(" ");
-        words.split([' ', ',']).find(|word| word.starts_with("--")).map(str::to_owned)
-    };
-    let named: Vec<_> = rows.iter().filter_map(|row| flag(&row[0])).collect();
-    assert_eq!(named, expected);
+    for (word, heading) in sections {
+        let command = lab.commands.iter().find(|command| command.word() == word).expect(word);
+        let own = command.flags.iter().filter(|flag| !["--help", "--version"].contains(&flag.long));
+        let expected: Vec<_> = own.map(|flag| flag.long.to_owned()).collect();
+        let flag = |cell: &str| {
+            let words = quoted(cell).join(" ");
+            words.split([' ', ',']).find(|word| word.starts_with("--")).map(str::to_owned)
+        };
+        let rows = rows(&section(heading));
+        let named: Vec<_> = rows.iter().filter_map(|row| flag(&row[0])).collect();
+        assert_eq!(named, expected, "{heading}");
+    }
 }

@@ -45,7 +45,11 @@ pub use create::CreateArgs;
 pub use daemon::DaemonArgs;
 pub use edit::EditArgs;
 pub use hierarchy::DigArgs;
-pub use lab::{DemoArgs, LabArgs};
+pub use lab::grade::GradeArgs;
+pub use lab::nc::NcArgs;
+pub use lab::quiz::QuizArgs;
+pub use lab::scenario::{CheckArgs, CompareArgs, RunArgs, TheoryArgs};
+pub use lab::{DemoArgs, DiagramArgs, Format, LabArgs, PcapArgs};
 pub use node::{NodeArgs, is_torrent};
 pub use remote::RemoteArgs;
 pub use shell::{CompletionsArgs, ManArgs};
@@ -55,11 +59,12 @@ pub use tracker::TrackerArgs;
 use super::argv::{self, Asked, Flag};
 use super::exit::CliError;
 use super::help;
-use super::nearest::nearest;
+use super::lab::net::inside::{self, Inside};
 use super::places::{Places, SETTINGS};
 use super::settings_file;
 use super::units::Expected;
 use crate::config::{TRACKER_PORT, TrackerAddr};
+use crate::nearest::nearest;
 use crate::protocol::url::Url;
 use argh::{ArgsInfo, CommandInfoWithArgs, FromArgs};
 use std::iter;
@@ -267,6 +272,26 @@ pub fn tracker(words: &[String]) -> Result<Parsed<TrackerCommand>, CliError> {
 pub enum LabCommand {
     /// Run a swarm for people to watch.
     Demo(DemoArgs),
+    /// Become a program in a namespace: only the lab itself says so, and help does not.
+    Inside(Inside),
+    /// Run a scenario.
+    Run(RunArgs),
+    /// Say what a scenario asks of this machine.
+    Check(CheckArgs),
+    /// Run a scenario as it is and changed.
+    Compare(CompareArgs),
+    /// Print what the books say of a scenario.
+    Theory(TheoryArgs),
+    /// Ask about the theory.
+    Quiz(QuizArgs),
+    /// Grade somebody's peer.
+    Grade(GradeArgs),
+    /// Type messages by hand.
+    Nc(NcArgs),
+    /// Draw traces.
+    Diagram(DiagramArgs),
+    /// Make a capture of traces.
+    Pcap(PcapArgs),
     /// Print a completion script.
     Completions(CompletionsArgs),
     /// Print a manual page.
@@ -276,13 +301,29 @@ pub enum LabCommand {
 impl LabCommand {
     /// Whether flags agree that are right one by one.
     fn check(&self) -> Result<(), CliError> {
-        if let Self::Demo(args) = self { args.check() } else { Ok(()) }
+        match self {
+            Self::Demo(args) => args.check(),
+            Self::Quiz(args) => args.check(),
+            Self::Nc(args) => args.check(),
+            Self::Diagram(args) => args.check(),
+            Self::Pcap(args) => args.check(),
+            _ => Ok(()),
+        }
     }
 }
 
 /// The commands of `lab`, in the order in which help lists them.
-pub static LAB_COMMANDS: [Subcommand<LabCommand>; 3] = commands! {
+pub static LAB_COMMANDS: [Subcommand<LabCommand>; 12] = commands! {
     "demo" => DemoArgs, LabCommand::Demo;
+    "run" => RunArgs, LabCommand::Run;
+    "check" => CheckArgs, LabCommand::Check;
+    "compare" => CompareArgs, LabCommand::Compare;
+    "theory" => TheoryArgs, LabCommand::Theory;
+    "quiz" => QuizArgs, LabCommand::Quiz;
+    "grade" => GradeArgs, LabCommand::Grade;
+    "nc" => NcArgs, LabCommand::Nc;
+    "diagram" => DiagramArgs, LabCommand::Diagram;
+    "pcap" => PcapArgs, LabCommand::Pcap;
     "completions" => CompletionsArgs, LabCommand::Completions;
     "man" => ManArgs, LabCommand::Man;
 };
@@ -292,6 +333,9 @@ pub fn lab(words: &[String]) -> Result<Parsed<LabCommand>, CliError> {
     match words.first().map(String::as_str) {
         None => Ok(Parsed::Text(help::LAB.to_string())),
         Some("help") => Ok(Parsed::Text(help::lab_all())),
+        Some(inside::COMMAND) => {
+            Inside::read(&words[1..]).map(|read| Parsed::Command(LabCommand::Inside(read)))
+        }
         Some(word) if !word.starts_with('-') => {
             let command = LAB_COMMANDS.iter().find(|command| command.name == word);
             let command = command.ok_or_else(|| {

@@ -11,7 +11,7 @@
 //! sentence of its own. Pure: words in, words out.
 
 use super::exit::CliError;
-use super::nearest::nearest;
+use crate::nearest::nearest;
 use argh::{CommandInfoWithArgs, FlagInfo, FlagInfoKind, Optionality};
 use std::collections::HashSet;
 
@@ -50,7 +50,7 @@ impl Flag {
     /// One flag, from what its struct declares.
     pub(super) fn declared(info: &FlagInfo<'static>) -> Self {
         let takes = match (info.long, &info.kind, &info.optionality) {
-            ("--seed" | "--leech", ..) => Takes::Words,
+            ("--seed" | "--leech", _, Optionality::Repeating) => Takes::Words,
             ("--web", ..) => Takes::Endpoint,
             (_, FlagInfoKind::Switch, _) => Takes::Nothing,
             (_, _, Optionality::Repeating) => Takes::Values,

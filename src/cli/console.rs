@@ -11,7 +11,7 @@
 //! of the first mistake.
 
 /// What a line says.
-mod line;
+pub mod line;
 /// Answers for people.
 mod tables;
 /// The terminal: a prompt, history, completion.

@@ -61,24 +61,25 @@ BitTorrent clients are answered too, at http://HOST:PORT/announce and udp://.
 
 /// The first screen of `lab --help`.
 pub const LAB: &str = "\
-Show swarms to a lecture hall.
+Run swarms, hold them against theory, and take them apart.
 
-  lab demo                         a swarm of real processes on this machine:
-                                   open http://127.0.0.1:6969/swarm-view
-  lab demo --peers 12 --size 20M   more peers, a shorter file
+  lab demo                   a swarm of real processes, steered in a browser:
+                             open http://127.0.0.1:6969/swarm-view
+  lab run FILE               an experiment: experiments/*/scenario.toml
+  lab compare FILE --set peer.choker=random --seeds 10
+                             what one change makes of it, and how sure that is
 
-  --peers N                  how many fetch, besides the seeder (6)
-  --size SIZE                of the made-up file (64M)
-  --seed-rate RATE           most that the seeder sends, in kB/s (1500)
-  --peer-rate RATE           most that each other peer sends (600)
-  --listen ADDR:PORT         of the tracker and its page (127.0.0.1:6969)
-  --dir DIR                  keep files and logs there (a temporary folder)
-  -q                         errors only
+  lab check FILE             what an experiment asks of this machine
+  lab theory FILE            what the books say of it
+  lab diagram TRACE..        who said what to whom, as a sequence diagram
+  lab pcap TRACE.. -o FILE   the same as a capture, for Wireshark
+  lab grade --exec COMMAND   points for a peer in any language
+  lab nc HOST:PORT           messages typed by hand
+  lab quiz                   questions with numbers of one's own
+  lab completions SHELL, lab man
 
-The page has buttons to kill a peer, add one, limit one, and make one a free
-rider. Ctrl-C ends all processes and removes the temporary folder.
-
-  lab completions SHELL, lab man, lab help
+lab help COMMAND has every flag of a command, lab help all has them all.
+docs/course leads from three processes to a figure of one's own.
 ";
 
 /// What the exit codes mean, for the long help.
@@ -130,7 +131,7 @@ pub fn of_command<T: ArgsInfo>(command: &str) -> String {
 /// The same of what a command declares.
 pub fn table_of(command: &str, info: &CommandInfoWithArgs) -> String {
     let words: String = info.positionals.iter().map(positional).collect();
-    let description = wrapped(info.description);
+    let description = wrapped(info.description, WIDTH);
     let mut text = format!("Usage: {command}{words} [flags]\n\n{description}\n\n");
     for word in info.positionals {
         row(&mut text, &word.name.to_uppercase(), word.description);
@@ -172,13 +173,13 @@ const INDENT: usize = 29;
 /// The width that help is written for.
 const WIDTH: usize = 80;
 
-/// A text in lines of at most [`WIDTH`] columns.
-fn wrapped(text: &str) -> String {
+/// A text in lines of at most `width` columns.
+pub fn wrapped(text: &str, width: usize) -> String {
     let mut lines = String::new();
     let mut column = 0;
     for word in text.split_whitespace() {
         let length = word.chars().count();
-        let fits = column > 0 && column + 1 + length <= WIDTH;
+        let fits = column > 0 && column + 1 + length <= width;
         if column > 0 {
             lines.push(if fits { ' ' } else { '\n' });
         }
@@ -211,7 +212,7 @@ fn row(text: &mut String, left: &str, right: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::args::{DemoArgs, MagnetArgs};
+    use super::super::args::{CompareArgs, GradeArgs, MagnetArgs};
     use super::*;
 
     #[test]
@@ -228,15 +229,16 @@ mod tests {
 
     #[test]
     fn the_first_screen_names_no_flag_that_does_not_exist() {
-        let check = |screen: &str, info: &CommandInfoWithArgs| {
+        let check = |screen: &str, infos: &[CommandInfoWithArgs]| {
             let named = screen.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
             for word in named.filter(|word| word.len() > 2 && word.starts_with("--")) {
-                assert!(info.flags.iter().any(|flag| flag.long == word), "{word}");
+                let mut flags = infos.iter().flat_map(|info| info.flags);
+                assert!(flags.any(|flag| flag.long == word), "{word}");
             }
         };
-        check(PEER, &NodeArgs::get_args_info());
-        check(TRACKER, &TrackerArgs::get_args_info());
-        check(LAB, &DemoArgs::get_args_info());
+        check(PEER, &[NodeArgs::get_args_info()]);
+        check(TRACKER, &[TrackerArgs::get_args_info()]);
+        check(LAB, &[CompareArgs::get_args_info(), GradeArgs::get_args_info()]);
     }
 
     #[test]

@@ -102,6 +102,20 @@ pub enum Event {
         up: u64,
         /// Connections.
         peers: usize,
+        /// Bytes of content received in this run, those of no use included.
+        fetched: u64,
+        /// Bytes of content sent in this run.
+        sent: u64,
+        /// Bytes of pieces whose hash was wrong.
+        corrupt: u64,
+    },
+    /// A tracker lists us with the torrent from here on.
+    Registered {
+        /// The torrent.
+        #[serde(flatten)]
+        hashes: Hashes,
+        /// The tracker.
+        tracker: String,
     },
     /// A piece arrived and its hash is wrong.
     VerifyFailed {
@@ -313,8 +327,19 @@ mod tests {
 
     #[test]
     fn progress_carries_verified_bytes_and_rates() {
-        let event = Event::Progress { hashes: BOTH, bytes: 5, total: 9, down: 3, up: 0, peers: 2 };
-        let rest = r#""bytes":5,"total":9,"down":3,"up":0,"peers":2"#;
+        let event = Event::Progress {
+            hashes: BOTH,
+            bytes: 5,
+            total: 9,
+            down: 3,
+            up: 0,
+            peers: 2,
+            fetched: 6,
+            sent: 7,
+            corrupt: 1,
+        };
+        let rest =
+            r#""bytes":5,"total":9,"down":3,"up":0,"peers":2,"fetched":6,"sent":7,"corrupt":1"#;
         check(&event, &format!(r#""event":"progress",{},{rest}"#, both()));
     }
 

@@ -30,9 +30,8 @@ const LONGEST_LIST: u64 = 16 << 20;
 pub fn run(args: &NodeArgs, env: &Env) -> Result<(), CliError> {
     logging::init(&args.log(), env.rust_log.as_deref(), &env.screen)?;
     let config = args.config()?;
-    let items = items(args)?;
     if args.list {
-        return list_files::list(&config, &items, args.json, env);
+        return list_files::list(&config, &items(args)?, args.json, env);
     }
     let door = args.web.map(|at| door::options(at, args.auth.clone())).transpose()?;
     let (desk, letters) = Desk::open();
@@ -55,6 +54,14 @@ pub fn run(args: &NodeArgs, env: &Env) -> Result<(), CliError> {
         keeper: None,
         before: Sum::default(),
     });
+    // It listens before it reads what stdin may say only later.
+    let items = match items(args) {
+        Ok(items) => items,
+        Err(why) => {
+            session.give_up();
+            return Err(why);
+        }
+    };
     for item in items {
         let job = session.job(item);
         session.take(job);
@@ -153,8 +160,10 @@ fn options(config: &PeerConfig, trackers: Vec<SocketAddr>) -> NodeOptions {
         up_limit: config.up_limit,
         down_limit: config.down_limit,
         picker: config.picker,
-        choker: config.choker,
+        choker: config.choker.clone(),
         super_seeding: config.super_seeding,
+        pipeline: config.pipeline,
+        endgame: config.endgame,
         dns_prefs: config.dns_prefs,
         time_scale: config.time_scale,
         trace: config.trace.clone(),

@@ -309,6 +309,12 @@ impl<'a> Session<'a> {
         self.end(told_to_stop)
     }
 
+    /// Ends the node before there was anything to do.
+    pub fn give_up(self) {
+        // Whoever gives up says why.
+        let _ = self.end(true);
+    }
+
     /// True if it was told to stop.
     fn run(&mut self, wires: &Wires) -> bool {
         let events = self.node.events().clone();

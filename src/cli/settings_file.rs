@@ -13,7 +13,7 @@
 
 use super::argv::{Flag, Takes};
 use super::exit::{CliError, Exit, cause};
-use super::nearest::nearest;
+use crate::nearest::nearest;
 use argh::{CommandInfoWithArgs, FlagInfoKind};
 use std::fmt::Write as _;
 use std::path::Path;

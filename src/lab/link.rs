@@ -14,11 +14,15 @@ use crate::clock::Moment;
 use crate::geometry::BLOCK_LEN;
 use crate::ids::Span;
 use crate::logic::PeerKey;
-use std::collections::{BTreeMap, VecDeque};
+use crate::logic::choker::EQUAL;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// Requests of one peer that may wait, as in a node's outbox; more are refused.
 pub const MAX_REQUESTS: usize = 512;
+
+/// Weights beyond these are taken for these, as at a node.
+const WEIGHTS: (u32, u32) = (100, 10_000);
 
 /// How long bytes take at a rate in bytes per second, rounded up so that the rate is never
 /// exceeded; without a rate they take no time.
@@ -28,45 +32,85 @@ pub fn time_to_send(bytes: u32, rate: Option<u64>) -> Duration {
 }
 
 /// What one peer sends with: a rate, and the requests that wait for it.
+///
+/// Turns are start-time fair queuing, as in [`crate::logic::shares`]: a block begins in virtual time
+/// where its receiver's last one ended, or now, and lasts its length divided by the receiver's weight.
 #[derive(Debug, Clone)]
 pub struct Uplink {
     rate: Option<u64>,
-    waiting: BTreeMap<PeerKey, VecDeque<Span>>,
-    /// Those for whom something waits, each once, whose turn it is first.
-    turns: VecDeque<PeerKey>,
+    queues: BTreeMap<PeerKey, Queue>,
+    /// Those for whom something waits, each once: where its turn begins in virtual time, and which
+    /// of those that begin there came first.
+    turns: BTreeSet<(u64, u64, PeerKey)>,
+    virtual_now: u64,
+    /// Turns that were ever taken up.
+    taken: u64,
     sending: Option<(PeerKey, Span)>,
+}
+
+/// What waits for one receiver.
+#[derive(Debug, Clone)]
+struct Queue {
+    waiting: VecDeque<Span>,
+    /// In thousandths of an equal share.
+    weight: u32,
+    /// Where its last block ends in virtual time.
+    end: u64,
+    /// Its place among the turns, if it has one.
+    turn: Option<(u64, u64)>,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), weight: EQUAL, end: 0, turn: None }
+    }
 }
 
 impl Uplink {
     /// An uplink of so many bytes per second; `None` is as fast as can be.
     pub fn new(rate: Option<u64>) -> Self {
-        Self { rate, waiting: BTreeMap::new(), turns: VecDeque::new(), sending: None }
+        Self {
+            rate,
+            queues: BTreeMap::new(),
+            turns: BTreeSet::new(),
+            virtual_now: 0,
+            taken: 0,
+            sending: None,
+        }
+    }
+
+    /// From the next block on so many bytes per second are sent.
+    pub fn set_rate(&mut self, rate: Option<u64>) {
+        self.rate = rate;
+    }
+
+    /// A receiver's share from now on, in thousandths of an equal one.
+    pub fn weigh(&mut self, peer: PeerKey, weight: u32) {
+        self.queues.entry(peer).or_default().weight = weight.clamp(WEIGHTS.0, WEIGHTS.1);
     }
 
     /// Whether a request of a peer waits.
     pub fn is_asked_by(&self, peer: PeerKey) -> bool {
-        self.waiting.get(&peer).is_some_and(|waiting| !waiting.is_empty())
+        self.queues.get(&peer).is_some_and(|queue| !queue.waiting.is_empty())
     }
 
     /// A request of a peer; false if it has too many waiting.
     pub fn upload(&mut self, peer: PeerKey, span: Span) -> bool {
-        let waiting = self.waiting.entry(peer).or_default();
-        if waiting.len() >= MAX_REQUESTS {
+        let queue = self.queues.entry(peer).or_default();
+        if queue.waiting.len() >= MAX_REQUESTS {
             return false;
         }
-        if waiting.is_empty() {
-            self.turns.push_back(peer);
-        }
-        waiting.push_back(span);
+        queue.waiting.push_back(span);
+        self.keep_turn(peer);
         true
     }
 
     /// Takes a request back out, as far as it has not been sent; true if something was there. If
     /// the dialect `cuts`, the end of a longer request may be taken as well.
     pub fn unqueue(&mut self, peer: PeerKey, part: Span, cuts: bool) -> bool {
-        let Some(waiting) = self.waiting.get_mut(&peer) else { return false };
+        let Some(queue) = self.queues.get_mut(&peer) else { return false };
         let mut found = false;
-        waiting.retain_mut(|span| {
+        queue.waiting.retain_mut(|span| {
             let ends_there = span.piece == part.piece && span.end() == part.end();
             if !ends_there || (!cuts && *span != part) {
                 return true;
@@ -75,15 +119,22 @@ impl Uplink {
             span.length = part.offset.saturating_sub(span.offset);
             span.length > 0
         });
-        self.keep_turns(peer);
+        self.keep_turn(peer);
         found
     }
 
     /// Takes all requests of a peer back out.
     pub fn unqueue_all(&mut self, peer: PeerKey) -> Vec<Span> {
-        let all = self.waiting.remove(&peer).unwrap_or_default();
-        self.keep_turns(peer);
+        let Some(queue) = self.queues.get_mut(&peer) else { return Vec::new() };
+        let all = std::mem::take(&mut queue.waiting);
+        self.keep_turn(peer);
         all.into()
+    }
+
+    /// A peer is gone: nothing of it waits, and nothing is remembered.
+    pub fn forget(&mut self, peer: PeerKey) {
+        self.unqueue_all(peer);
+        self.queues.remove(&peer);
     }
 
     /// Begins to send the next block, unless one is being sent or none waits: whose it is, which,
@@ -92,18 +143,20 @@ impl Uplink {
         if self.sending.is_some() {
             return None;
         }
-        let peer = self.turns.pop_front()?;
-        let waiting = self.waiting.get_mut(&peer).expect("who has a turn has a request");
-        let request = waiting.front_mut().expect("who has a turn has a request");
+        let (start, _, peer) = self.turns.pop_first()?;
+        let queue = self.queues.get_mut(&peer).expect("who has a turn has a request");
+        queue.turn = None;
+        let request = queue.waiting.front_mut().expect("who has a turn has a request");
         let block = Span { length: request.length.min(BLOCK_LEN), ..*request };
         request.offset += block.length;
         request.length -= block.length;
         if request.length == 0 {
-            waiting.pop_front();
+            queue.waiting.pop_front();
         }
-        if !waiting.is_empty() {
-            self.turns.push_back(peer);
-        }
+        let lasts = u64::from(block.length) * u64::from(EQUAL) / u64::from(queue.weight);
+        queue.end = start + lasts;
+        self.virtual_now = start;
+        self.keep_turn(peer);
         self.sending = Some((peer, block));
         Some((peer, block, now + time_to_send(block.length, self.rate)))
     }
@@ -113,9 +166,21 @@ impl Uplink {
         self.sending.take()
     }
 
-    fn keep_turns(&mut self, peer: PeerKey) {
-        if self.waiting.get(&peer).is_none_or(VecDeque::is_empty) {
-            self.turns.retain(|turn| *turn != peer);
+    /// Who has something that waits has a turn, and nobody else.
+    fn keep_turn(&mut self, peer: PeerKey) {
+        let Some(queue) = self.queues.get_mut(&peer) else { return };
+        match (queue.turn, queue.waiting.is_empty()) {
+            (None, false) => {
+                let turn = (queue.end.max(self.virtual_now), self.taken);
+                self.taken += 1;
+                queue.turn = Some(turn);
+                self.turns.insert((turn.0, turn.1, peer));
+            }
+            (Some((start, nth)), true) => {
+                queue.turn = None;
+                self.turns.remove(&(start, nth, peer));
+            }
+            _ => {}
         }
     }
 }
@@ -232,6 +297,17 @@ mod tests {
     }
 
     #[test]
+    fn an_uplink_serves_by_weight() {
+        let mut uplink = Uplink::new(None);
+        uplink.weigh(ANN, 3 * EQUAL);
+        assert!(uplink.upload(ANN, blocks(0, 30)) && uplink.upload(BEN, blocks(0, 30)));
+        let sent = drain(&mut uplink, at(0));
+        let of_ann = sent[..24].iter().filter(|&&(peer, ..)| peer == ANN).count();
+        assert_eq!(of_ann, 18, "three of four");
+        assert_eq!(sent.len(), 60);
+    }
+
+    #[test]
     fn a_rate_is_never_exceeded_and_never_missed_by_more_than_rounding() {
         for rate in [1_000, 16_384, 1_000_003, 12_345_678_901] {
             let mut uplink = Uplink::new(Some(rate));
@@ -255,7 +331,7 @@ mod tests {
         assert_eq!(uplink.finish(), Some((ANN, blocks(0, 1))), "once begun it is finished");
         assert!(uplink.upload(BEN, blocks(7, 1)));
         let sent: Vec<_> = drain(&mut uplink, at(1000)).iter().map(|s| (s.0, s.1)).collect();
-        assert_eq!(sent, [(ANN, 1), (BEN, 7), (ANN, 2)]);
+        assert_eq!(sent, [(BEN, 7), (ANN, 1), (ANN, 2)], "Ann had a block, Ben none");
     }
 
     #[test]

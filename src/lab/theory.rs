@@ -3,6 +3,19 @@
 //! Sizes and rates may be in any unit, if it is the same one: bits and bits per second, or bytes
 //! and bytes per second. Times are in seconds, unless a function says otherwise.
 
+/// Questions to a hierarchy of trackers.
+pub mod asking;
+/// Peers that come and go.
+pub mod fluid;
+/// Every bound that applies to a setting.
+mod measures;
+/// The missing piece.
+pub mod missing;
+/// One connection.
+pub mod paths;
+
+pub use measures::measures;
+
 /// The least time in which a server alone gives a file to `peers` peers:
 ///
 /// ```text

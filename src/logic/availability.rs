@@ -216,11 +216,13 @@ impl Availability {
     }
 
     fn recount(&mut self, piece: PieceIndex, count: u32, rng: &mut fastrand::Rng) {
+        // BEGIN SOLUTION C5
         let before = std::mem::replace(&mut self.count[piece.at()], count);
         let Some(rank) = self.rank[piece.at()] else { return };
         let order = &mut self.orders[rank as usize];
         order.take(piece, before, &mut self.place);
         order.put(piece, count, &mut self.place, rng);
+        // END SOLUTION
     }
 }
 

@@ -72,6 +72,7 @@ impl Court {
 
     /// The proven leaf hashes came: who wrote a block that differs?
     pub fn on_leaves(&mut self, piece: PieceIndex, proven: &[Sha256Hash]) -> Vec<PeerKey> {
+        // BEGIN SOLUTION C4
         let Some(case) = self.cases.remove(&piece) else { return Vec::new() };
         let blocks = proven.iter().zip(&case.found).zip(&case.writers);
         let mut guilty: Vec<PeerKey> =
@@ -79,6 +80,7 @@ impl Court {
         guilty.sort_unstable();
         guilty.dedup();
         guilty
+        // END SOLUTION
     }
 }
 

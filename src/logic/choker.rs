@@ -15,11 +15,12 @@ use crate::clock::Moment;
 use crate::logic::PeerKey;
 use crate::logic::timers::Timers;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 pub use policy::{ChokerPolicy, UnknownChoker};
 pub use why::Why;
+pub use words::Words;
 
 /// Everybody who wants something.
 pub mod all;
@@ -45,11 +46,17 @@ pub mod random;
 /// Whoever waited longest.
 pub mod round_robin;
 
+/// Yours to change.
+pub mod student;
+
 /// The best givers, and one on trial.
 pub mod tft;
 
 /// Why a peer is served.
 mod why;
+
+/// A sentence as a value.
+mod words;
 
 /// Slots on trial.
 mod optimists;
@@ -241,6 +248,11 @@ impl Choker {
         Self { strategy, params, round: 0, rng, decisions: BTreeMap::new() }
     }
 
+    /// From now on another strategy decides.
+    pub fn set_strategy(&mut self, strategy: Box<dyn Strategy>) {
+        self.strategy = strategy;
+    }
+
     /// The most peers that are served at once.
     pub fn slots(&self) -> usize {
         if self.params.slots == 0 { 0 } else { self.strategy.most(self.params.slots) }
@@ -262,8 +274,12 @@ impl Choker {
         self.round += 1;
         let view = self.view(now, seeding, peers);
         let mut served = self.strategy.next_round(&view, &mut self.rng);
-        let mut may: HashSet<PeerKey> = view.interested().map(|p| p.peer).collect();
-        served.retain(|s| may.remove(&s.peer));
+        let mut may: Vec<(PeerKey, bool)> = view.interested().map(|p| (p.peer, true)).collect();
+        may.sort_unstable();
+        served.retain(|s| {
+            let at = may.binary_search_by_key(&s.peer, |may| may.0);
+            at.is_ok_and(|at| std::mem::take(&mut may[at].1))
+        });
         served.truncate(self.slots());
         self.decisions = served.iter().map(|&s| (s.peer, s)).collect();
         served

@@ -34,16 +34,25 @@ pub struct Pipeline {
     /// The shortest time between a question and the first bytes of its answer.
     round_trip: Option<Duration>,
     snubbed: bool,
+    /// The window that somebody fixed.
+    fixed: Option<u64>,
 }
 
 impl Default for Pipeline {
     fn default() -> Self {
         let rate = Rate::over(Duration::from_secs(1));
-        Self { window: START, in_flight: 0, rate, round_trip: None, snubbed: false }
+        Self { window: START, in_flight: 0, rate, round_trip: None, snubbed: false, fixed: None }
     }
 }
 
 impl Pipeline {
+    /// A window of so many blocks, at least one, which does not adapt: what the formula above is
+    /// about. Blocks are asked for one by one, each as soon as another has come.
+    pub fn fixed(blocks: u32) -> Self {
+        let window = u64::from(blocks.max(1)) * u64::from(BLOCK_LEN);
+        Self { fixed: Some(window), ..Self::default() }
+    }
+
     /// How many more bytes may be asked for now.
     pub fn room(&self) -> u64 {
         self.window().saturating_sub(self.in_flight)
@@ -51,13 +60,17 @@ impl Pipeline {
 
     /// How many bytes may be in flight.
     pub fn window(&self) -> u64 {
-        if self.snubbed { BLOCK_LEN.into() } else { self.window }
+        if self.snubbed { BLOCK_LEN.into() } else { self.fixed.unwrap_or(self.window) }
     }
 
     /// The longest run to ask for at once: half the window, so that one answer overlaps the next
     /// question.
     pub fn longest_request(&self) -> u64 {
-        (self.window() / 2).max(BLOCK_LEN.into())
+        if self.fixed.is_some() {
+            BLOCK_LEN.into()
+        } else {
+            (self.window() / 2).max(BLOCK_LEN.into())
+        }
     }
 
     /// Bytes asked for and not yet delivered.
@@ -87,12 +100,14 @@ impl Pipeline {
 
     /// Bytes that were asked for arrived.
     pub fn on_delivered(&mut self, now: Moment, bytes: u64) {
+        // BEGIN SOLUTION C4
         self.snubbed = false;
         self.rate.add(now, bytes);
         self.in_flight = self.in_flight.saturating_sub(bytes);
         let depth = self.round_trip.unwrap_or_default() + SLACK;
         let settled = (self.rate.per_second(now) as f64 * depth.as_secs_f64()) as u64;
         self.window = (self.window + bytes).min(settled.clamp(FLOOR, CEILING));
+        // END SOLUTION
     }
 
     /// What was asked for will not come: choked, rejected, cancelled.
@@ -136,6 +151,20 @@ mod tests {
         let mut slow = Pipeline::default();
         deliver(&mut slow, 0, 3000, 10);
         assert_eq!(slow.room(), FLOOR);
+    }
+
+    #[test]
+    fn a_fixed_window_stays_and_is_asked_for_block_by_block() {
+        for (blocks, window) in [(0, 16384), (1, 16384), (5, 5 * 16384)] {
+            let mut pipeline = Pipeline::fixed(blocks);
+            assert_eq!(pipeline.longest_request(), 16384);
+            deliver(&mut pipeline, 0, 500, 1_000_000);
+            assert_eq!(pipeline.room(), window, "a fast peer does not widen it");
+            pipeline.on_slow();
+            assert_eq!(pipeline.room(), window, "a slow one does not narrow it");
+            pipeline.on_missed();
+            assert_eq!(pipeline.room(), 16384, "one that is silent is asked for a block");
+        }
     }
 
     #[test]

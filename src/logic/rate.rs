@@ -63,7 +63,11 @@ impl Rate {
         let (slot, into_slot) = self.slot_of(now);
         let kept = SLOTS.saturating_sub(slot.saturating_sub(self.current));
         let newest_first = (0..kept).map(|age| (self.current + SLOTS - age) % SLOTS);
-        let bytes: u64 = newest_first.map(|at| self.slots[at as usize]).sum();
+        let bytes: u64 = match kept {
+            0 => return 0,
+            SLOTS => self.slots.iter().sum(),
+            _ => newest_first.map(|at| self.slots[at as usize]).sum(),
+        };
         let full = Duration::from_nanos(self.slot_length * (SLOTS - 1) + into_slot);
         let span = now.since(since).min(full).max(Duration::from_millis(20));
         (bytes as f64 / span.as_secs_f64()) as u64

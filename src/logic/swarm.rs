@@ -16,8 +16,9 @@ use crate::geometry::Geometry;
 use crate::ids::PieceIndex;
 use crate::logic::PeerKey;
 use crate::logic::ban::Court;
-use crate::logic::choker::{self, Choker, ChokerPolicy};
+use crate::logic::choker::{self, Choker, ChokerPolicy, Strategy};
 use crate::logic::picker::{Picker, Policy};
+use crate::logic::pipeline::Pipeline;
 use crate::logic::rate::Rate;
 use crate::logic::session::{Fault, Session};
 use crate::logic::super_seed::{Shown, SuperSeed};
@@ -82,6 +83,12 @@ pub struct Params {
     pub trace: bool,
     /// Bytes per second that may be received: no more is asked for than that allows soon.
     pub down_limit: Option<u64>,
+    /// How many blocks of 16 KiB are kept asked of one peer; `None`: as many as it delivers in a
+    /// round trip and a little more, which is measured.
+    pub pipeline: Option<u32>,
+    /// Whether copies of what slow peers owe are asked of others at the end, when nothing else is
+    /// left to ask for.
+    pub endgame: bool,
     /// Where all dice of this swarm come from.
     pub seed: u64,
 }
@@ -99,6 +106,8 @@ impl Default for Params {
             keeps_partial: true,
             trace: false,
             down_limit: None,
+            pipeline: None,
+            endgame: true,
             seed: 0,
         }
     }
@@ -124,6 +133,8 @@ pub struct Swarm {
     minutes: board::Minutes,
     origins: origins::Origins,
     params: Params,
+    /// What the choker's strategy is called.
+    strategy: String,
     stopped: bool,
 }
 
@@ -152,6 +163,7 @@ impl Swarm {
             showing: showing.filter(|_| params.super_seeding),
             minutes: board::Minutes::default(),
             origins: origins::Origins::default(),
+            strategy: params.choker.name().to_owned(),
             params,
             stopped: false,
         }
@@ -180,6 +192,12 @@ impl Swarm {
     /// Bytes of pieces that did not match their hashes.
     pub fn corrupt(&self) -> u64 {
         self.corrupt
+    }
+
+    /// From now on a strategy of one's own says who is served; it is shown under this name.
+    pub fn set_strategy(&mut self, strategy: Box<dyn Strategy>, name: String) {
+        self.choker.set_strategy(strategy);
+        self.strategy = name;
     }
 
     /// From now on decisions are said with their reasons, or not.
@@ -232,6 +250,9 @@ impl Swarm {
     pub fn on_joined(&mut self, now: Moment, peer: PeerKey, address: SocketAddr, dialect: Dialect) {
         let (pieces, window) = (self.have().pieces(), self.params.timers.rate_window);
         let mut session = Session::new(now, peer, address, dialect, pieces, window);
+        if let Some(blocks) = self.params.pipeline {
+            session.requests.pipeline = Pipeline::fixed(blocks);
+        }
         session.shown = self.hides().then(|| Shown::new(pieces));
         self.sessions.insert(peer, session);
         if self.addresses.len() >= KNOWN_ADDRESSES {

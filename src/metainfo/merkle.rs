@@ -52,6 +52,7 @@ pub fn root_of_layer(layer: &[Sha256Hash], piece_length: u32) -> Sha256Hash {
 
 /// A file's piece layer over all its leaf hashes: the root of every piece's leaves.
 pub fn layer_of(leaves: &[Sha256Hash], piece_length: u32) -> Vec<Sha256Hash> {
+    // BEGIN SOLUTION C1
     let mut level = leaves.to_vec();
     let mut filler = ZERO_LEAF;
     for _ in 0..(piece_length / BLOCK_LEN).trailing_zeros() {
@@ -59,6 +60,7 @@ pub fn layer_of(leaves: &[Sha256Hash], piece_length: u32) -> Vec<Sha256Hash> {
         filler = parent(&filler, &filler);
     }
     level
+    // END SOLUTION
 }
 
 /// The uncles of `nodes[index..index + count]`, lowest first: what someone who knows only the
@@ -149,12 +151,14 @@ pub fn climb(nodes: &[Sha256Hash], index: usize, uncles: &[Sha256Hash]) -> Optio
 /// The root over `nodes`, padded with `filler` to `width`, a power of two.
 fn root_over(nodes: &[Sha256Hash], mut filler: Sha256Hash, width: u64) -> Sha256Hash {
     debug_assert!(width.is_power_of_two() && nodes.len() as u64 <= width, "a tree this wide");
+    // BEGIN SOLUTION C1
     let mut level = nodes.to_vec();
     for _ in 0..width.trailing_zeros() {
         level = parents(&level, filler);
         filler = parent(&filler, &filler);
     }
     level.first().copied().unwrap_or(filler)
+    // END SOLUTION
 }
 
 /// The row above `nodes`; an odd one is paired with `filler`. All are hashed at once, in lanes.

@@ -1,6 +1,6 @@
 //! What a node is started with, and why it does not start.
 
-use crate::logic::choker::ChokerPolicy;
+use crate::config::ChokerChoice;
 use crate::logic::picker::Policy;
 use crate::logic::resolver::Manner;
 use std::io;
@@ -33,9 +33,13 @@ pub struct NodeOptions {
     /// How pieces are chosen.
     pub picker: Policy,
     /// How peers to be served are chosen.
-    pub choker: ChokerPolicy,
+    pub choker: ChokerChoice,
     /// Whether the only seeder shows its pieces one by one.
     pub super_seeding: bool,
+    /// How many blocks of 16 KiB are kept asked of one peer; `None` adapts.
+    pub pipeline: Option<u32>,
+    /// Whether copies of what slow peers owe are asked of others at the end.
+    pub endgame: bool,
     /// Whether trackers' hosts are called where their name servers say (BEP 34).
     pub dns_prefs: bool,
     /// Strategy timers run so many times faster.
@@ -61,8 +65,10 @@ impl NodeOptions {
             up_limit: None,
             down_limit: None,
             picker: Policy::Rarest,
-            choker: ChokerPolicy::default(),
+            choker: ChokerChoice::default(),
             super_seeding: true,
+            pipeline: None,
+            endgame: true,
             dns_prefs: false,
             time_scale: 1.0,
             trace: None,

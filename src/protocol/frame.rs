@@ -57,21 +57,25 @@ impl<'a> Frame<'a> {
     /// The first frame in `buffer` and how many bytes it takes there, its length field included.
     /// `Ok(None)` says that more bytes are needed.
     pub fn first_in(buffer: &'a [u8]) -> Result<Option<(Self, usize)>, Malformed> {
+        // BEGIN SOLUTION C3
         let Some(length) = announced_length(buffer)? else { return Ok(None) };
         match buffer.get(4..4 + length) {
             None => Ok(None),
             Some(bytes) => Ok(Some((Self::parse(bytes)?, 4 + length))),
         }
+        // END SOLUTION
     }
 
     /// Reads a datagram: the tracker magic, then type, header and body.
     pub fn from_datagram(datagram: &'a [u8]) -> Result<Self, Malformed> {
+        // BEGIN SOLUTION C2
         if datagram.len() > MAX_DATAGRAM {
             let limit = MAX_DATAGRAM as u64;
             return Err(Malformed::TooLong { length: datagram.len() as u64, limit });
         }
         let bytes = datagram.strip_prefix(&TRACKER_MAGIC).ok_or(Malformed::WrongMagic)?;
         Self::parse(bytes)
+        // END SOLUTION
     }
 
     /// The header as a struct; unknown keys are ignored, missing ones are an error.
@@ -82,6 +86,7 @@ impl<'a> Frame<'a> {
 
 /// What the length field says a frame has behind it, once its four bytes are there.
 pub fn announced_length(buffer: &[u8]) -> Result<Option<usize>, Malformed> {
+    // BEGIN SOLUTION C3
     let Some(field) = buffer.first_chunk::<4>() else { return Ok(None) };
     match u32::from_be_bytes(*field) as usize {
         0 => Err(Malformed::Empty),
@@ -90,6 +95,7 @@ pub fn announced_length(buffer: &[u8]) -> Result<Option<usize>, Malformed> {
         }
         length => Ok(Some(length)),
     }
+    // END SOLUTION
 }
 
 /// Appends a frame without its body to `out`; the length field counts `body_length` bytes that

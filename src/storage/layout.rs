@@ -95,12 +95,14 @@ impl Layout {
     pub fn parts(&self, span: Span) -> impl Iterator<Item = Part> + '_ {
         let start = u64::from(span.piece.0) * self.piece_length + u64::from(span.offset);
         let end = start + u64::from(span.length);
+        // BEGIN SOLUTION C1, starts as `std::iter::empty()`
         let first = self.extents.partition_point(|e| e.start.saturating_add(e.length) <= start);
         self.extents[first..].iter().take_while(move |e| e.start < end).map(move |e| {
             let from = start.max(e.start);
             let to = end.min(e.start.saturating_add(e.length));
             Part { place: e.place, offset: from - e.start, length: (to - from) as usize }
         })
+        // END SOLUTION
     }
 
     /// The pieces that have bytes of an entry; none for an empty one.

@@ -46,6 +46,7 @@ pub(super) fn of_slot(line: &mut Line, why: choker::Why) {
         }
         choker::Why::Share { permille } => line.text("rule", "share").number("permille", permille),
         choker::Why::Own(words) => line.text("rule", "own").text("says", words),
+        choker::Why::Says(words) => line.text("rule", "own").text("says", words.as_str()),
     };
 }
 

@@ -426,7 +426,7 @@ fn board(layer: Layer) -> Board {
         now: Moment::after(Duration::from_secs(20)),
         next_round: Duration::from_secs(8),
         choking: swarm::Board {
-            strategy: "tft",
+            strategy: "tft".into(),
             slots: 4,
             seeding: false,
             every: Duration::from_secs(10),

@@ -216,6 +216,8 @@ impl Driver {
             timers: Timers::default(),
             up_limit: (slots >= 128).then_some(100_000),
             super_seeding: strategy >= 128,
+            pipeline: (strategy % 16 == 3).then_some(2),
+            endgame: strategy % 16 != 5,
             keeps_partial: seed < 192,
             trace: false,
             down_limit: None,

@@ -7,11 +7,12 @@ use super::super::session::live::{Live, SLOW, rate_setting};
 use super::super::settings_file::{self, Setting};
 use super::super::style::ColorChoice;
 use super::super::units::{AtLeastOne, Count, Factor, RateLimit, Ratio, TimeSpan};
-use super::node::{DOOR_PORT, endpoint, io_mode, resolve_mode, super_seeding, user_and_password};
+use super::node::{
+    DOOR_PORT, endgame, endpoint, io_mode, pipeline, resolve_mode, super_seeding, user_and_password,
+};
 use super::{NodeArgs, TrackerChoice, address, port, tracker_choice};
-use crate::config::{IoMode, PeerConfig, ResolveMode};
+use crate::config::{ChokerChoice, IoMode, PeerConfig, ResolveMode};
 use crate::control::view::Limit;
-use crate::logic::choker::ChokerPolicy;
 use crate::logic::picker::Policy;
 use argh::{ArgsInfo, FromArgs};
 use log::LevelFilter;
@@ -103,13 +104,22 @@ pub struct DaemonArgs {
     #[argh(option, arg_name = "name")]
     pub picker: Option<Policy>,
 
-    /// whom to serve: tft, legout, random, round-robin, all, freeride, bittyrant or propshare (tft)
+    /// whom to serve, exec:COMMAND asks a program: tft, legout, random, round-robin, all, freeride,
+    /// bittyrant, propshare or student (tft)
     #[argh(option, arg_name = "name")]
-    pub choker: Option<ChokerPolicy>,
+    pub choker: Option<ChokerChoice>,
 
     /// show pieces one by one while no other seeder is there: auto or off (auto)
     #[argh(option, arg_name = "how", from_str_fn(super_seeding))]
     pub super_seeding: Option<bool>,
+
+    /// keep so many blocks of 16 KiB asked of each peer (as many as it delivers)
+    #[argh(option, arg_name = "blocks", from_str_fn(pipeline))]
+    pub pipeline: Option<u32>,
+
+    /// ask others, too, for the last that slow peers owe: on or off (on)
+    #[argh(option, arg_name = "how", from_str_fn(endgame))]
+    pub endgame: Option<bool>,
 
     /// the trackers are a hierarchy: walk it (iterative), or have a resolver (recursive) or the
     /// trackers (chain) walk
@@ -268,8 +278,10 @@ impl DaemonArgs {
             seed_ratio: self.seed_ratio,
             on_done: self.on_done.clone(),
             picker: self.picker,
-            choker: self.choker,
+            choker: self.choker.clone(),
             super_seeding: self.super_seeding,
+            pipeline: self.pipeline,
+            endgame: self.endgame,
             resolve: self.resolve,
             dns_prefs: self.dns_prefs,
             time_scale: self.time_scale,
@@ -320,8 +332,13 @@ impl DaemonArgs {
             "seed-time" => time(live.seed_time),
             "seed-idle" => time(live.seed_idle),
             "picker" => text(name_of(&format!("{:?}", config.picker))),
-            "choker" => self.choker.map_or(Setting::Unset, |choker| text(choker.name())),
+            "choker" => {
+                let choker = self.choker.as_ref();
+                choker.map_or(Setting::Unset, |choker| Setting::Text(choker.to_string()))
+            }
             "super-seeding" => text(if config.super_seeding { "auto" } else { "off" }),
+            "pipeline" => self.pipeline.map_or(Setting::Unset, |n| Setting::Number(n.into())),
+            "endgame" => text(if config.endgame { "on" } else { "off" }),
             "resolve" => {
                 let name = config.resolve.map(|mode| format!("{mode:?}").to_lowercase());
                 name.map_or(Setting::Unset, Setting::Text)

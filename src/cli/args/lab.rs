@@ -1,5 +1,22 @@
 //! The flags of `lab` and of its commands.
 
+/// The commands that read a scenario.
+pub mod scenario;
+
+/// `lab quiz`.
+pub mod quiz;
+
+/// The flags of `lab grade`.
+pub mod grade;
+
+/// The words of `lab nc`.
+pub mod nc;
+
+/// What is made of traces.
+mod trace;
+
+pub use trace::{DiagramArgs, Format, PcapArgs};
+
 use super::super::exit::CliError;
 use super::super::units::{AtLeastOne, RateLimit, Size};
 use super::listen;
@@ -146,7 +163,7 @@ mod tests {
         );
         check("demo --peers 51", "--peers 51 is too many: each is a process, expected at most 50");
         check("dmeo", "unknown command dmeo: did you mean lab demo?");
-        check("grade", "lab grade is not available in this version: lab --help lists what is");
+        check("trace", "lab trace is not available in this version: lab --help lists what is");
         check("--bogus", "unknown flag --bogus: --help lists the flags");
     }
 }

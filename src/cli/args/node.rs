@@ -2,16 +2,15 @@
 
 use super::super::exit::CliError;
 use super::super::logging::{LogArgs, level};
-use super::super::nearest::nearest;
 use super::super::show::read_torrent;
 use super::super::style::ColorChoice;
 use super::super::units::{AtLeastOne, Count, Factor, PieceLength, RateLimit, Ratio, TimeSpan};
 use super::super::what::What;
 use super::{TrackerChoice, address, port, tracker_choice};
-use crate::config::{IoMode, PeerConfig, PortChoice, ResolveMode, default_bind};
-use crate::logic::choker::ChokerPolicy;
+use crate::config::{ChokerChoice, IoMode, PeerConfig, PortChoice, ResolveMode, default_bind};
 use crate::logic::picker::Policy;
 use crate::metainfo::magnet::Magnet;
+use crate::nearest::nearest;
 use argh::{ArgsInfo, FromArgs};
 use log::LevelFilter;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -123,13 +122,22 @@ pub struct NodeArgs {
     #[argh(option, arg_name = "name")]
     pub picker: Option<Policy>,
 
-    /// whom to serve: tft, legout, random, round-robin, all, freeride, bittyrant or propshare (tft)
+    /// whom to serve, exec:COMMAND asks a program: tft, legout, random, round-robin, all, freeride,
+    /// bittyrant, propshare or student (tft)
     #[argh(option, arg_name = "name")]
-    pub choker: Option<ChokerPolicy>,
+    pub choker: Option<ChokerChoice>,
 
     /// show pieces one by one while no other seeder is there: auto or off (auto)
     #[argh(option, arg_name = "how", from_str_fn(super_seeding))]
     pub super_seeding: Option<bool>,
+
+    /// keep so many blocks of 16 KiB asked of each peer (as many as it delivers)
+    #[argh(option, arg_name = "blocks", from_str_fn(pipeline))]
+    pub pipeline: Option<u32>,
+
+    /// ask others, too, for the last that slow peers owe: on or off (on)
+    #[argh(option, arg_name = "how", from_str_fn(endgame))]
+    pub endgame: Option<bool>,
 
     /// who walks a hierarchy of trackers, this peer, a resolver or they themselves: iterative,
     /// recursive or chain
@@ -250,8 +258,10 @@ impl NodeArgs {
                 Policy::default()
             }),
             on_done: self.on_done.clone(),
-            choker: self.choker.unwrap_or_default(),
+            choker: self.choker.clone().unwrap_or_default(),
             super_seeding: self.super_seeding.unwrap_or(default.super_seeding),
+            pipeline: self.pipeline,
+            endgame: self.endgame.unwrap_or(default.endgame),
             resolve: self.resolve,
             dns_prefs: self.dns_prefs,
             trace: self.trace.clone(),
@@ -296,6 +306,9 @@ impl NodeArgs {
 
 /// The port of the remote control: Transmission's.
 pub const DOOR_PORT: u16 = 9091;
+
+/// The most blocks that may be asked of a peer at once: as many requests as any peer lets wait.
+const MOST_BLOCKS: u32 = 256;
 
 /// Reads where the remote control listens: nothing, a port, an address, or both.
 pub fn endpoint(text: &str) -> Result<SocketAddr, String> {
@@ -361,6 +374,15 @@ pub(super) fn super_seeding(text: &str) -> Result<bool, String> {
     named(text, &[("auto", true), ("off", false)])
 }
 
+pub(super) fn pipeline(text: &str) -> Result<u32, String> {
+    let blocks = text.parse().ok().filter(|blocks| (1..=MOST_BLOCKS).contains(blocks));
+    blocks.ok_or_else(|| format!("expected a number of blocks, 1 to {MOST_BLOCKS}"))
+}
+
+pub(super) fn endgame(text: &str) -> Result<bool, String> {
+    named(text, &[("on", true), ("off", false)])
+}
+
 /// One of a few names.
 fn named<T: Copy>(text: &str, all: &[(&str, T)]) -> Result<T, String> {
     let names = || all.iter().map(|&(name, _)| name);
@@ -379,6 +401,7 @@ mod tests {
     use super::super::{Parsed, PeerCommand, peer};
     use super::*;
     use crate::config::TrackerAddr;
+    use crate::logic::choker::ChokerPolicy;
     use std::time::Duration;
 
     fn node(line: &str) -> NodeArgs {
@@ -404,7 +427,7 @@ mod tests {
             "--leech x -t 10.0.0.1 -t [::1]:7 -t udp://t:1/announce -w out -p0 --bind 0.0.0.0 -d 500 -u2M \
              --max-peers=9 --max-per-ip 0 --upload-slots 0 --timeout 500ms --seed-time 0 \
              --seed-ratio 1.5 --piece-length 1MiB --peer 127.0.0.2:6881 --picker sequential \
-             --choker propshare --super-seeding off --dns-prefs --time-scale 60 --io pread \
+             --choker propshare --super-seeding off --pipeline 5 --endgame off --dns-prefs --time-scale 60 --io pread \
              --trace t.jsonl --resolve chain",
         );
         let expected = PeerConfig {
@@ -428,8 +451,10 @@ mod tests {
             peers: vec![SocketAddr::from(([127, 0, 0, 2], 6881))],
             time_scale: 60.0,
             picker: Policy::Sequential,
-            choker: ChokerPolicy::PropShare,
+            choker: ChokerChoice::Policy(ChokerPolicy::PropShare),
             super_seeding: false,
+            pipeline: Some(5),
+            endgame: false,
             resolve: Some(ResolveMode::Chain),
             dns_prefs: true,
             trace: Some("t.jsonl".into()),

@@ -1,8 +1,8 @@
 //! `peer remote`: its words and flags, made into one errand.
 
 use super::super::exit::CliError;
-use super::super::nearest::nearest;
 use super::super::units::RateLimit;
+use crate::nearest::nearest;
 use argh::{ArgsInfo, FromArgs};
 use std::path::PathBuf;
 

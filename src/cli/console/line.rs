@@ -1,11 +1,11 @@
 //! What a line of the console says: [`Line`]. Pure: text in, a value or a sentence out.
 
 use super::super::exit::CliError;
-use super::super::nearest::nearest;
 use super::super::units::{RateLimit, TimeSpan};
 use crate::control::Which;
 use crate::control::order::{FileChange, Name};
 use crate::logic::picker::Priority;
+use crate::nearest::nearest;
 use std::time::Duration;
 
 /// The commands: word, what stands behind it, what it does.

@@ -143,8 +143,14 @@ impl Cast {
     ) -> Result<Child, CliError> {
         self.started += 1;
         let words = words(self.stage.tracker, folder, port, up, rides);
-        let start =
-            Start { program: &self.stage.program, words: &words, folder, run: self.started };
+        let start = Start {
+            program: &self.stage.program,
+            words: &words,
+            folder,
+            run: self.started,
+            listens: false,
+            moves: true,
+        };
         Child::start(&start, &self.running, self.news.0.clone())
     }
 
@@ -194,7 +200,7 @@ impl Cast {
         match news.what {
             What::Said(word) => {
                 let addr = SocketAddr::new(self.stage.tracker.ip(), self.players[at].port);
-                self.players[at].on_word(word, addr, &self.stage.file)
+                self.players[at].on_word(&word, addr, &self.stage.file)
             }
             What::Ended(last) => self.on_end(at, &last),
         }
@@ -249,9 +255,9 @@ impl Cast {
     /// Stops all in good order, and kills who takes too long.
     pub fn end(&mut self) {
         let deadline = Instant::now() + GOODBYE;
-        self.players.iter().for_each(|player| player.child.stop());
+        self.players.iter_mut().for_each(|player| player.child.stop());
         while !self.players.is_empty()
-            && let Ok(News { run, what }) = self.news.1.recv_deadline(deadline)
+            && let Ok(News { run, what, .. }) = self.news.1.recv_deadline(deadline)
         {
             if let What::Ended(_) = what {
                 self.players.retain_mut(|player| player.child.run() != run);
@@ -267,11 +273,11 @@ impl Player {
         if self.port == 0 { self.name.clone() } else { format!("{addr} ({})", self.name) }
     }
 
-    fn on_word(&mut self, word: Word, addr: SocketAddr, file: &Path) -> Option<Saying> {
-        match word {
+    fn on_word(&mut self, word: &Word, addr: SocketAddr, file: &Path) -> Option<Saying> {
+        match *word {
             Word::Port(port) => self.port = port,
-            Word::Progress(bytes, down) => {
-                (self.standing.bytes, self.standing.down) = (bytes, down);
+            Word::Progress(now) => {
+                (self.standing.bytes, self.standing.down) = (now.bytes, now.down);
             }
             Word::Whole => self.standing.whole = true,
             Word::Door(door) => {
@@ -287,7 +293,7 @@ impl Player {
                     )));
                 }
             }
-            Word::Other => {}
+            Word::Registered | Word::Banned(_) | Word::Fault(_) | Word::Other => {}
         }
         None
     }
@@ -380,6 +386,7 @@ mod tests {
     use super::*;
     use crate::cli::args::{self, Parsed, PeerCommand};
     use crate::cli::places::Places;
+    use crate::config::ChokerChoice;
     use crate::logic::choker::ChokerPolicy;
 
     #[test]
@@ -400,7 +407,7 @@ mod tests {
             assert_eq!(daemon.web, Some("127.0.0.1:0".parse().expect("an address")));
         };
         check(0, Some(600_000), false, None);
-        check(6881, None, true, Some(ChokerPolicy::FreeRide));
+        check(6881, None, true, Some(ChokerChoice::Policy(ChokerPolicy::FreeRide)));
         check(1, Some(1), false, None);
     }
 }

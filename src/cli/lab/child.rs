@@ -1,4 +1,4 @@
-//! One peer of a show: a process of the `peer` program, heard through one pipe.
+//! One process of a show or of a run: heard through one pipe, and ended whatever happens.
 //!
 //! ```text
 //! peer daemon --json --web 127.0.0.1:0 ..   --- stdout, stderr --->  thread `child-<n>`  ---> News
@@ -21,23 +21,48 @@ use std::path::{Path, PathBuf};
 use std::process::{Child as Process, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
+use std::time::Instant;
 
 /// The longest line that is understood.
 const LONGEST_LINE: u64 = 64 * 1024;
 
-/// What a peer says that the lab listens to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a program says that the lab listens to.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Word {
     /// It listens for others on this port.
     Port(u16),
     /// It takes orders at this address.
     Door(SocketAddr),
-    /// It has so many bytes, and receives so many a second.
-    Progress(u64, u64),
+    /// How far it is.
+    Progress(Progress),
     /// It has everything.
     Whole,
+    /// A tracker lists it.
+    Registered,
+    /// It talks no more to who lied to it.
+    Banned(SocketAddr),
+    /// The program that chooses for it whom to serve did not do so: a sentence.
+    Fault(String),
     /// Any other sentence.
     Other,
+}
+
+/// How far a peer is, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Progress {
+    /// What it has.
+    pub bytes: u64,
+    /// What it receives a second.
+    pub down: u64,
+    /// What it sends a second.
+    pub up: u64,
+    /// What it received since its process started, of use or not.
+    pub fetched: u64,
+    /// What it sent since then.
+    pub sent: u64,
+    /// What it received that was wrong.
+    pub corrupt: u64,
 }
 
 /// What happened to a peer.
@@ -54,6 +79,10 @@ pub enum What {
 pub struct News {
     /// Its number: each process has another one.
     pub run: u32,
+    /// When the line came.
+    pub at: Instant,
+    /// What the clock of the process said, which began when it started, in seconds.
+    pub time: Option<f64>,
     /// What.
     pub what: What,
 }
@@ -77,10 +106,14 @@ pub struct Start<'a> {
     pub program: &'a Path,
     /// Its words.
     pub words: &'a [String],
-    /// Where it works; its log goes there, too.
+    /// Where its log goes.
     pub folder: &'a Path,
+    /// Whether it works there; else it works where we do.
+    pub moves: bool,
     /// Its number.
     pub run: u32,
+    /// Whether it is told something by [`Child::tell`].
+    pub listens: bool,
 }
 
 /// A running process.
@@ -108,8 +141,12 @@ impl Child {
         };
         let (heard, said) = io::pipe().map_err(|why| failed(&why))?;
         let mut command = Command::new(start.program);
-        command.args(start.words).current_dir(start.folder).process_group(0);
-        command.stdin(Stdio::null()).stdout(said.try_clone().map_err(|why| failed(&why))?);
+        command.args(start.words).process_group(0);
+        if start.moves {
+            command.current_dir(start.folder);
+        }
+        command.stdin(if start.listens { Stdio::piped() } else { Stdio::null() });
+        command.stdout(said.try_clone().map_err(|why| failed(&why))?);
         let process = command.stderr(said).spawn().map_err(|why| failed(&why))?;
         // The pipe ends with the process, not with us.
         drop(command);
@@ -128,11 +165,36 @@ impl Child {
         self.run
     }
 
+    /// Says a line on its stdin, the only one: it ends there.
+    pub fn tell(&mut self, line: &str) -> io::Result<()> {
+        let stdin = self.process.stdin.take();
+        stdin.map_or(Ok(()), |mut stdin| stdin.write_all(format!("{line}\n").as_bytes()))
+    }
+
     /// Asks it to stop in good order.
-    pub fn stop(&self) {
+    pub fn stop(&mut self) {
+        // Who still waits for a word waits no more.
+        drop(self.process.stdin.take());
         if self.ended.is_none() {
             signal(self.process.id(), Signal::TERM);
         }
+    }
+
+    /// Stops it where it is, or lets it go on.
+    pub fn pause(&self, pauses: bool) {
+        if self.ended.is_none() {
+            signal(self.process.id(), if pauses { Signal::STOP } else { Signal::CONT });
+        }
+    }
+
+    /// Whether it ended, and was waited for.
+    pub fn has_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    /// Whether it ended, and in good order.
+    pub fn ended_well(&self) -> bool {
+        self.ended.is_some_and(|status| status.success())
     }
 
     /// Ends it at once, as a power cut would.
@@ -172,7 +234,8 @@ fn signal(id: u32, signal: Signal) {
     }
 }
 
-fn how(status: ExitStatus) -> String {
+/// How a process ended, in words.
+pub fn how(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit code {code}"),
         (None, Some(signal)) => format!("signal {signal}"),
@@ -187,7 +250,7 @@ fn listen(run: u32, heard: PipeReader, mut log: File, news: &Sender<News>) {
     let (mut line, mut last) = (Vec::new(), String::new());
     while lines.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
         let text = String::from_utf8_lossy(&line);
-        let word = word(text.trim_end());
+        let (at, (word, time)) = (Instant::now(), hear(text.trim_end()));
         if !matches!(word, Word::Progress(..)) {
             // The show does not depend on its logs.
             let _ = log.write_all(&line);
@@ -196,40 +259,50 @@ fn listen(run: u32, heard: PipeReader, mut log: File, news: &Sender<News>) {
             text.trim_end().clone_into(&mut last);
         }
         if word != Word::Other {
-            let _ = news.send(News { run, what: What::Said(word) });
+            let _ = news.send(News { run, at, time, what: What::Said(word) });
         }
         line.clear();
     }
-    let _ = news.send(News { run, what: What::Ended(last) });
+    let (at, time) = (Instant::now(), None);
+    let _ = news.send(News { run, at, time, what: What::Ended(last) });
 }
 
-/// An event of `peer --json`, as far as it is of interest.
+/// An event under `--json`, as far as it is of interest.
 #[derive(Deserialize)]
 struct Event {
     #[serde(rename = "event")]
     kind: String,
-    #[serde(default)]
-    bytes: u64,
-    #[serde(default)]
-    down: u64,
+    time: Option<f64>,
+    port: Option<u16>,
+    address: Option<SocketAddr>,
+    #[serde(flatten)]
+    progress: Progress,
 }
 
-/// What a line says.
-pub fn word(line: &str) -> Word {
+/// What a line says, and when by the clock of whoever says it.
+pub fn hear(line: &str) -> (Word, Option<f64>) {
     const PORT: &str = "peer listening on port ";
     const DOOR: &str = "remote control at http://";
     if let Some(port) = line.strip_prefix(PORT) {
-        return port.parse().map_or(Word::Other, Word::Port);
+        return (port.parse().map_or(Word::Other, Word::Port), None);
     }
     if let Some(rest) = line.strip_prefix(DOOR) {
         let at = rest.split('/').next().unwrap_or_default();
-        return at.parse().map_or(Word::Other, Word::Door);
+        return (at.parse().map_or(Word::Other, Word::Door), None);
     }
-    match serde_json::from_str::<Event>(line) {
-        Ok(event) if event.kind == "progress" => Word::Progress(event.bytes, event.down),
-        Ok(event) if ["seeding", "done"].contains(&event.kind.as_str()) => Word::Whole,
-        _ => Word::Other,
-    }
+    let Ok(event) = serde_json::from_str::<Event>(line) else {
+        let is_fault = line.contains(" exec:") && !line.starts_with('{');
+        return (if is_fault { Word::Fault(line.to_owned()) } else { Word::Other }, None);
+    };
+    let word = match event.kind.as_str() {
+        "start" => event.port.map(Word::Port),
+        "progress" => Some(Word::Progress(event.progress)),
+        "seeding" | "done" => Some(Word::Whole),
+        "registered" => Some(Word::Registered),
+        "banned" => event.address.map(Word::Banned),
+        _ => None,
+    };
+    (word.unwrap_or(Word::Other), event.time)
 }
 
 #[cfg(test)]
@@ -239,27 +312,33 @@ mod tests {
 
     #[test]
     fn a_line_is_a_port_a_door_an_event_or_a_sentence() {
-        let check = |line: &str, expected: Word| assert_eq!(word(line), expected, "{line}");
+        let check = |line: &str, expected: Word| assert_eq!(hear(line).0, expected, "{line}");
         check("peer listening on port 6881", Word::Port(6881));
         check("peer listening on port x", Word::Other);
         let door = "127.0.0.1:40001".parse().expect("an address");
         check("remote control at http://127.0.0.1:40001/transmission/rpc", Word::Door(door));
         check("remote control at http://nowhere/", Word::Other);
         check(
-            r#"{"time":1.2,"event":"progress","bytes":5,"total":9,"down":3,"up":0,"peers":2}"#,
-            Word::Progress(5, 3),
+            r#"{"time":1.2,"event":"progress","bytes":5,"total":9,"down":3,"up":1,"sent":8}"#,
+            Word::Progress(Progress { bytes: 5, down: 3, up: 1, sent: 8, ..Progress::default() }),
         );
+        let liar = "127.0.0.2:6881".parse().expect("an address");
+        check(r#"{"time":1,"event":"banned","address":"127.0.0.2:6881"}"#, Word::Banned(liar));
+        check(r#"{"time":1,"event":"registered","tracker":"x"}"#, Word::Registered);
         check(r#"{"time":1,"event":"seeding","name":"x","bytes":9}"#, Word::Whole);
         check(r#"{"time":1,"event":"done","name":"x","bytes":9}"#, Word::Whole);
-        check(r#"{"time":1,"event":"start","port":1}"#, Word::Other);
+        check(r#"{"time":1,"event":"start","port":1}"#, Word::Port(1));
+        assert_eq!(hear(r#"{"time":1.5,"event":"start"}"#), (Word::Other, Some(1.5)));
         check("peer: no tracker answers", Word::Other);
+        let fault = "[WARN] x: exec:./mine does not start: no such file; tft serves";
+        check(fault, Word::Fault(fault.into()));
         check("", Word::Other);
     }
 
     proptest! {
         #[test]
         fn no_line_makes_it_panic(line in ".{0,200}", event in r#"\{"event":"progress".{0,40}\}"#) {
-            let _ = (word(&line), word(&event));
+            let _ = (hear(&line), hear(&event));
         }
     }
 }

@@ -13,6 +13,7 @@ use super::super::exit::{CliError, Exit};
 use super::super::logging::{self, LogArgs};
 use super::super::progress::Mode;
 use super::super::{print, signals, style};
+use super::beside;
 use super::cast::{Cast, Saying, Stage};
 use super::child::Running;
 use super::folder::Folder;
@@ -23,7 +24,6 @@ use crate::tracker::{Stopper, Tracker, TrackerError, TrackerOptions};
 use crossbeam_channel::{Receiver, bounded, select};
 use signals::Stop;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 pub fn demo(args: &DemoArgs, env: &Env) -> Result<(), CliError> {
     let log = LogArgs { quiet: args.quiet, ..LogArgs::default() };
     logging::init(&log, env.rust_log.as_deref(), &env.screen)?;
-    let program = peer_program()?;
+    let program = beside("peer")?;
     let (hall, narrator, orders) = Hall::open(args.listen())?;
     let folder = Folder::open(args.dir.as_deref())?;
     let running = Running::default();
@@ -238,16 +238,6 @@ fn watch(running: &Running, folder: &Folder) -> Result<Receiver<Stop>, CliError>
     };
     signals::watch_also_hangup(PATIENCE, last_deed)
         .map_err(|why| failed("cannot watch for signals", &why))
-}
-
-/// The `peer` program, which is installed beside this one.
-fn peer_program() -> Result<PathBuf, CliError> {
-    let own = std::env::current_exe().map_err(|why| failed("cannot find my own program", &why))?;
-    let peer = own.with_file_name("peer");
-    match std::fs::metadata(&peer) {
-        Ok(_) => Ok(peer),
-        Err(why) => Err(CliError::disk("start", &peer, &why, "install peer beside lab")),
-    }
 }
 
 /// Where this machine reaches what listens there.

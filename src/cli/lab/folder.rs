@@ -29,7 +29,7 @@ impl Folder {
     pub fn open(named: Option<&Path>) -> Result<Self, CliError> {
         match named {
             Some(path) => Self::kept(path),
-            None => Self::temporary(&std::env::temp_dir()),
+            None => Self::temporary(&std::env::temp_dir(), "demo"),
         }
     }
 
@@ -44,11 +44,18 @@ impl Folder {
         Ok(Self { path, is_kept: true })
     }
 
-    fn temporary(place: &Path) -> Result<Self, CliError> {
+    /// One of our own in memory, where the system has such a place; else where others are.
+    pub fn in_memory(what: &str) -> Result<Self, CliError> {
+        let shared = Path::new("/dev/shm");
+        let place = if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() };
+        Self::temporary(&place, what)
+    }
+
+    fn temporary(place: &Path, what: &str) -> Result<Self, CliError> {
         let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
         for _ in 0..TRIES {
-            let name =
-                format!("swarmlet-demo-{}-{:06x}", std::process::id(), fastrand::u32(..1 << 24));
+            let (own, dice) = (std::process::id(), fastrand::u32(..1 << 24));
+            let name = format!("swarmlet-{what}-{own}-{dice:06x}");
             let path = place.join(name);
             match DirBuilder::new().mode(0o700).create(&path) {
                 Ok(()) => return Ok(Self { path, is_kept: false }),
@@ -71,21 +78,30 @@ impl Folder {
     /// Makes the file that is shared, of `size` bytes that no compression shortens. There must be
     /// room for it and for `copies` more.
     pub fn make_file(&self, size: u64, copies: usize) -> Result<PathBuf, CliError> {
+        let path = self.path.join(FILE);
+        self.make_noise(&path, size, copies, &mut fastrand::Rng::new())?;
+        Ok(path)
+    }
+
+    /// Makes a file of this folder, likewise, of bytes that follow from the dice.
+    pub fn make_noise(
+        &self,
+        path: &Path,
+        size: u64,
+        copies: usize,
+        dice: &mut fastrand::Rng,
+    ) -> Result<(), CliError> {
         let needed = size.saturating_mul(copies as u64 + 1);
         if let Some(free) = free_at(&self.path).filter(|&free| free < needed) {
             let (needed, free) = (units::bytes(needed), units::bytes(free));
             let place = self.path.display();
             return Err(CliError::new(
                 Exit::Disk,
-                format!(
-                    "the show needs {needed}, {free} are free at {place}: try a smaller --size"
-                ),
+                format!("the files need {needed}, {free} are free at {place}: try a smaller size"),
             ));
         }
-        let path = self.path.join(FILE);
-        write_noise(&path, size)
-            .map_err(|why| CliError::disk("write", &path, &why, "choose another --dir"))?;
-        Ok(path)
+        write_noise(path, size, dice)
+            .map_err(|why| CliError::disk("write", path, &why, "choose another folder"))
     }
 }
 
@@ -98,8 +114,7 @@ impl Drop for Folder {
     }
 }
 
-fn write_noise(path: &Path, size: u64) -> io::Result<()> {
-    let mut random = fastrand::Rng::new();
+fn write_noise(path: &Path, size: u64, random: &mut fastrand::Rng) -> io::Result<()> {
     let mut file = File::create_new(path)?;
     let mut block = vec![0; BLOCK];
     let mut left = size;

@@ -186,6 +186,8 @@ impl Session<'_> {
             node::Event::TrackerFound { tracker } => log::info!("{tracker}: the tracker answers"),
             node::Event::Registered { torrent, tracker } => {
                 log::info!("{tracker}: knows {}", torrent.name);
+                let hashes = (&torrent.meta).into();
+                self.emit(&Event::Registered { hashes, tracker: tracker.to_string() });
             }
         }
     }
@@ -204,6 +206,8 @@ impl Session<'_> {
             return;
         }
         running.last = status.clone();
+        // What a look has seen here it does not report again.
+        let progress = running.progress();
         let (path, since) = (running.path.clone(), running.since);
         let fetched = status.fetched - std::mem::replace(&mut running.told, status.fetched);
         let finished = Finished {
@@ -215,6 +219,7 @@ impl Session<'_> {
         };
         self.next_look = now;
         let (name, hashes) = (torrent.name.clone(), (&torrent.meta).into());
+        self.emit(&progress);
         let Some(job) = self.find_mut(id) else { return };
         if job.is_download() {
             let is_news = finished.fetched > 0;
@@ -325,6 +330,9 @@ impl Running {
             down: self.last.down,
             up: self.last.up,
             peers: self.last.peers.len(),
+            fetched: self.last.fetched,
+            sent: self.last.uploaded,
+            corrupt: self.last.corrupt,
         }
     }
 }

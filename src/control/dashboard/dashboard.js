@@ -884,7 +884,7 @@ function drawStrip(canvas, bar) {
 // We are in the middle, our slots to the right with whom they serve, to the left those who wait.
 // A peer keeps its slot as long as it is served, so that a move is seen as a move.
 
-const STRATEGIES = { "tft": "tit for tat", "legout": "tit for tat, and turns of a minute when seeding", "random": "by lot", "round-robin": "round robin", "all": "everybody is served", "freeride": "free riding: nobody is served", "bittyrant": "BitTyrant", "propshare": "proportional share" };
+const STRATEGIES = { "tft": "tit for tat", "legout": "tit for tat, and turns of a minute when seeding", "random": "by lot", "round-robin": "round robin", "all": "everybody is served", "freeride": "free riding: nobody is served", "bittyrant": "BitTyrant", "propshare": "proportional share", "student": "the best givers, nobody on trial" };
 const MOST_WAITING = 9;
 const MOST_SLOTS = 14;
 const board = { slots: new Map(), until: null, every: 10, decided: "" };

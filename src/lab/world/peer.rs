@@ -1,5 +1,6 @@
 //! One peer of a world: what it is told to be, what it is, and what became of it.
 
+use super::events::Event;
 use crate::bitfield::Bitfield;
 use crate::clock::Moment;
 use crate::geometry::{BLOCK_LEN, Geometry};
@@ -7,6 +8,7 @@ use crate::ids::{PieceIndex, Span};
 use crate::lab::link::{Downlink, Uplink};
 use crate::logic::PeerKey;
 use crate::logic::choker::ChokerPolicy;
+use crate::logic::neighbours::{Neighbours, PATIENCE};
 use crate::logic::picker::Policy;
 use crate::logic::session::Fault;
 use crate::logic::swarm::{Params, Swarm};
@@ -72,6 +74,12 @@ pub struct PeerOptions {
     pub dialect: Dialect,
     /// Whether it sends the right bytes.
     pub honesty: Honesty,
+    /// Whether it calls everybody, those included that come later, whatever the degree.
+    pub large_view: bool,
+    /// The most blocks that it has asked of one peer; `None`: as many as the peer's rate is worth.
+    pub pipeline: Option<u32>,
+    /// Whether it asks for copies of what slow peers owe at the end.
+    pub endgame: bool,
 }
 
 impl PeerOptions {
@@ -90,6 +98,9 @@ impl PeerOptions {
             keeps_partial: true,
             dialect: Dialect::Native,
             honesty: Honesty::Honest,
+            large_view: false,
+            pipeline: None,
+            endgame: true,
         }
     }
 
@@ -121,6 +132,10 @@ pub struct PeerReport {
     pub bans: u32,
     /// Whose connections it ended because they broke a rule, and which.
     pub faults: Vec<(usize, Fault)>,
+    /// When its first and its last byte of content came.
+    pub bytes_came: Option<(Moment, Moment)>,
+    /// When it had 95 of 100 of what it lacked, in bytes of use.
+    pub nearly: Option<Moment>,
 }
 
 impl PeerReport {
@@ -140,8 +155,18 @@ pub(super) struct Peer {
     pub sending: u64,
     pub downlink: Downlink,
     pub address: SocketAddr,
-    /// All connections it ever had.
+    /// All connections it ever had, unless it forgot those that ended.
     pub connections: Vec<PeerKey>,
+    /// What it looks for when nobody serves it.
+    pub neighbours: Neighbours,
+    /// Whom the tracker named, and it did not call yet; the last is called first.
+    pub named: Vec<usize>,
+    /// When it looked at its neighbours last.
+    pub looked: Moment,
+    /// Nothing passes between it and others until then.
+    pub cut_until: Moment,
+    /// What happened to it during a pause.
+    pub paused: Option<Vec<Event>>,
     pub report: PeerReport,
     geometry: Geometry,
     /// Who wrote what is stored, block by block, as many for each piece.
@@ -168,6 +193,8 @@ impl Peer {
             keeps_partial: options.keeps_partial,
             trace: traced,
             down_limit: options.down,
+            pipeline: options.pipeline,
+            endgame: options.endgame,
             seed,
         };
         let have = match options.role {
@@ -186,6 +213,8 @@ impl Peer {
             wasted: 0,
             bans: 0,
             faults: Vec::new(),
+            bytes_came: None,
+            nearly: None,
         };
         let per_piece = geometry.piece_length().div_ceil(BLOCK_LEN);
         Self {
@@ -195,11 +224,20 @@ impl Peer {
             downlink: Downlink::new(options.down),
             address: SocketAddr::from((Ipv4Addr::new(10, high, low, 1), 6881)),
             connections: Vec::new(),
+            neighbours: Neighbours::new(PATIENCE.div_f64(scale)),
+            named: Vec::new(),
+            looked: Moment::START,
+            cut_until: Moment::START,
+            paused: None,
             report,
             geometry: geometry.clone(),
             writers: vec![None; (geometry.pieces() * per_piece) as usize],
             options,
         }
+    }
+
+    pub fn is_leeching(&self) -> bool {
+        self.is_present() && self.is_waited_for()
     }
 
     pub fn is_present(&self) -> bool {
@@ -215,7 +253,7 @@ impl Peer {
 
     /// Bytes came, of which these spans were stored. Of no use is what was not stored, and what was
     /// there before, because the piece failed its hash.
-    pub fn on_received(&mut self, bytes: u32, stored: &[Span], writer: Honesty) {
+    pub fn on_received(&mut self, now: Moment, bytes: u32, stored: &[Span], writer: Honesty) {
         let (mut of_use, per_piece) = (0, self.blocks_per_piece());
         for span in stored {
             for offset in (0..span.length).step_by(BLOCK_LEN as usize) {
@@ -226,6 +264,12 @@ impl Peer {
         }
         self.report.received += u64::from(bytes);
         self.report.wasted += u64::from(bytes - of_use);
+        let first = self.report.bytes_came.map_or(now, |(first, _)| first);
+        self.report.bytes_came = Some((first, now));
+        let of_use = self.report.received - self.report.wasted;
+        if of_use * 100 >= self.geometry.total() * 95 {
+            self.report.nearly.get_or_insert(now);
+        }
     }
 
     /// Who wrote each block of a piece that is whole.

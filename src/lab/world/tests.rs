@@ -211,6 +211,7 @@ fn whatever_peers_do_what_is_sent_arrives_and_no_rule_is_broken() {
             time_scale: 1.0 + 9.0 * rng.f64(), // a round is longer than what is under way
             degree: rng.bool().then_some(3),
             seed,
+            ..WorldOptions::default()
         });
         world.add_peer(PeerOptions { up: None, ..PeerOptions::seed(0) });
         for _ in 0..rng.usize(1..12) {
@@ -232,6 +233,9 @@ fn whatever_peers_do_what_is_sent_arrives_and_no_rule_is_broken() {
                 super_seeding: rng.bool(),
                 keeps_partial: true,
                 honesty: Honesty::Honest,
+                large_view: false,
+                pipeline: None,
+                endgame: true,
             });
         }
         let all = world.run_until(Duration::from_hours(1));

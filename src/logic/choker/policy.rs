@@ -3,7 +3,7 @@
 use super::Strategy;
 use super::{
     all::All, bittyrant::BitTyrant, freeride::FreeRide, legout::Legout, propshare::PropShare,
-    random::Random, round_robin::RoundRobin, tft::TitForTat,
+    random::Random, round_robin::RoundRobin, student::Student, tft::TitForTat,
 };
 use std::fmt;
 use std::str::FromStr;
@@ -28,11 +28,13 @@ pub enum ChokerPolicy {
     BitTyrant,
     /// See [`PropShare`].
     PropShare,
+    /// See [`Student`].
+    Student,
 }
 
 impl ChokerPolicy {
     /// All of them, the default first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::TitForTat,
         Self::Legout,
         Self::Random,
@@ -41,6 +43,7 @@ impl ChokerPolicy {
         Self::FreeRide,
         Self::BitTyrant,
         Self::PropShare,
+        Self::Student,
     ];
 
     /// What it is called on a command line.
@@ -54,6 +57,7 @@ impl ChokerPolicy {
             Self::FreeRide => "freeride",
             Self::BitTyrant => "bittyrant",
             Self::PropShare => "propshare",
+            Self::Student => "student",
         }
     }
 
@@ -70,6 +74,7 @@ impl ChokerPolicy {
                 "Serves those who give most for what must be given them, at no more."
             }
             Self::PropShare => "Gives back to each in proportion to what it gave.",
+            Self::Student => "Yours to change: serves the best givers, and nobody on trial.",
         }
     }
 
@@ -84,6 +89,7 @@ impl ChokerPolicy {
             Self::FreeRide => Box::new(FreeRide),
             Self::BitTyrant => Box::<BitTyrant>::default(),
             Self::PropShare => Box::<PropShare>::default(),
+            Self::Student => Box::new(Student),
         }
     }
 }
@@ -110,7 +116,7 @@ impl FromStr for ChokerPolicy {
 /// All names, as a sentence lists them.
 fn names() -> String {
     let names = ChokerPolicy::ALL.map(ChokerPolicy::name);
-    let (last, others) = names.split_last().expect("there are seven");
+    let (last, others) = names.split_last().expect("there are some");
     format!("{} or {last}", others.join(", "))
 }
 
@@ -131,8 +137,8 @@ mod tests {
     fn a_wrong_name_is_answered_with_the_right_ones() {
         assert_eq!(
             "tit".parse::<ChokerPolicy>().unwrap_err().to_string(),
-            "no choker is called tit: try tft, legout, random, round-robin, all, freeride, bittyrant or \
-             propshare"
+            "no choker is called tit: try tft, legout, random, round-robin, all, freeride, bittyrant, \
+             propshare or student"
         );
     }
 }

@@ -7,7 +7,7 @@
 
 use super::Candidate;
 use crate::logic::PeerKey;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 /// How many times as likely a new peer is to be put in front as anywhere else (BEP 3).
 const IN_FRONT: usize = 3;
@@ -16,15 +16,22 @@ const IN_FRONT: usize = 3;
 #[derive(Debug, Default)]
 pub struct Rotation {
     peers: Vec<PeerKey>,
+    /// Those who were there last time, in the order in which they were told.
+    seen: Vec<PeerKey>,
 }
 
 impl Rotation {
     /// Lets go of those who left, and takes in those who came.
     pub fn admit(&mut self, peers: &[Candidate], rng: &mut fastrand::Rng) {
-        let here: HashSet<PeerKey> = peers.iter().map(|p| p.peer).collect();
-        self.peers.retain(|peer| here.contains(peer));
-        let known: HashSet<PeerKey> = self.peers.iter().copied().collect();
-        for new in peers.iter().map(|p| p.peer).filter(|peer| !known.contains(peer)) {
+        if self.seen.iter().eq(peers.iter().map(|p| &p.peer)) {
+            return; // nobody came or left, as in most rounds
+        }
+        self.seen = peers.iter().map(|p| p.peer).collect();
+        let here = sorted(peers.iter().map(|p| p.peer));
+        self.peers.retain(|peer| here.binary_search(peer).is_ok());
+        let known = sorted(self.peers.iter().copied());
+        let is_new = |peer: &PeerKey| known.binary_search(peer).is_err();
+        for new in peers.iter().map(|p| p.peer).filter(is_new) {
             let place = rng.usize(..self.peers.len() + IN_FRONT).saturating_sub(IN_FRONT - 1);
             self.peers.insert(place, new);
         }
@@ -37,6 +44,12 @@ impl Rotation {
         self.peers.push(peer);
         Some(peer)
     }
+}
+
+fn sorted(peers: impl Iterator<Item = PeerKey>) -> Vec<PeerKey> {
+    let mut peers: Vec<PeerKey> = peers.collect();
+    peers.sort_unstable();
+    peers
 }
 
 #[cfg(test)]

@@ -31,12 +31,14 @@ impl Strategy for TitForTat {
         if view.seeding {
             return RoundRobin.next_round(view, rng);
         }
+        // BEGIN SOLUTION C6
         let mut served = self.repaid(view, rng);
         served.truncate(to_be_earned(view));
         let free = view.slots - served.len();
         let on_trial = self.optimists.next_round(view, &served, free, rng);
         served.extend(on_trial);
         served
+        // END SOLUTION
     }
 
     fn next_for_free_slot(&mut self, view: &View, rng: &mut fastrand::Rng) -> Option<Served> {

@@ -1,5 +1,6 @@
 //! Why a peer is served, in numbers, and in words for whoever asks.
 
+use super::Words;
 use std::fmt;
 
 /// Why a peer is served.
@@ -55,6 +56,8 @@ pub enum Why {
     },
     /// What a strategy of one's own says.
     Own(&'static str),
+    /// What somebody's program says.
+    Says(Words),
 }
 
 impl fmt::Display for Why {
@@ -78,6 +81,7 @@ impl fmt::Display for Why {
                 write!(f, "its share: {}.{} % of what we receive", permille / 10, permille % 10)
             }
             Self::Own(words) => f.write_str(words),
+            Self::Says(words) => words.fmt(f),
         }
     }
 }

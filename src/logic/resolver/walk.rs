@@ -202,11 +202,13 @@ impl Walk {
     /// Of some name servers, those that the tracker asked may name: all of the first zone among
     /// them that is strictly longer than its own and that the key belongs to.
     pub fn bailiwick(&self, ns: &[Delegation]) -> Option<(Zone, Vec<Delegation>)> {
+        // BEGIN SOLUTION C7
         let may_name = |zone: &Zone| zone.is_below(&self.zone) && zone.contains(&self.question.key);
         let zone = ns.iter().map(|server| &server.zone).find(|zone| may_name(zone))?.clone();
         let usable = |server: &&Delegation| server.zone == zone && server.addr.port() != 0;
         let servers: Vec<Delegation> =
             ns.iter().filter(usable).take(MAX_SERVERS).cloned().collect();
         (!servers.is_empty()).then_some((zone, servers))
+        // END SOLUTION
     }
 }

@@ -153,11 +153,12 @@ impl Swarm {
     }
 
     /// Who is asked first: whoever missed no deadline, then whoever gives most, so that what one
-    /// stalled peer owed does not go to the next one.
+    /// stalled peer owed does not go to the next one. Who may not be asked is left out.
     fn by_merit(&self, now: Moment) -> Vec<PeerKey> {
         let mut peers: Vec<_> = self
             .sessions
             .iter()
+            .filter(|(_, session)| session.may_be_asked())
             .map(|(&peer, session)| {
                 (session.requests.misses, Reverse(session.gives.per_second(now)), peer)
             })
@@ -168,6 +169,11 @@ impl Swarm {
 
     /// Asks a peer for as much as its pipeline takes.
     pub(super) fn fill(&mut self, now: Moment, peer: PeerKey, out: &mut Vec<Action>) {
+        // Most of the time nothing is to be asked, and then nothing else needs to be known.
+        let is_open = |s: &Session| s.may_be_asked() && s.requests.pipeline.room() > 0;
+        if self.stopped || !self.sessions.get(&peer).is_some_and(is_open) {
+            return;
+        }
         let mut allowed = self.allowed(peer);
         let others_are_swift = || self.sessions.values().any(|s| s.peer != peer && s.is_swift());
         let is_late = self.sessions.get(&peer).is_some_and(|s| s.requests.pipeline.is_snubbed());
@@ -184,7 +190,8 @@ impl Swarm {
                 return;
             }
             // Under a limit of our own a second copy would only take room from the first.
-            let idle = session.is_idle() && self.params.down_limit.is_none();
+            let may_double = self.params.endgame && self.params.down_limit.is_none();
+            let idle = session.is_idle() && may_double;
             let ask = late.unwrap_or(if idle { Ask::Idle } else { Ask::Fresh });
             let most = room.min(longest).min(session.most_at_once());
             let theirs = fast.as_ref().unwrap_or(session.have());

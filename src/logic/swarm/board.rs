@@ -56,7 +56,7 @@ impl Minutes {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Board {
     /// The name of the strategy.
-    pub strategy: &'static str,
+    pub strategy: String,
     /// How many are served at once.
     pub slots: usize,
     /// Whether all that is wanted is here, and slots are given as a seeder gives them.
@@ -73,7 +73,7 @@ impl Swarm {
     /// The choker's board.
     pub fn board(&self) -> Board {
         Board {
-            strategy: self.params.choker.name(),
+            strategy: self.strategy.clone(),
             slots: self.choker.slots(),
             seeding: self.is_satisfied(),
             every: self.params.timers.round,

@@ -8,7 +8,7 @@ use crate::logic::PeerKey;
 use crate::logic::choker::{Candidate, EQUAL, Served};
 use crate::logic::session::Session;
 use crate::protocol::message::Message;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 impl Swarm {
     /// Whether an upload slot is free.
@@ -44,7 +44,7 @@ impl Swarm {
     pub fn on_round(&mut self, now: Moment, out: &mut Vec<Action>) {
         let candidates = self.candidates(now);
         let served = self.choker.next_round(now, self.is_satisfied(), &candidates);
-        let weights: HashMap<PeerKey, u32> = served.iter().map(|s| (s.peer, s.weight)).collect();
+        let weights: BTreeMap<PeerKey, u32> = served.iter().map(|s| (s.peer, s.weight)).collect();
         let loses = |c: &&Candidate| c.unchoked && !weights.contains_key(&c.peer);
         let dropped: Vec<_> = candidates.iter().filter(loses).map(|c| c.peer).collect();
         let served: Vec<_> = served.iter().map(|s| (s.peer, s.why)).collect();

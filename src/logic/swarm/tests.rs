@@ -17,6 +17,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+mod pace;
 mod selection;
 
 const ANN: PeerKey = PeerKey(1);
@@ -664,7 +665,7 @@ fn the_board_has_who_was_given_a_slot_and_who_lost_it() {
     s.swarm.on_listens(ANN, SocketAddr::from(([10, 0, 0, 9], 6881)));
     s.hear(ANN, &Message::Interested).unwrap();
     let board = s.swarm.board();
-    assert_eq!((board.strategy, board.seeding, board.rulings.len()), ("tft", true, 1));
+    assert_eq!((board.strategy.as_str(), board.seeding, board.rulings.len()), ("tft", true, 1));
     let ruling = &board.rulings[0];
     assert!(!ruling.is_round && ruling.dropped.is_empty(), "{ruling:?}");
     assert_eq!(ruling.served[0].0, SocketAddr::from(([10, 0, 0, 9], 6881)), "where it listens");

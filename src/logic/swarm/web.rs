@@ -102,7 +102,7 @@ impl Swarm {
         }
         // Under a limit of our own a second copy would only take room from the first. What two web
         // seeds wrote together could not be told apart: nobody has its leaf hashes.
-        let may_double = self.params.down_limit.is_none() && is_alone;
+        let may_double = self.params.endgame && self.params.down_limit.is_none() && is_alone;
         seed.run = self.picker.next_run(peer, most, may_double);
         if seed.run.is_empty() { WebTurn::Wait } else { WebTurn::Fetch(seed.run.clone()) }
     }
