@@ -151,6 +151,24 @@ pub struct LinkSetting {
     pub endgame: bool,
 }
 
+impl Default for LinkSetting {
+    /// Links as fast as can be, without delay or loss, between peers that know each other all.
+    fn default() -> Self {
+        Self {
+            up: None,
+            down: None,
+            rtt: Duration::ZERO,
+            jitter: Duration::ZERO,
+            loss: 0.0,
+            queue: 256 * 1024,
+            degree: None,
+            refresh: true,
+            pipeline: None,
+            endgame: true,
+        }
+    }
+}
+
 /// Peers that are alike.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {

@@ -8,6 +8,7 @@ use super::TooMuch;
 use super::fold::{Arrow, Diagram};
 use super::layout::{Layout, NOTE_LETTERS, NOTE_LINE, Place, layout};
 use super::units::{digits, span};
+use crate::lab::figure::text::push_escaped;
 use crate::trace::Kind;
 use std::fmt::Write;
 use std::time::Duration;
@@ -360,20 +361,7 @@ fn cut(text: &str, letters: usize) -> String {
 /// Anybody's text in XML 1.0: its signs escaped, and what may not stand there replaced.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            letter if letter.is_control() => out.push('\u{fffd}'),
-            '\u{fffe}' | '\u{ffff}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                out.push('\u{fffd}');
-            }
-            letter => out.push(letter),
-        }
-    }
+    text.chars().for_each(|letter| push_escaped(&mut out, letter));
     out
 }
 

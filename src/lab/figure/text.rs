@@ -31,7 +31,8 @@ pub fn escaped_lines(text: &str) -> String {
     out
 }
 
-fn push_escaped(out: &mut String, letter: char) {
+/// Adds a letter, escaped; of breaks and tabs the replacement character.
+pub fn push_escaped(out: &mut String, letter: char) {
     match letter {
         '&' => out.push_str("&amp;"),
         '<' => out.push_str("&lt;"),

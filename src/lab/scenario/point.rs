@@ -352,7 +352,7 @@ fn link(fields: &Fields<'_>) -> Result<LinkSetting, Fault> {
         rtt: time("rtt")?,
         jitter: time("jitter")?,
         loss: fields.read("loss", units::share)?.unwrap_or(0.0),
-        queue: fields.read("queue", units::size)?.unwrap_or(256 * 1024),
+        queue: fields.read("queue", units::size)?.unwrap_or(LinkSetting::default().queue),
         degree: fields.read("degree", all)?.flatten(),
         refresh: flag("refresh")?,
         pipeline: fields.read("pipeline", usual)?.flatten(),
