@@ -25,8 +25,9 @@ names() {
 
 failed=0
 printf '| experiment | backend | seeds | time, s | result |\n|---|---|---|---|---|\n'
-for scenario in experiments/*/scenario.toml; do
-    name=$(basename "$(dirname "$scenario")")
+for scenario in experiments/*/*.toml; do
+    name=$(basename "$(dirname "$scenario")") part=$(basename "$scenario" .toml)
+    [ "$part" = scenario ] || name=$name-$part
     if [ -n "$only" ] && ! grep -qw -- "$name" <<<"$only"; then
         continue
     fi

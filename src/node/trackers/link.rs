@@ -58,6 +58,10 @@ const FIRST_INTERVAL: Duration = Duration::from_secs(30);
 /// How often a torrent in need of peers asks for them.
 const HUNGRY_INTERVAL: Duration = Duration::from_secs(2);
 
+/// However fast strategy timers run, nobody tells or asks a tracker more often: a hundred peers on
+/// one machine would do little else.
+const SHORTEST: Duration = Duration::from_millis(250);
+
 /// How many peers are asked for.
 pub const WANTED_PEERS: u16 = 200;
 
@@ -142,8 +146,8 @@ impl Link {
             hello_seq: seq,
             hello_at: Moment::START,
             hellos: 0,
-            heartbeat: clock.scaled(FIRST_HEARTBEAT),
-            interval: clock.scaled(FIRST_INTERVAL),
+            heartbeat: paced(clock, FIRST_HEARTBEAT),
+            interval: paced(clock, FIRST_INTERVAL),
             torrents: BTreeMap::new(),
             pending: Vec::new(),
             beats: VecDeque::new(),
@@ -582,7 +586,7 @@ impl Link {
             return None;
         }
         let Some(last) = tracked.asked_peers else { return Some(Moment::START) };
-        let hungry = self.clock.scaled(HUNGRY_INTERVAL).min(self.interval);
+        let hungry = paced(self.clock, HUNGRY_INTERVAL).min(self.interval);
         let is_hungry = tracked.report.wants_peers || tracked.hurry;
         Some(last + if is_hungry { hungry } else { self.interval })
     }
@@ -626,7 +630,7 @@ impl Link {
     /// A tracker's figures are believed within reason.
     fn keep_to(&mut self, now: Moment, ack: &Ack) {
         let scaled = |ms: u32, low: u64, high: u64| {
-            self.clock.scaled(Duration::from_millis(u64::from(ms).clamp(low, high)))
+            paced(self.clock, Duration::from_millis(u64::from(ms).clamp(low, high)))
         };
         let heartbeat = scaled(ack.keepalive_ms, 50, 300_000);
         self.interval = scaled(ack.interval_ms, 100, 3_600_000);
@@ -723,6 +727,11 @@ impl Link {
             self.errands.push_back(Errand::Peers(hash));
         }
     }
+}
+
+/// A timer as the clock scales it, but not below [`SHORTEST`] unless it was before.
+fn paced(clock: Clock, timer: Duration) -> Duration {
+    clock.scaled(timer).max(timer.min(SHORTEST))
 }
 
 #[cfg(test)]

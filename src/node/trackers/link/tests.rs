@@ -520,3 +520,17 @@ fn a_tracker_that_asks_no_more_is_told_no_more() {
     talk.ack(1, &[], &[]);
     assert!(!talk.link.wants_links());
 }
+
+#[test]
+fn a_fast_clock_hurries_nobody_below_four_times_a_second() {
+    let check = |scale: f64, timer: u64, expected: u64| {
+        let timer = paced(Clock::start(scale), Duration::from_millis(timer));
+        assert_eq!(timer, Duration::from_millis(expected), "{scale}");
+    };
+    check(1.0, 5000, 5000);
+    check(10.0, 5000, 500);
+    check(225.0, 5000, 250);
+    check(225.0, 30_000, 250);
+    check(1.0, 100, 100); // the tracker wants it so
+    check(10.0, 100, 100);
+}
