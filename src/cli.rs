@@ -325,6 +325,9 @@ mod tests {
             places: places::Places::default(),
             peer_auth: None,
             clock: Clock::start(1.0),
+            code: exit::CodeSoFar::default(),
+            panic_at: None,
+            lies: false,
         };
         (env, out, err)
     }

@@ -16,7 +16,7 @@ pub use hierarchy::{HierarchyConfig, ResolveMode};
 
 use crate::logic::picker::Policy;
 use crate::protocol::url::Url;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub struct PeerConfig {
     pub resolve: Option<ResolveMode>,
 
     /// Address to listen on, and the source of everything outgoing (`--bind`).
-    /// Default: any (`0.0.0.0`), or `127.0.0.1` when every tracker is on the loopback.
+    /// Default: see [`default_bind`].
     pub bind: IpAddr,
 
     /// Port to listen on (`--port`). Default: the first free of 6881 to 6889; zero means any free
@@ -167,18 +167,26 @@ impl Default for PeerConfig {
     }
 }
 
-/// The address to bind when none is given: the loopback when every tracker is there, else any.
+/// The address to bind when none is given: the loopback when every tracker is there, else any. A
+/// tracker sends others to where it hears us from, so we listen in its family:
+///
+/// | trackers | address |
+/// |---|---|
+/// | all on the IPv6 loopback | `::1` |
+/// | all on a loopback | `127.0.0.1`: the network sees nothing of what is on this machine alone |
+/// | elsewhere, one of them an IPv6 address | `::`, where IPv4 is heard as well |
+/// | elsewhere, or none | `0.0.0.0` |
 pub fn default_bind(trackers: &[TrackerAddr], announce_urls: &[String]) -> IpAddr {
-    let is_near = |url: &String| {
-        let address = Url::parse(url).ok().and_then(|url| url.address());
-        address.is_some_and(|address| address.is_loopback())
-    };
-    let is_any = !trackers.is_empty() || !announce_urls.is_empty();
-    let all_near = trackers.iter().all(TrackerAddr::is_loopback);
-    if is_any && all_near && announce_urls.iter().all(is_near) {
-        Ipv4Addr::LOCALHOST.into()
-    } else {
-        Ipv4Addr::UNSPECIFIED.into()
+    let of_url = |url: &String| Url::parse(url).ok().and_then(|url| url.address());
+    let native = trackers.iter().map(TrackerAddr::address);
+    let all: Vec<_> = native.chain(announce_urls.iter().map(of_url)).collect();
+    let known = || all.iter().flatten().map(IpAddr::to_canonical);
+    let all_known = !all.is_empty() && known().count() == all.len();
+    match all_known && known().all(|ip| ip.is_loopback()) {
+        true if known().all(|ip| ip.is_ipv6()) => Ipv6Addr::LOCALHOST.into(),
+        true => Ipv4Addr::LOCALHOST.into(),
+        false if known().any(|ip| ip.is_ipv6()) => Ipv6Addr::UNSPECIFIED.into(),
+        false => Ipv4Addr::UNSPECIFIED.into(),
     }
 }
 
@@ -213,10 +221,12 @@ pub struct TrackerAddr {
 }
 
 impl TrackerAddr {
-    /// Whether the host is this machine's loopback, as far as can be told without asking DNS.
-    pub fn is_loopback(&self) -> bool {
-        self.host.eq_ignore_ascii_case("localhost")
-            || self.host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    /// The host, if it is an address and no name; `localhost` counts as one.
+    pub fn address(&self) -> Option<IpAddr> {
+        if self.host.eq_ignore_ascii_case("localhost") {
+            return Some(Ipv4Addr::LOCALHOST.into());
+        }
+        self.host.parse().ok()
     }
 }
 
@@ -322,20 +332,29 @@ mod tests {
 
     #[test]
     fn a_peer_binds_to_the_loopback_only_when_every_tracker_is_there() {
-        let check = |all: &[&str], expected: Ipv4Addr| {
+        let check = |all: &[&str], expected: IpAddr| {
             let is_url = |word: &&&str| word.contains("://");
             let trackers: Vec<_> = all.iter().filter(|w| !is_url(w)).map(|w| at(w)).collect();
             let urls: Vec<_> = all.iter().filter(is_url).map(ToString::to_string).collect();
-            assert_eq!(default_bind(&trackers, &urls), IpAddr::from(expected), "{all:?}");
+            assert_eq!(default_bind(&trackers, &urls), expected, "{all:?}");
         };
-        check(&["127.0.0.1"], Ipv4Addr::LOCALHOST);
-        check(&["127.8.0.1", "localhost", "::1"], Ipv4Addr::LOCALHOST);
-        check(&["127.0.0.1", "10.0.0.1"], Ipv4Addr::UNSPECIFIED);
-        check(&["tracker.example"], Ipv4Addr::UNSPECIFIED);
-        check(&["udp://127.0.0.1:1", "http://[::1]/announce"], Ipv4Addr::LOCALHOST);
-        check(&["127.0.0.1", "http://tracker.example/announce"], Ipv4Addr::UNSPECIFIED);
-        check(&["10.0.0.1", "udp://localhost:1"], Ipv4Addr::UNSPECIFIED);
-        check(&[], Ipv4Addr::UNSPECIFIED);
+        let (near, any) = (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::UNSPECIFIED.into());
+        check(&["127.0.0.1"], near);
+        check(&["127.8.0.1", "localhost", "::1"], near);
+        check(&["127.0.0.1", "10.0.0.1"], any);
+        check(&["tracker.example"], any);
+        check(&["udp://127.0.0.1:1", "http://[::1]/announce"], near);
+        check(&["::ffff:127.0.0.1"], near);
+        check(&["127.0.0.1", "http://tracker.example/announce"], any);
+        check(&["10.0.0.1", "udp://localhost:1"], any);
+        check(&["::ffff:10.0.0.1"], any);
+        check(&[], any);
+        let (near, any) = (Ipv6Addr::LOCALHOST.into(), Ipv6Addr::UNSPECIFIED.into());
+        check(&["::1"], near);
+        check(&["::1", "http://[::1]:1/announce"], near);
+        check(&["fd00::1"], any);
+        check(&["10.0.0.1", "fd00::1"], any);
+        check(&["::1", "tracker.example"], any);
     }
 
     #[test]

@@ -73,6 +73,9 @@ pub mod limiter;
 /// Whose bytes go next under the upload limits.
 pub mod shares;
 
+/// When a disk that failed is tried again.
+pub mod retry;
+
 /// Who has what, at the tracker.
 pub mod registry;
 

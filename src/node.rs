@@ -12,7 +12,9 @@
 //! | `upload-<n>` | 4 | the job channel |
 //! | `writable` | 1 | poll over the sockets that took no more |
 //! | `verify` | 1 | finished pieces |
+//! | `settle` | 1 | what is to be made durable; the disk |
 //! | `coordinator` | 1 | trackers, nudges, a tick |
+//! | `disk` | 1 per torrent whose disk failed, while it is tried again | that disk |
 //! | `heartbeat` | 1 | native UDP |
 //! | `announce` | 1 | torrents that a tracker lacks |
 //! | `trace` | 1 if everything is written down | its file |
@@ -23,12 +25,18 @@
 pub mod connection;
 /// What nobody's message asks for.
 pub mod coordinator;
+/// What others do to files.
+mod damage;
+/// How many descriptors there are for what.
+mod descriptors;
 /// Calls peers.
 pub mod dialling;
 /// What happens, for people.
 pub mod event;
 /// What BitTorrent peers can do beyond BEP 3.
 pub mod extensions;
+/// What becomes of a panic.
+pub mod guard;
 /// Leaf hashes of a piece.
 pub mod leaves;
 /// Bytes per second, sent and received.
@@ -43,12 +51,18 @@ pub mod opening;
 pub mod options;
 /// What is to be sent to one peer.
 pub mod outbox;
+/// A disk that failed, and works again.
+mod recovery;
 /// Asks for more peers, and lets the least useful one go.
 pub mod renewal;
 /// Finds who has authority for a torrent.
 pub mod resolving;
+/// The threads that are waited for.
+mod running;
 /// Which files are wanted.
 pub mod selection;
+/// What was fetched goes to the disk.
+mod settling;
 /// What the threads share.
 pub mod shared;
 /// What std's sockets do not offer.
@@ -97,16 +111,17 @@ use crate::protocol::Dialect;
 use crate::threadpool::ThreadPool;
 use coordinator::Wires;
 use crossbeam_channel::{Receiver, Sender, bounded};
+use guard::Guard;
 use limits::{DownLimit, UpLimits};
 use parking_lot::Mutex;
 use resolving::Call;
+use running::Running;
 use shared::{Connection, Peers, Picking, Shared, Written};
 use stay::Stay;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::thread::Builder;
 use std::time::{Duration, Instant};
 use trackers::Heartbeat;
 use trackers::announce::{AnnounceIdentity, Announcers};
@@ -196,12 +211,23 @@ pub struct Node {
     trace: Option<trace::Writer>,
 }
 
+/// What a node's threads take their work from.
+struct Inboxes {
+    finished: Receiver<Written>,
+    to_settle: Receiver<()>,
+    resolve: resolving::Wires,
+    wires: Wires,
+    to_publish: Receiver<(SocketAddr, Arc<Torrent>)>,
+}
+
 impl Node {
     /// Listens and starts the threads.
     pub fn start(options: NodeOptions) -> Result<Self, NodeError> {
+        descriptors::raise();
         let listener = Arc::new(listen(&options)?);
         let port = listener.local_addr()?.port();
         let clock = Clock::start(options.time_scale);
+        let guard = Guard::new(options.panic_at.clone());
         let peer_id = PeerId::generate(&mut fastrand::Rng::new());
         let listens = listener.local_addr()?;
         let trace = options.trace.as_ref().map(|path| trace::start(path, clock, peer_id, listens));
@@ -213,6 +239,7 @@ impl Node {
         let (written, finished) = bounded::<Written>(verifier::WAITING);
         let (events_in, events) = bounded(EVENTS);
         let (nudge, nudged) = bounded(1); // one nudge is as good as many
+        let (settle, to_settle) = bounded(1); // likewise
         let (stop, stopped) = bounded::<()>(0); // never sent on
         let (tracker_events, from_trackers) = bounded(EVENTS);
         let (publish, to_publish) = bounded(64); // a tracker asks again for what is dropped
@@ -222,7 +249,9 @@ impl Node {
             port,
             bind: options.bind,
             clock,
-            max_peers: AtomicUsize::new(options.max_peers.min(MOST_PEERS)),
+            guard,
+            lies: options.lies,
+            max_peers: AtomicUsize::new(options.max_peers.min(descriptors::most_peers())),
             max_per_ip: options.max_per_ip,
             torrents: Mutex::default(),
             uploads: Mutex::new(uploads.sender()),
@@ -231,6 +260,7 @@ impl Node {
             down_limit: DownLimit::new(options.down_limit),
             written,
             events: events_in,
+            settle,
             nudge,
             stopped,
             stopping: AtomicBool::new(false),
@@ -271,13 +301,6 @@ impl Node {
             trace: trace_writer,
             options,
         };
-        node.spawn("writable", |shared| uploads::watch_parked(&shared))?;
-        node.spawn("verify", move |shared| verifier::run(&shared, &finished))?;
-        if let Some(manner) = node.options.resolve {
-            let bind = node.options.bind.filter(|ip| !ip.is_unspecified());
-            let stub = Stub::new(bind, manner, &node.options.trackers)?;
-            node.spawn("resolve", move |shared| resolving::run(&shared, stub, &resolve))?;
-        }
         let wires = Wires {
             trackers: from_trackers,
             announces: from_announcers,
@@ -285,16 +308,45 @@ impl Node {
             publish,
             resolving,
         };
-        node.spawn("coordinator", move |shared| coordinator::run(&shared, &wires))?;
-        node.spawn("announce", move |shared| tracking::publish_all(&shared, &to_publish))?;
-        let listener = node.listener.clone();
-        node.spawn("listener", move |shared| listener::run(&shared, &listener))?;
+        let inboxes = Inboxes { finished, to_settle, resolve, wires, to_publish };
+        if let Err(error) = node.begin(inboxes) {
+            // Those of its threads that began would not end by themselves.
+            node.stop_until(Instant::now());
+            return Err(error.into());
+        }
         Ok(node)
     }
 
-    fn spawn(&self, name: &str, body: impl FnOnce(Arc<Shared>) + Send + 'static) -> io::Result<()> {
+    /// Starts the threads that all torrents need.
+    fn begin(&self, inboxes: Inboxes) -> io::Result<()> {
+        let Inboxes { finished, to_settle, resolve, wires, to_publish } = inboxes;
+        self.spawn("writable", uploads::watch_parked)?;
+        self.spawn("verify", move |shared| verifier::run(shared, &finished))?;
+        self.spawn("settle", move |shared| settling::run(shared, &to_settle))?;
+        if let Some(manner) = self.options.resolve {
+            let bind = self.options.bind.filter(|ip| !ip.is_unspecified());
+            let mut stub = Stub::new(bind, manner, &self.options.trackers)?;
+            self.spawn("resolve", move |shared| resolving::run(shared, &mut stub, &resolve))?;
+        }
+        self.spawn("coordinator", move |shared| coordinator::run(shared, &wires))?;
+        self.spawn("announce", move |shared| tracking::publish_all(shared, &to_publish))?;
+        let listener = self.listener.clone();
+        self.spawn("listener", move |shared| listener::run(shared, &listener))
+    }
+
+    /// Starts a thread that all torrents need: one that panics is begun again.
+    fn spawn(
+        &self,
+        name: &'static str,
+        mut body: impl FnMut(&Arc<Shared>) + Send + 'static,
+    ) -> io::Result<()> {
         let shared = self.shared.clone();
-        self.running.spawn(name, move || body(shared))
+        self.running.spawn(name, move || guard::keep(&shared, name, || body(&shared)))
+    }
+
+    /// How many jobs of its threads panicked: each is a bug, and cost the peer that it was about.
+    pub fn panics(&self) -> u64 {
+        self.shared.guard.panics()
     }
 
     /// Where the node listens.
@@ -386,7 +438,13 @@ impl Node {
             storage,
             peers: Mutex::new(Peers::new(tongues, clock.scaled(neighbours::PATIENCE))),
             completed: AtomicBool::new(completed),
+            unsettled: AtomicBool::new(false),
+            has_whole_files: AtomicBool::new(false),
+            doubted: AtomicBool::new(false),
+            suspected: AtomicBool::new(false),
+            in_vain: AtomicU32::new(0),
             failed: AtomicBool::new(false),
+            retry: Mutex::default(),
             stay: Stay::default(),
             max_peers: AtomicUsize::new(usize::MAX),
             calls: AtomicUsize::new(0),
@@ -486,11 +544,12 @@ impl Node {
         self.shared.down_limit.wake();
         self.shared.uploads.lock().take();
         let (heartbeat, announcers, uploads) = (self.heartbeat, self.announcers, self.uploads);
+        let patient = self.running.until(deadline);
         let begun = [
-            self.running.spawn("good-bye", move || heartbeat.stop(GOOD_BYE)),
-            self.running.spawn("farewell", move || announcers.stop(GOOD_BYE)),
-            self.running.spawn("sync", move || make_durable(&torrents)),
-            self.running.spawn("close", move || {
+            patient.spawn("good-bye", move || heartbeat.stop(GOOD_BYE)),
+            patient.spawn("farewell", move || announcers.stop(GOOD_BYE)),
+            patient.spawn("sync", move || make_durable(&torrents)),
+            patient.spawn("close", move || {
                 uploads.close();
             }),
         ];
@@ -512,20 +571,6 @@ impl Node {
     }
 }
 
-/// The threads that are waited for when the node stops: each holds the sender while it runs.
-struct Running(Sender<()>);
-
-impl Running {
-    fn spawn(&self, name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let running = self.0.clone();
-        Builder::new().name(name.to_owned()).spawn(move || {
-            body();
-            drop(running);
-        })?;
-        Ok(())
-    }
-}
-
 fn has_fetched(torrent: &Torrent) -> bool {
     torrent.picker.lock().fetched() > 0
 }
@@ -534,10 +579,11 @@ fn has_fetched(torrent: &Torrent) -> bool {
 fn make_durable(torrents: &[Arc<Torrent>]) {
     let deadline = Instant::now() + SYNC;
     for torrent in torrents.iter().filter(|torrent| has_fetched(torrent)) {
-        match torrent.storage.sync(&|| Instant::now() < deadline) {
-            Ok(true) => {}
-            Ok(false) => log::info!("{}: not all is durable yet", torrent.name),
-            Err(error) => log::warn!("{error}"),
+        let settled = torrent.storage.settle(&|| Instant::now() < deadline);
+        match settled.damage.trouble {
+            Some(error) => log::warn!("{error}"),
+            None if settled.all => {}
+            None => log::info!("{}: not all is durable yet", torrent.name),
         }
     }
 }
@@ -546,8 +592,9 @@ fn make_durable(torrents: &[Arc<Torrent>]) {
 /// slot is filled once both exist.
 fn start_uploads(slot: Arc<OnceLock<Weak<Shared>>>) -> io::Result<ThreadPool<Arc<Connection>>> {
     ThreadPool::new("upload", UPLOAD_THREADS, MOST_PEERS * 2, move |connection| {
-        if let Some(shared) = slot.get().and_then(Weak::upgrade) {
-            uploads::serve(&shared, &connection);
+        let Some(shared) = slot.get().and_then(Weak::upgrade) else { return };
+        if shared.guard.contain(|| uploads::serve(&shared, &connection)).is_none() {
+            connection.shut(); // nobody would bring it back
         }
     })
 }
@@ -580,6 +627,7 @@ mod tests {
     use crate::storage::create::{HashOptions, hash_path};
     use crate::storage::{Io, Storage, StoragePlan};
     use std::path::{Path, PathBuf};
+    use std::thread::Builder;
 
     const DEADLINE: Duration = Duration::from_mins(1);
 
@@ -629,13 +677,16 @@ mod tests {
         torrent
     }
 
-    /// Waits until a download is whole, over the connections that it began with.
+    /// Waits until a download is whole, over the connections that it began with. Who has everything
+    /// needs none, and may be waiting for the disk.
     fn wait_complete(node: &Node) {
         let end = Instant::now() + DEADLINE;
         loop {
             match node.events().recv_deadline(end).unwrap() {
                 Event::Complete { .. } => return,
-                Event::Disconnected { why, .. } => panic!("a connection ended: {why}"),
+                Event::Disconnected { torrent, why, .. } => {
+                    assert!(torrent.picker.lock().is_satisfied(), "a connection ended: {why}");
+                }
                 _ => {}
             }
         }

@@ -50,8 +50,7 @@ impl Readiness {
         S: AsSource,
         for<'a> &'a S: AsRawSource,
     {
-        watch(&self.poller, &source, interest.event(key))?;
-        Ok(Watched { poller: Arc::clone(&self.poller), source, key, interest })
+        self.watcher().watch(source, key, interest)
     }
 
     /// Waits until a socket is ready, [`Waker::wake`] is called, or `timeout` is over, and puts
@@ -66,9 +65,30 @@ impl Readiness {
         Ok(())
     }
 
+    /// A handle that adds sockets from another thread, also during a [`wait`](Self::wait).
+    pub fn watcher(&self) -> Watcher {
+        Watcher(Arc::clone(&self.poller))
+    }
+
     /// A handle that ends [`wait`](Self::wait) from another thread.
     pub fn waker(&self) -> Waker {
         Waker(Arc::clone(&self.poller))
+    }
+}
+
+/// Adds sockets from another thread.
+#[derive(Clone)]
+pub struct Watcher(Arc<Poller>);
+
+impl Watcher {
+    /// As [`Readiness::watch`].
+    pub fn watch<S>(&self, source: S, key: usize, interest: Interest) -> io::Result<Watched<S>>
+    where
+        S: AsSource,
+        for<'a> &'a S: AsRawSource,
+    {
+        watch(&self.0, &source, interest.event(key))?;
+        Ok(Watched { poller: Arc::clone(&self.0), source, key, interest })
     }
 }
 

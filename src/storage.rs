@@ -10,8 +10,8 @@
 //! ```text
 //! a block comes:    write      one copy into the file's pages, under the picker's claim
 //! a piece is full:  check      many pieces at once in SIMD lanes, while still in cache
-//! it is right:      piece_is_verified -> the files that this completed
-//! a block is asked: read       by position, never through the map
+//! it is right:      judge      takes note; settle gives a whole file its name once it is durable
+//! a block is asked: vouch, read, vouch    by position, never through the map
 //! ```
 //! Never: a byte outside the output folder, a symbolic link followed, a file replaced, a piece
 //! called right whose hash was not seen. A failing disk is a [`StorageError`] that names the file.
@@ -30,25 +30,33 @@ mod disk;
 mod error;
 /// Patterns of file names.
 pub mod glob;
+/// How many descriptors there are.
+pub mod handles;
 /// Hashing many buffers at once.
 pub mod hash;
 /// Which bytes of which file a run of a piece is.
 pub mod layout;
 mod mapped;
 mod open;
+mod others;
 mod path;
 mod place;
 mod plan;
+mod probe;
 #[cfg(test)]
 mod scratch;
 mod selection;
+mod settling;
 mod space;
+/// Which file it is, and when it was changed last.
+pub mod stamp;
 mod stored;
 #[cfg(test)]
 mod suite;
 mod sys;
 mod verify;
 mod views;
+mod vouching;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -58,8 +66,9 @@ pub use disk::Io;
 pub use error::StorageError;
 pub use place::PART_SUFFIX;
 pub use plan::{PlannedFile, StoragePlan};
+pub use settling::{Damage, Settled};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use crate::bitfield::Bitfield;
 use crate::geometry::{BLOCK_LEN, Geometry};
@@ -89,6 +98,27 @@ pub struct Storage {
     io: Option<Io>,
     /// One bit per piece known to be right.
     verified: Vec<AtomicU64>,
+    /// Held to read from a verdict's hash to its bit, to write while files are mended.
+    judging: RwLock<()>,
+    /// One settles at a time.
+    settling: Mutex<()>,
+    /// Bytes written since somebody settled last.
+    unsynced: AtomicU64,
+    /// One bit per piece that was hashed since its files were last changed.
+    vouched: Vec<AtomicU64>,
+    /// Held while such bits are cleared, or set after a hash.
+    vouching: Mutex<()>,
+    /// How often they were cleared.
+    turns: AtomicU64,
+}
+
+/// What became of pieces that were hashed.
+#[derive(Debug)]
+pub struct Judged {
+    /// Which are right, in their order.
+    pub right: Vec<bool>,
+    /// Whether that made a file whole.
+    pub whole: bool,
 }
 
 impl Storage {
@@ -117,6 +147,7 @@ impl Storage {
 
     fn of(plan: StoragePlan, folder: Folder, layout: Layout, files: Files, io: Option<Io>) -> Self {
         let words = plan.geometry.pieces().div_ceil(64);
+        let bits = || (0..words).map(|_| AtomicU64::new(0)).collect();
         Self {
             folder,
             layout,
@@ -126,7 +157,13 @@ impl Storage {
             choosing: Mutex::new(()),
             geometry: plan.geometry,
             hashes: plan.hashes,
-            verified: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            verified: bits(),
+            judging: RwLock::default(),
+            settling: Mutex::default(),
+            unsynced: AtomicU64::new(0),
+            vouched: bits(),
+            vouching: Mutex::default(),
+            turns: AtomicU64::new(0),
         }
     }
 
@@ -148,6 +185,7 @@ impl Storage {
         let span = self.span(piece, offset, run.iter().map(|bytes| bytes.len()).sum())?;
         let io = self.io.ok_or(StorageError::Inconsistent("opened to be read, not written"))?;
         self.piece_is_lost(piece);
+        self.unsynced.fetch_add(span.length.into(), Ordering::AcqRel);
         let mut rest: VecDeque<&[u8]> = run.iter().copied().collect();
         for part in self.layout.parts(span) {
             let now = take_front(&mut rest, part.length);
@@ -194,23 +232,29 @@ impl Storage {
         Ok(leaves)
     }
 
-    /// Takes note that a piece's hash matched; the files that this made whole get their names
-    /// and are returned. Saying it twice does no harm.
-    pub fn piece_is_verified(&self, piece: PieceIndex) -> Result<Vec<PathBuf>, StorageError> {
+    /// Checks pieces whose blocks are all written, and takes note of those that are right: see
+    /// [`Storage::check`] and [`Storage::piece_is_verified`].
+    pub fn judge(&self, pieces: &[PieceIndex]) -> Result<Judged, StorageError> {
+        let _not_mended = self.judging.read();
+        let right = self.check(pieces)?;
+        let verified = pieces.iter().zip(&right).filter(|(_, right)| **right);
+        let whole =
+            verified.fold(false, |whole, (&piece, _)| self.piece_is_verified(piece) || whole);
+        Ok(Judged { right, whole })
+    }
+
+    /// Takes note that a piece's hash matched; true if that made a file whole, which then gets its
+    /// name from [`Storage::settle`]. Saying it twice does no harm.
+    pub fn piece_is_verified(&self, piece: PieceIndex) -> bool {
         if piece.0 >= self.geometry.pieces() {
-            return Ok(Vec::new());
+            return false;
         }
-        let (word, bit) = self.bit(piece);
-        if word.fetch_or(bit, Ordering::AcqRel) & bit != 0 {
-            return Ok(Vec::new());
+        self.set_vouched(piece);
+        let (word, bit) = Self::place(piece);
+        if self.verified[word].fetch_or(bit, Ordering::AcqRel) & bit != 0 {
+            return false;
         }
-        let mut completed = Vec::new();
-        for file in self.files_of(piece) {
-            if file.gained_piece() {
-                completed.extend(file.finish(&self.folder)?);
-            }
-        }
-        Ok(completed)
+        self.files_of(piece).filter(|file| file.gained_piece()).count() > 0
     }
 
     /// Takes note that a piece is no longer right: its file was changed or cut.
@@ -218,37 +262,39 @@ impl Storage {
         if piece.0 >= self.geometry.pieces() {
             return;
         }
-        let (word, bit) = self.bit(piece);
+        let (word, bit) = Self::place(piece);
+        if self.vouched[word].load(Ordering::Acquire) & bit != 0 {
+            self.vouched[word].fetch_and(!bit, Ordering::AcqRel);
+        }
+        let word = &self.verified[word];
         let known = word.load(Ordering::Acquire) & bit != 0;
         if known && word.fetch_and(!bit, Ordering::AcqRel) & bit != 0 {
             self.files_of(piece).for_each(Stored::lost_piece);
         }
     }
 
+    /// Whether a piece is known to be right.
+    pub fn is_verified(&self, piece: PieceIndex) -> bool {
+        let (word, bit) = Self::place(piece);
+        self.verified.get(word).is_some_and(|word| word.load(Ordering::Acquire) & bit != 0)
+    }
+
+    /// Whether blocks can be written; a seeder's files are only read.
+    pub fn writes(&self) -> bool {
+        self.io.is_some()
+    }
+
+    /// Whether an entry of the plan holds nothing but zeros.
+    pub fn is_blank(&self, entry: usize) -> bool {
+        self.files[entry].as_ref().is_some_and(|file| file.is_blank(&self.folder))
+    }
+
     /// The pieces known to be right.
     pub fn verified(&self) -> Bitfield {
         let mut right = Bitfield::new(self.geometry.pieces());
-        for piece in (0..self.geometry.pieces()).map(PieceIndex) {
-            let (word, bit) = self.bit(piece);
-            if word.load(Ordering::Acquire) & bit != 0 {
-                right.set(piece);
-            }
-        }
+        let all = (0..self.geometry.pieces()).map(PieceIndex);
+        all.filter(|&piece| self.is_verified(piece)).for_each(|piece| _ = right.set(piece));
         right
-    }
-
-    /// Makes everything written so far durable, file by file, as long as `go_on` says so; true
-    /// when all of it is. Only then may a restart believe it without looking.
-    ///
-    /// # Errors
-    /// After an error nothing is known about what the disk holds: check it again.
-    pub fn sync(&self, go_on: &dyn Fn() -> bool) -> Result<bool, StorageError> {
-        for file in self.files.iter().flatten() {
-            if !file.sync(&self.folder, go_on)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     /// Where an entry of the plan is on disk now, with `.part` while it is not whole and in the
@@ -291,8 +337,9 @@ impl Storage {
         self.layout.parts(self.whole(piece)).filter_map(|part| self.file(part))
     }
 
-    fn bit(&self, piece: PieceIndex) -> (&AtomicU64, u64) {
-        (&self.verified[piece.at() / 64], 1 << (piece.0 % 64))
+    /// The place of a piece's bit: its word, and which of that.
+    fn place(piece: PieceIndex) -> (usize, u64) {
+        (piece.at() / 64, 1 << (piece.0 % 64))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod harness;
 
+use harness::mounts::{ext4_at, in_own_mounts};
 use harness::process::Process;
 use harness::programs::{
     PEER, TRACKER, create, leecher, leecher_of, peer, quick_tracker, seeder, seeder_of, tracker,
@@ -11,7 +12,6 @@ use harness::{DOWNLOAD, SOON, alone, not_run, together, until};
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 const MIB: u64 = 1024 * 1024;
@@ -232,17 +232,6 @@ fn an_unwritable_folder_ends_with_8_and_names_it() {
     assert_eq!(fs::metadata(&in_the_way).expect("still there").len(), 10);
 }
 
-/// Runs a shell script in a mount namespace of its own; `None` when that is not permitted.
-fn in_own_mounts(script: &str) -> Option<Process> {
-    let probe = "mount -t tmpfs -o size=64k none /mnt && umount /mnt";
-    let permitted = Command::new("unshare").args(["-m", "sh", "-c", probe]).output();
-    if !permitted.is_ok_and(|output| output.status.success()) {
-        return None;
-    }
-    let args = ["-m", "sh", "-c", script];
-    Some(Process::start("in own mounts", "unshare", &args, &std::env::temp_dir()))
-}
-
 #[test]
 fn a_read_only_file_system_ends_with_8() {
     let _turn = together();
@@ -292,9 +281,8 @@ fn a_full_disk_ends_with_8_and_leaves_it_as_it_was() {
     assert_eq!(taken[0], taken[1], "KiB used before and after");
 }
 
-/// Others fill the disk while the download runs. On a disk its room was reserved before, so it
-/// ends well; in memory, where a reservation would be the work itself, the error names the disk,
-/// and what is there is nobody's loss.
+/// Others fill the disk while the download runs: its room was reserved before, so it ends well. In
+/// memory, where a reservation would be the work itself, it waits: `tests/full_disk.rs`.
 #[test]
 fn a_disk_that_others_fill_in_mid_download_does_no_harm() {
     let _turn = together();
@@ -304,34 +292,20 @@ fn a_disk_that_others_fill_in_mid_download_does_no_harm() {
     let flags = "--piece-length 64KiB --uplimit 2M";
     let _source = seeder("source", tracker.address, &file, flags);
     let folder = scratch.folder("mount");
-    let download_while_it_fills = |mount: &str| {
-        let script = format!(
-            "{mount} || exit 97; \
-             {PEER} --leech film.bin --json -p 0 --tracker {1} -w {0} --timeout 15s --seed-time 0 & \
-             job=$!; until test -e {0}/film.bin.part; do sleep 0.05; done; \
-             cat /dev/zero >{0}/filler 2>/dev/null; test -e {0}/film.bin.part || exit 96; \
-             wait $job; code=$?; test $code -ne 0 || cmp {0}/film.bin {2} || exit 98; exit $code",
-            folder.display(),
-            tracker.address,
-            file.display()
-        );
-        in_own_mounts(&script)
-    };
-    let memory = format!("mount -t tmpfs -o size=12m none {}", folder.display());
-    let Some(mut user) = download_while_it_fills(&memory) else {
+    let script = format!(
+        "{3}; \
+         {PEER} --leech film.bin --json -p 0 --tracker {1} -w {0} --timeout 15s --seed-time 0 & \
+         job=$!; until test -e {0}/film.bin.part; do sleep 0.05; done; \
+         cat /dev/zero >{0}/filler 2>/dev/null; test -e {0}/film.bin.part || exit 96; \
+         wait $job; code=$?; test $code -ne 0 || cmp {0}/film.bin {2} || exit 98; exit $code",
+        folder.display(),
+        tracker.address,
+        file.display(),
+        ext4_at(&scratch, &folder, 24 * MIB, ""),
+    );
+    let Some(mut user) = in_own_mounts(&script) else {
         return not_run("a disk that fills", "no mounts of its own");
     };
-    user.expect_exit(8, DOWNLOAD);
-    expect_sentence(&user, &["disk is full", "needed", "free"]);
-
-    let image = scratch.at("disk.img");
-    fs::File::create(&image).and_then(|image| image.set_len(24 * MIB)).expect("a hole");
-    let disk = format!(
-        "mkfs.ext4 -q {0} && mount -o loop {0} {1} || exit 95",
-        image.display(),
-        folder.display()
-    );
-    let mut user = download_while_it_fills(&disk).expect("it had mounts of its own before");
     let code = user.wait_exit(DOWNLOAD);
     if code == 95 {
         return not_run("a disk that fills", "no ext4 in a file");

@@ -5,20 +5,26 @@
 
 mod harness;
 
-use harness::hostile::{Caller, Content};
-use harness::process::Process;
+use harness::hostile::{Caller, Content, Hostile, Lie};
+use harness::process::{Process, Usage};
 use harness::programs::{
     create, leecher, leecher_of, peer, quick_tracker, seeder, seeder_of, tracker, tracker_at,
     wait_seeders,
 };
 use harness::relay::Relay;
-use harness::scratch::{Scratch, assert_same, copy, flip};
+use harness::scratch::{Scratch, assert_same, copy};
 use harness::{DOWNLOAD, SOON, alone, together, until};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use swarmlet::ids::{PieceIndex, Span};
+use swarmlet::protocol::message::Message;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * 1024;
+
+/// Where a hostile peer listens.
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Quick timers, small pieces: what a test of seconds needs.
 const PIECES: &str = "--piece-length 64KiB";
@@ -39,19 +45,22 @@ fn expect_whole(peer: &mut Process, source: &Path, got: &Path) -> serde_json::Va
     done
 }
 
-/// Test 1: a flipped byte in the only seeder's file. It is banned and named to the user; when an
-/// honest seeder comes the download ends, and what arrived is right.
+/// Test 1: a flipped byte in what the only seeder sends. It is banned and named to the user; when an
+/// honest seeder comes the download ends, and what arrived is right. (A seeder of ours does not send
+/// what is wrong, see `changed_files.rs`.)
 #[test]
 fn a_lone_seeder_with_a_flipped_byte_is_banned_and_the_user_sees_why() {
     let _turn = together();
     let scratch = Scratch::new("flip");
     let good = scratch.file("good/film.bin", 2 * MIB, 1);
-    let bad = copy(&good, &scratch.at("bad/film.bin"));
+    let torrent = scratch.at("film.torrent");
+    create(&good, &torrent, "-s 64KiB");
     let tracker = quick_tracker();
-    let liar = seeder("liar", tracker.address, &bad, PIECES);
-    flip(&bad, 1_000_000);
+    let liar = Hostile::start(HERE, Content::of(&good, 65536), Lie::FlipsBits(20));
     let out = scratch.folder("out");
-    let mut user = leecher("user", tracker.address, "film.bin", &out, "--seed-time 0");
+    let flags = format!("--seed-time 0 --peer {}", liar.address);
+    let what = torrent.to_str().expect("UTF-8");
+    let mut user = leecher("user", tracker.address, what, &out, &flags);
     let banned = user.wait_for("banned", SOON);
     assert_eq!(banned["address"], liar.address.to_string());
     user.wait_stderr("who was banned and why", SOON, |text| {
@@ -73,18 +82,18 @@ fn a_liar_among_honest_seeders_is_found_and_only_it_is_banned() {
     let scratch = Scratch::new("company");
     let good = scratch.file("a/film.bin", 4 * MIB, 2);
     let other = copy(&good, &scratch.at("b/film.bin"));
-    let bad = copy(&good, &scratch.at("c/film.bin"));
+    let torrent = scratch.at("film.torrent");
+    create(&good, &torrent, "-s 64KiB");
     let tracker = quick_tracker();
     let flags = "--piece-length 64KiB --uplimit 2M";
     let _a = seeder("honest a", tracker.address, &good, flags);
     let _b = seeder("honest b", tracker.address, &other, flags);
-    let liar = seeder("liar", tracker.address, &bad, flags);
-    for piece in 0..64 {
-        flip(&bad, piece * 65536 + 20_000);
-    }
-    wait_seeders(tracker.address, "film.bin", 3, SOON);
+    let liar = Hostile::start(HERE, Content::of(&good, 65536), Lie::FlipsBits(1));
+    wait_seeders(tracker.address, "film.bin", 2, SOON);
     let out = scratch.folder("out");
-    let mut user = leecher("user", tracker.address, "film.bin", &out, "--seed-time 0");
+    let flags = format!("--seed-time 0 --peer {}", liar.address);
+    let what = torrent.to_str().expect("UTF-8");
+    let mut user = leecher("user", tracker.address, what, &out, &flags);
     expect_whole(&mut user, &good, &out.join("film.bin"));
     let banned = user.events_of("banned");
     assert!(!banned.is_empty(), "the liar was in the swarm and nobody was banned");
@@ -233,6 +242,45 @@ fn fifty_leechers_are_served_beside_silent_and_leaving_clients() {
         expect_whole(user, &file, &scratch.path().join(format!("out-{n}/film.bin")));
     }
     assert!(source.usage().threads < 40, "{:?}", source.usage());
+}
+
+/// Two hundred peers that ask for everything take little, and leave nothing behind when they go.
+#[test]
+fn two_hundred_peers_take_little_memory_and_leave_no_thread_and_no_descriptor_behind() {
+    const WAVES: usize = 3;
+    let _turn = alone();
+    let scratch = Scratch::in_memory("waves", 1 << 30);
+    let file = scratch.file("src/film.bin", 4 * MIB, 20);
+    let tracker = quick_tracker();
+    let source = seeder("source", tracker.address, &file, PIECES);
+    let content = Content::of(&file, 65536);
+    let mut after = Vec::new();
+    let quiet = source.usage();
+    for _ in 0..WAVES {
+        let callers: Vec<Caller> = (0..200)
+            .map(|_| {
+                let mut caller =
+                    Caller::interested(source.address, content.info_hash).expect("it is let in");
+                for piece in (0..content.pieces).map(PieceIndex) {
+                    let all = Span { piece, offset: 0, length: content.piece_length };
+                    caller.say(&Message::Get(all)).expect("it reads on");
+                }
+                caller
+            })
+            .collect();
+        let busy = source.usage();
+        assert!(busy.threads >= quiet.threads + 200, "{busy:?}");
+        assert!(busy.memory < 96 << 20, "{busy:?}");
+        drop(callers);
+        let left = until("they are gone", SOON, || {
+            let now = source.usage();
+            let same = |of: fn(&Usage) -> u64| of(&now) <= of(&quiet);
+            (same(|u| u.threads) && same(|u| u.descriptors)).then_some(now)
+        });
+        harness::process::say(&format!("with 200 peers {busy:?}, when they are gone {left:?}"));
+        after.push(left.memory);
+    }
+    assert!(after[WAVES - 1] <= after[0] + (2 << 20), "bytes after each wave: {after:?}");
 }
 
 /// Test 10: the leecher comes first, then the tracker, then the seeder.

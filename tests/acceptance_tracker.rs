@@ -2,9 +2,10 @@
 
 mod harness;
 
+use harness::hostile::Content;
 use harness::process::Process;
 use harness::programs::{
-    PEER, TRACKER, counts, create, leecher, list, quick_tracker, seeder, seeder_of, tracker,
+    PEER, TRACKER, counts, create, leecher, list, peer, quick_tracker, seeder, seeder_of, tracker,
     tracker_at, wait_seeders,
 };
 use harness::registry::{Claim, Claimant, catalogue, peers};
@@ -16,6 +17,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use swarmlet::ids::InfoHashV2;
+use swarmlet::metainfo::Metainfo;
+use swarmlet::node::trackers::ask;
 
 const MIB: usize = 1024 * 1024;
 
@@ -50,6 +53,72 @@ fn a_restarted_tracker_lists_all_peers_again() {
     user.wait_for("done", DOWNLOAD);
     assert_same(&file, &out.join("film.bin"));
     drop(seeders);
+}
+
+/// Ten leechers lose their tracker at half of their download and for longer than it lists a silent
+/// peer; `announced` is what it knows of the swarm.
+fn check_restart(name: &str, start: &str, url: &str, patience: Duration, announced: &Announced) {
+    let scratch = Scratch::new(name);
+    let file = scratch.file("src/film.bin", 3 * MIB, 60);
+    let torrent = scratch.at("film.torrent");
+    create(&file, &torrent, "-s 64KiB");
+    let mut old = tracker(start);
+    let (at, meta) = (old.address, Content::of(&file, 65_536).meta.clone());
+    let flags = format!("--bind 127.0.0.1 --tracker {url}{at}");
+    let flags = if url.is_empty() { flags } else { format!("{flags}/announce") };
+    let what = torrent.to_str().expect("UTF-8");
+    let peer_in = |name: String, folder: PathBuf, more: &str| {
+        let folder = folder.to_str().expect("UTF-8");
+        let action = ["--leech", what, "--download-dir", folder];
+        peer(&name, &action, scratch.path(), &format!("{flags} {more}"))
+    };
+    let _seeder = peer_in("seeder".into(), scratch.at("src"), "--uplimit 400k");
+    let user =
+        |n| peer_in(format!("user {n}"), scratch.folder(&format!("out-{n}")), "--uplimit 400k");
+    let users: Vec<_> = (0..10).map(user).collect();
+    until("all are listed", SOON, || (announced(at, &meta) == 11).then_some(()));
+    users[0].wait_bytes(3 * MIB as u64 / 2, DOWNLOAD);
+    old.kill();
+    pass(Duration::from_secs(4));
+    let tracker = tracker_at(at, start);
+    let restarted = Instant::now();
+    until("the swarm is listed again", patience, || {
+        (announced(tracker.address, &meta) == 11).then_some(())
+    });
+    harness::process::say(&format!("{name}: listed again after {:?}", restarted.elapsed()));
+    for (n, user) in users.iter().enumerate() {
+        user.wait_for("done", DOWNLOAD);
+        assert_same(&file, &scratch.at(&format!("out-{n}/film.bin")));
+    }
+}
+
+/// How many peers a tracker knows of a torrent.
+type Announced = dyn Fn(SocketAddr, &Metainfo) -> u64;
+
+/// Within two heartbeats of a second on an idle machine; on a busy one within an interval and ten
+/// seconds.
+#[test]
+fn ten_native_leechers_outlive_their_tracker_and_are_all_listed_again() {
+    let _turn = alone();
+    let start = "--keepalive 1s --expire 3s --interval 2s";
+    check_restart("outlived", start, "", Duration::from_secs(12), &|at, _| {
+        let entries = catalogue(at);
+        let entry = entries.iter().find(|entry| entry.name == "film.bin");
+        entry.map_or(0, |entry| (entry.seeders + entry.leechers).into())
+    });
+}
+
+/// Who announced in vain rests about five seconds, and about fifteen after the second time.
+#[test]
+fn ten_bittorrent_leechers_outlive_their_tracker_and_announce_themselves_again() {
+    let _turn = alone();
+    let patience = Duration::from_secs(25);
+    check_restart("outlived-http", "--announce-interval 5s", "http://", patience, &|at, meta| {
+        let v1 = meta.info_hash_v1.expect("it is hybrid");
+        let url = format!("http://{at}/announce");
+        let known = ask::scrape(&url, &[v1], None, Instant::now() + SOON);
+        known.map_or(0, |known| u64::from(known[0].seeders + known[0].leechers))
+    });
 }
 
 /// Test 7: a dead seeder leaves the list when it expires, a stopped one at once.

@@ -5,6 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+/// How long a verdict may take, beside what the program takes to say its version.
+const TIME: Duration = Duration::from_millis(100);
+
+/// Tries to be that quick, where others use the machine.
+const TRIES: usize = 5;
+
+/// KiB of data that the program may have: with its own pages, which are files, less than 64 MiB.
+const DATA: u32 = 48 * 1024;
+
 /// The folder of the corpus, if it is there.
 fn corpus() -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
@@ -17,9 +26,29 @@ fn corpus() -> Option<PathBuf> {
     None
 }
 
+/// The program with a bounded amount of memory: it aborts where that is not enough.
+fn peer(words: &[&Path]) -> Output {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(format!("ulimit -d {DATA} && exec \"$0\" \"$@\""));
+    shell.arg(env!("CARGO_BIN_EXE_peer")).args(words).output().expect("the program starts")
+}
+
 fn show(file: &Path) -> Output {
-    let mut peer = Command::new(env!("CARGO_BIN_EXE_peer"));
-    peer.arg("show").arg("--json").arg(file).output().expect("the program starts")
+    peer(&[Path::new("show"), Path::new("--json"), file])
+}
+
+/// The shortest time that something took, once it is short enough or was tried often enough.
+fn shortest(enough: Duration, mut run: impl FnMut()) -> Duration {
+    let mut best = Duration::MAX;
+    for _ in 0..TRIES {
+        let started = Instant::now();
+        run();
+        best = best.min(started.elapsed());
+        if best < enough {
+            break;
+        }
+    }
+    best
 }
 
 fn assert_refused(output: &Output, file: &str) {
@@ -42,15 +71,16 @@ fn assert_shown(output: &Output, file: &str, hashes: [&str; 2], kind: &str) {
 }
 
 #[test]
-fn every_torrent_of_the_corpus_gets_its_exit_code() {
+fn every_torrent_of_the_corpus_gets_its_exit_code_soon_and_in_64_mib() {
     let Some(corpus) = corpus() else { return };
     let table = std::fs::read_to_string(corpus.join("MANIFEST.tsv")).expect("a table");
+    let nothing = shortest(Duration::ZERO, || _ = peer(&[Path::new("--version")]));
     for line in table.lines().skip(1) {
         let cells: Vec<&str> = line.split('\t').collect();
         let [file, kind, expect, _, v1, v2, ..] = cells[..] else { panic!("{line}") };
-        let started = Instant::now();
         let output = show(&corpus.join(file));
-        assert!(started.elapsed() < Duration::from_secs(5), "{file} took too long");
+        let took = shortest(nothing + TIME, || _ = show(&corpus.join(file)));
+        assert!(took < nothing + TIME, "{file} took {took:?}, and nothing {nothing:?}");
         match expect {
             "reject" => assert_refused(&output, file),
             _ if expect.starts_with("accept") => assert_shown(&output, file, [v1, v2], kind),

@@ -2,7 +2,7 @@
 
 mod harness;
 
-use harness::process::Process;
+use harness::process::{Process, listening_at};
 use harness::programs::{PEER, create, quick_tracker, seeder, wait_seeders};
 use harness::rpc::Daemon;
 use harness::scratch::{Scratch, assert_same, copy, flip, listing};
@@ -10,7 +10,7 @@ use harness::{DOWNLOAD, SOON, together, until};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
@@ -393,10 +393,60 @@ fn a_paused_daemon_starts_nothing_and_its_log_is_a_file() {
 fn a_door_to_the_network_needs_a_password() {
     let _turn = together();
     let scratch = Scratch::new("open");
-    let words = ["daemon", "--config-dir", "state", "--web", "0.0.0.0:0"];
-    let mut process = Process::start("open", PEER, &words, scratch.path());
-    process.expect_exit(2, SOON);
-    assert!(process.stderr().contains("--auth"), "{}", process.stderr());
+    let file = scratch.file("a.bin", 1000, 1);
+    let file = file.to_str().unwrap();
+    for words in [
+        &["daemon", "--config-dir", "state"][..],
+        &["--seed", file, "--port", "0"],
+        &["console", "--port", "0"],
+    ] {
+        for at in ["0.0.0.0:0", "[::]:0"] {
+            let words = [words, &["--web", at]].concat();
+            let mut process = Process::start("open", PEER, &words, scratch.path());
+            process.expect_exit(2, SOON);
+            assert!(process.stderr().contains("--auth"), "{}", process.stderr());
+        }
+    }
+}
+
+#[test]
+fn the_password_may_come_from_the_environment_and_is_then_asked_for() {
+    let _turn = together();
+    let scratch = Scratch::new("environment");
+    let door = ["daemon", "--config-dir", "state", "--web", "0.0.0.0:0", "--port", "0", "--json"];
+    // `env` becomes the program.
+    let run = |pair: &str| {
+        let set = format!("PEER_AUTH={pair}");
+        let words = [&[set.as_str(), PEER][..], &door].concat();
+        Process::start("environment", "/usr/bin/env", &words, scratch.path())
+    };
+    let mut bad = run("nobody");
+    bad.expect_exit(2, SOON);
+    assert!(bad.stderr().contains("PEER_AUTH: expected USER:PASSWORD"), "{}", bad.stderr());
+    let mut daemon = Daemon::of(run("me:k3y"));
+    let ask = |login: &str| {
+        let at = SocketAddr::from(([127, 0, 0, 1], daemon.at.port()));
+        let mut stream = TcpStream::connect(at).unwrap();
+        write!(stream, "GET / HTTP/1.0\r\nHost: {at}\r\n{login}\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    assert_eq!(ask(""), "401");
+    assert_eq!(ask("Authorization: Basic bWU6azN5\r\n"), "200");
+    daemon.process.stop(0);
+}
+
+#[test]
+fn who_says_nothing_of_the_network_listens_on_this_machine_alone() {
+    let _turn = together();
+    let scratch = Scratch::new("near");
+    let mut daemon = Daemon::start(scratch.path(), &["-w", "down"]);
+    let at = until("peers and remote controls are listened for", SOON, || {
+        Some(listening_at(daemon.process.id())).filter(|at| at.len() == 2)
+    });
+    assert!(at.iter().all(|at| at.ip().is_loopback()), "{at:?}");
+    daemon.process.stop(0);
 }
 
 #[test]

@@ -9,13 +9,15 @@ use std::path::{Path, PathBuf};
 use swarmlet::cli::exit::Exit;
 
 /// The pages that name files of the tree.
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 8] = [
     "README.md",
     "ARCHITECTURE.md",
     "PROTOCOL.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "CHANGELOG.md",
     "docs/cli.md",
+    "docs/reliability.md",
 ];
 
 /// What a path begins with that is kept in the tree.
@@ -242,6 +244,26 @@ fn the_exit_codes_of_the_readme_are_those_of_the_code() {
     assert_eq!(numbers, codes);
 }
 
+/// `name_of_a_test`, or `the_beginning_of_...`, behind the file it is in.
+#[test]
+fn every_test_that_the_page_on_reliability_names_is_there() {
+    let page = read("docs/reliability.md");
+    let mut seen = 0;
+    for row in page.lines().filter(|line| line.starts_with('|')) {
+        let mut file = String::new();
+        for word in quoted(row) {
+            if word.ends_with(".rs") {
+                file = read(&word);
+            } else if !word.contains('/') {
+                let name = word.strip_suffix("...").unwrap_or(&word);
+                assert!(file.contains(&format!("fn {name}")), "{word} is in none: {row}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 20, "{seen} tests are named");
+}
+
 #[test]
 fn a_line_of_prose_is_a_sentence() {
     for page in PAGES {
@@ -268,6 +290,18 @@ fn dependents<'a>(lock: &'a str, package: &str) -> Vec<&'a str> {
     let entries = lock.split("[[package]]").filter(|entry| entry.lines().any(|l| l == wanted));
     let names = entries.filter_map(|entry| entry.split("name = \"").nth(1)?.split('"').next());
     names.collect()
+}
+
+#[test]
+fn the_page_on_security_lists_the_unsafe_files_as_the_test_of_the_architecture_does() {
+    let rust = |text: &str| -> BTreeSet<String> {
+        let words = text.split(['"', '`']).filter(|word| word.starts_with("src/"));
+        words.map(str::to_owned).collect()
+    };
+    let page = read("SECURITY.md");
+    let test = read("tests/architecture.rs");
+    let list = test.split("const MAY_BE_UNSAFE").nth(1).and_then(|rest| rest.split("];").next());
+    assert_eq!(rust(section(&page, "## Unsafe code")), rust(list.expect("the list")));
 }
 
 #[test]

@@ -228,6 +228,19 @@ fn pages_of_others_are_refused_and_cors_is_never_spoken() {
     assert_eq!(ask("Origin: http://localhost:3000"), 403);
     assert_eq!(ask("Sec-Fetch-Site: cross-site"), 403);
     assert_eq!(ask("Sec-Fetch-Site: same-origin"), 200);
+    // Another port of this machine is the same site to a browser.
+    assert_eq!(ask("Sec-Fetch-Site: same-site"), 403);
+    assert_eq!(ask("Origin: http://localhost:3000\r\nSec-Fetch-Site: same-site"), 403);
+    assert_eq!(ask(&format!("Origin: http://localhost:{port}\r\nSec-Fetch-Site: same-site")), 200);
+    // What a form can send, even if it had the session id; and what no form can send without one.
+    assert_eq!(ask("Origin: http://evil.test\r\nContent-Type: text/plain"), 403);
+    let form = "Content-Type: text/plain\r\n";
+    assert_eq!(open.ask("POST /transmission/rpc", form, LIST).status, 409);
+    // Of two, each program on the way may believe another.
+    for field in ["Origin", "Host", "Sec-Fetch-Site", "X-Transmission-Session-Id"] {
+        let twice = format!("{field}: x\r\n{field}: x\r\n");
+        assert_eq!(open.ask("GET /", &twice, "").status, 400, "{field}");
+    }
     let preflight = "Origin: http://evil.test\r\nAccess-Control-Request-Method: POST\r\n";
     assert_eq!(open.ask("OPTIONS /transmission/rpc", preflight, "").status, 403);
 }

@@ -6,21 +6,26 @@
 mod harness;
 
 use harness::bittorrent::{BtPeer, InfoLiar, InfoLie, any_id, message};
-use harness::hostile::Content;
-use harness::process::Process;
-use harness::programs::{Listening, address_of, create, leecher, peer, quick_tracker, seeder};
+use harness::hostile::{Content, Hostile, Lie, bits_of};
+use harness::process::{Process, say};
+use harness::programs::{
+    Listening, address_of, create, leecher, listening, peer, quick_tracker, seeder, seeder_of,
+};
 use harness::scratch::{Scratch, assert_same};
-use harness::{DOWNLOAD, SOON, together};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use harness::{DOWNLOAD, SOON, bt_hostile, count, pass, together};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use swarmlet::ids::{InfoHashV1, PeerId};
+use swarmlet::metainfo::draft::Version;
 use swarmlet::metainfo::hash_proof::Tree;
 use swarmlet::protocol::handshake::{Handshake, PROTOCOL, Reserved};
 use swarmlet::protocol::message::{Extensions, HashRange, Message, PeersChanged};
 
 const MIB: u64 = 1024 * 1024;
+
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// How much anonymous memory hostile peers may cost.
 const GROWTH: u64 = 8 * MIB;
@@ -46,11 +51,16 @@ struct Stage {
 
 impl Stage {
     fn new(name: &str) -> Self {
+        Self::of(name, Version::Hybrid)
+    }
+
+    fn of(name: &str, version: Version) -> Self {
         let scratch = Scratch::new(name);
         let file = scratch.file("src/film.bin", LENGTH, 99);
-        let torrent = scratch.at("film.torrent");
-        create(&file, &torrent, "-s 256KiB");
-        let content = Content::of(&file, PIECE);
+        let torrent = scratch.at("src/film.torrent");
+        let v1 = if version == Version::V1 { "--v1" } else { "" };
+        create(&file, &torrent, &format!("-s 256KiB {v1}"));
+        let content = Content::of_version(&file, PIECE, version);
         assert_eq!(content.pieces, PIECES);
         Self { scratch, file, torrent, content, tracker: quick_tracker() }
     }
@@ -60,8 +70,19 @@ impl Stage {
     }
 
     fn seeder(&self, flags: &str) -> Listening {
+        if self.content.meta.info_hash_v2.is_none() {
+            let folder = self.file.parent().expect("a folder");
+            return seeder_of("seeder", self.tracker.address, &[&self.torrent], folder, flags);
+        }
         let flags = format!("--piece-length 256KiB {flags}");
         seeder("seeder", self.tracker.address, &self.file, &flags)
+    }
+
+    /// A leecher, not waited for, that only our callers know until a seeder comes.
+    fn lone_leecher(&self, flags: &str) -> Listening {
+        let victim = listening(self.leecher(flags));
+        drop(BtPeer::greeted_soon(victim.address, self.v1()));
+        victim
     }
 
     /// A leecher that has the .torrent.
@@ -124,8 +145,12 @@ impl Broken {
 
 /// A seeder and what breaks its rules, then an honest leecher; memory is measured.
 fn check_seeder(name: &str, flags: &str, misbehave: impl FnOnce(&Broken)) {
+    check_seeder_of(Version::Hybrid, name, flags, misbehave);
+}
+
+fn check_seeder_of(version: Version, name: &str, flags: &str, misbehave: impl FnOnce(&Broken)) {
     let _turn = together();
-    let stage = Stage::new(name);
+    let stage = Stage::of(name, version);
     let victim = stage.seeder(&format!("--log-level debug {flags}"));
     let mut warm = BtPeer::greeted(victim.address, stage.v1()).expect("it answers");
     warm.say(&Message::HaveNone).expect("said");
@@ -134,14 +159,33 @@ fn check_seeder(name: &str, flags: &str, misbehave: impl FnOnce(&Broken)) {
     warm.send(&request(0, 0, 16384)).expect("said");
     warm.expect(PIECE_ID).expect("a block"); // its buffers are there from here on
     drop(warm);
+    let broken = measured(stage, victim, misbehave);
+    let mut honest = broken.stage.leecher(&format!("--peer {}", broken.victim.address));
+    broken.stage.expect_whole(&mut honest);
+}
+
+fn measured(stage: Stage, victim: Listening, misbehave: impl FnOnce(&Broken)) -> Broken {
     let base = victim.usage().memory;
     let watch = victim.watch();
     let broken = Broken { stage, victim };
     misbehave(&broken);
     let most = watch.most().memory;
     assert!(most < base + GROWTH, "{base} bytes before, {most} then");
-    let mut honest = broken.stage.leecher("");
-    broken.stage.expect_whole(&mut honest);
+    broken
+}
+
+/// The same against a leecher that has nothing yet; then an honest seeder comes.
+fn check_leecher_of(version: Version, name: &str, misbehave: impl FnOnce(&Broken)) {
+    let _turn = together();
+    let stage = Stage::of(name, version);
+    let victim = stage.lone_leecher("--log-level debug");
+    let mut broken = measured(stage, victim, misbehave);
+    // What has only a v1 hash is not found in our tracker, so the seeder calls.
+    let honest = broken.stage.seeder(&format!("--peer {}", broken.victim.address));
+    broken.victim.wait_for("done", DOWNLOAD);
+    assert_same(&broken.stage.file, &broken.stage.scratch.path().join("out/film.bin"));
+    broken.victim.expect_exit(0, SOON);
+    drop(honest);
 }
 
 #[test]
@@ -170,30 +214,132 @@ fn requests_that_break_the_rules_end_the_connection_by_name() {
     });
 }
 
+fn break_fields(broken: &Broken) {
+    for length in [0, 1, 3, 5000] {
+        broken.check(&message(5, &vec![0; length]), "message 'bitfield'");
+    }
+    broken.check(&message(5, &[0xff, 0xff]), "a spare bit of the bitfield is set");
+    broken.check(&message(5, &[0, 1]), "a spare bit of the bitfield is set");
+    let second = "a second statement of all it has";
+    broken.check(&message(5, &[0, 0]).repeat(18), second); // some send it again and again
+    let (have_all, have_none) = (message(14, &[]), message(15, &[]));
+    broken.check(&[&have_none[..], &have_all].concat(), second);
+    broken.check(&have_all.repeat(2), second);
+    for full in [true, false] {
+        for word in [&have_all, &have_none] {
+            let both = [message(5, &bits_of(PIECES, full)), word.clone()].concat();
+            broken.check(&both.repeat(2), second);
+        }
+    }
+    for piece in [PIECES, u32::MAX] {
+        broken.check(&message(4, &piece.to_be_bytes()), "have of piece");
+    }
+}
+
+fn push_blocks(broken: &Broken) {
+    let blocks = message(PIECE_ID, &vec![0; 8 + 16384]).repeat(65);
+    broken.check(&blocks, "64 chunks that nobody asked for");
+}
+
 #[test]
 fn bitfields_and_haves_that_break_the_rules_end_the_connection_by_name() {
-    check_seeder("bt-fields", "", |broken| {
-        for length in [0, 1, 3, 5000] {
-            broken.check(&message(5, &vec![0; length]), "message 'bitfield'");
-        }
-        broken.check(&message(5, &[0xff, 0xff]), "a spare bit of the bitfield is set");
-        broken.check(&message(5, &[0, 1]), "a spare bit of the bitfield is set");
-        let second = "a second statement of all it has";
-        broken.check(&message(5, &[0, 0]).repeat(18), second); // some send it again and again
-        broken.check(&[message(15, &[]), message(14, &[])].concat(), second);
-        broken.check(&message(14, &[]).repeat(2), second);
-        for piece in [PIECES, u32::MAX] {
-            broken.check(&message(4, &piece.to_be_bytes()), "have of piece");
-        }
-    });
+    check_seeder("bt-fields", "", break_fields);
 }
 
 #[test]
 fn blocks_that_nobody_asked_for_end_the_connection_by_name() {
-    check_seeder("bt-unasked", "", |broken| {
-        let blocks = message(PIECE_ID, &vec![0; 8 + 16384]).repeat(65);
-        broken.check(&blocks, "64 chunks that nobody asked for");
+    check_seeder("bt-unasked", "", push_blocks);
+}
+
+/// Requests for pieces that it lacks, and all that a seeder refuses too.
+fn break_rules_of_leecher(broken: &Broken) {
+    for request in [request(0, 0, 16384), request(PIECES, 0, 16384), request(0, 0, 0)] {
+        broken.check(&request, "which is out of range");
+    }
+    break_fields(broken);
+    push_blocks(broken);
+    broken.check(&[0xff; 4], "announced where at most");
+}
+
+#[test]
+fn a_leecher_ends_connections_that_break_the_rules_by_name() {
+    check_leecher_of(Version::Hybrid, "bt-leecher", break_rules_of_leecher);
+}
+
+#[test]
+fn a_leecher_of_what_has_only_a_v1_hash_does_so_too() {
+    check_leecher_of(Version::V1, "bt-leecher-v1", |broken| {
+        break_rules_of_leecher(broken);
+        speak_of_hashes(broken);
     });
+}
+
+#[test]
+fn a_seeder_of_what_has_only_a_v1_hash_does_so_too() {
+    check_seeder_of(Version::V1, "bt-seeder-v1", "", |broken| {
+        break_fields(broken);
+        push_blocks(broken);
+        broken.check_unchoked(&request(PIECES, 0, 16384), "which is out of range");
+        speak_of_hashes(broken);
+    });
+}
+
+/// The messages of BEP 52 have no place where there is no v2 hash, whatever the caller claims.
+fn speak_of_hashes(broken: &Broken) {
+    for claims in [true, false] {
+        for (id, length) in [(21, 48), (22, 80), (23, 48)] {
+            let mut caller = BtPeer::connect(broken.victim.address).expect("it listens");
+            let reserved = Reserved::ours().with_v2(claims);
+            caller.shake_hands(reserved, broken.stage.v1(), any_id()).expect("an answer");
+            let reason = format!("message {id} without BitTorrent v2");
+            broken.check_of(caller, &message(id, &vec![0; length]), &reason);
+        }
+    }
+}
+
+/// A leecher calls hostile servers, names what they did wrong, and gets its file from an honest one.
+fn check_servers(name: &str, version: Version, lies: &[(Lie, &str)]) {
+    let _turn = together();
+    let stage = Stage::of(name, version);
+    let start = |&(lie, _): &(Lie, &str)| bt_hostile::start(HERE, stage.content.clone(), lie);
+    let servers: Vec<Hostile> = lies.iter().map(start).collect();
+    let calls: Vec<String> = servers.iter().map(|s| format!(" --peer {}", s.address)).collect();
+    let victim = stage.leecher(&format!("--log-level debug{}", calls.concat()));
+    let victim = listening(victim);
+    let base = victim.usage().memory;
+    let watch = victim.watch();
+    for (server, (_, reason)) in servers.iter().zip(lies) {
+        expect_named(&victim, server.address, reason);
+    }
+    let most = watch.most().memory;
+    let own = servers.len() as u64 * MIB; // their connections' buffers
+    assert!(most < base + own + GROWTH, "{base} bytes before, {most} then");
+    let mut broken = Broken { stage, victim };
+    let honest = broken.stage.seeder(&format!("--peer {}", broken.victim.address));
+    broken.stage.expect_whole(&mut broken.victim);
+    drop(honest);
+}
+
+const RUDE: [(Lie, &str); 9] = [
+    (Lie::HugeLength, "announced where at most"),
+    (Lie::Garbage, "closed: "),
+    (Lie::SpareBits, "message 'bitfield'"),
+    (Lie::HaveOutOfRange, "have of piece"),
+    (Lie::SpeaksTwice, "a second statement of all it has"),
+    (Lie::UnaskedChunks, "64 chunks that nobody asked for"),
+    (Lie::BothStatements { full: true, all: false }, "a second statement of all it has"),
+    (Lie::BothStatements { full: false, all: true }, "a second statement of all it has"),
+    (Lie::GarbageFirst, "no BitTorrent connection: "),
+];
+
+#[test]
+fn servers_that_break_the_rules_are_let_go_by_name() {
+    check_servers("bt-servers", Version::Hybrid, &RUDE);
+}
+
+#[test]
+fn servers_of_what_has_only_a_v1_hash_are_let_go_by_name() {
+    check_servers("bt-servers-v1", Version::V1, &RUDE);
 }
 
 #[test]
@@ -479,10 +625,50 @@ fn whoever_offers_an_info_of_two_gigabytes_is_passed_over() {
     check_info_liars("bt-huge-info", InfoLie::Length(1 << 31), "a metainfo of 2147483648 bytes");
 }
 
-/// We are dialled and dial back under the same id: one connection stays, by a rule both know.
-fn check_simultaneous_open(name: &str, ours: PeerId, dialled_by_victim_stays: bool) {
+#[test]
+fn whoever_offers_an_info_of_one_byte_is_passed_over() {
+    check_info_liars("bt-tiny-info", InfoLie::Length(1), "where");
+}
+
+/// Four peers give `info` too slowly or not at all, which are as many as are asked at a time: those
+/// behind them are asked all the same.
+fn check_slow_info(name: &str, lies: [InfoLie; 4]) {
     let _turn = together();
     let stage = Stage::new(name);
+    let honest = stage.seeder("");
+    let info = stage.content.meta.info.clone();
+    let slow = lies.map(|lie| InfoLiar::start(info.clone(), lie));
+    let mut peers: Vec<SocketAddr> = slow.iter().map(|slow| slow.address).collect();
+    peers.push(honest.address);
+    let peers: Vec<String> = peers.iter().map(|peer| format!("&x.pe={peer}")).collect();
+    let magnet = format!("magnet:?xt=urn:btih:{}{}", stage.v1(), peers.concat());
+    let out = stage.scratch.folder("out");
+    let action = ["--leech", &magnet, "--download-dir", out.to_str().expect("UTF-8")];
+    let start = Instant::now();
+    let flags = "--seed-time 0 --log-level debug";
+    let mut user = peer("user", &action, stage.scratch.path(), flags);
+    let found = user.wait_for("metadata", DOWNLOAD);
+    let took = start.elapsed();
+    say(&format!("beside {lies:?} the metadata came after {took:?}: {}", found["name"]));
+    assert!(took < Duration::from_secs(9), "{took:?}");
+    stage.expect_whole(&mut user);
+    let asked = slow.iter().filter(|slow| slow.asked() > 0).count();
+    assert!(asked > 0, "none of the slow ones was asked");
+}
+
+#[test]
+fn four_who_give_an_info_too_slowly_keep_nobody_waiting() {
+    check_slow_info("bt-slow-info", [InfoLie::SlowParts; 4]);
+}
+
+#[test]
+fn four_who_talk_and_give_no_info_keep_nobody_waiting() {
+    let (chatter, other) = (InfoLie::Chatter, InfoLie::OtherIndex);
+    check_slow_info("bt-chatter", [chatter, other, chatter, other]);
+}
+
+/// We are dialled and dial back under the same id: one connection stays, by a rule both know.
+fn check_simultaneous_open(stage: &Stage, ours: PeerId, dialled_by_victim_stays: bool) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let own = listener.local_addr().expect("it listens");
     let victim = stage.leecher(&format!("--log-level debug --peer {own}"));
@@ -499,6 +685,12 @@ fn check_simultaneous_open(name: &str, ours: PeerId, dialled_by_victim_stays: bo
         dialled.until_end().expect("its own call is given up");
         assert_answers(&mut called);
     }
+    let survivor = if dialled_by_victim_stays { &mut dialled } else { &mut called };
+    listener.set_nonblocking(true).expect("a socket");
+    pass(Duration::from_millis(200));
+    let again = listener.accept().map(|(_, from)| from);
+    assert!(again.is_err(), "it called again: {again:?}");
+    assert_answers(survivor);
 }
 
 /// Takes calls until one is in BitTorrent, and answers it.
@@ -516,6 +708,10 @@ fn answered(listener: &TcpListener, ours: PeerId) -> BtPeer {
 
 #[test]
 fn of_two_connections_opened_at_once_the_one_dialled_by_the_greater_id_stays() {
-    check_simultaneous_open("bt-crossed-low", PeerId([0; 20]), true);
-    check_simultaneous_open("bt-crossed-high", PeerId([0xff; 20]), false);
+    let _turn = together();
+    let stage = Stage::new("bt-crossed");
+    for _ in 0..count("HOSTILE_ROUNDS", 1) {
+        check_simultaneous_open(&stage, PeerId([0; 20]), true);
+        check_simultaneous_open(&stage, PeerId([0xff; 20]), false);
+    }
 }

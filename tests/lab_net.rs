@@ -21,6 +21,7 @@ const LINK: NetLink = NetLink {
     rtt: RTT,
     jitter: Duration::ZERO,
     loss: 0.0,
+    reset: 0.0,
     queue: 1 << 20,
 };
 

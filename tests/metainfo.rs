@@ -2,8 +2,9 @@
 //! that reason, or taken in spite of it.
 
 use sha2::{Digest, Sha256};
+use swarmlet::geometry::GeometryError;
 use swarmlet::ids::PieceIndex;
-use swarmlet::metainfo::bencode::Encoder;
+use swarmlet::metainfo::bencode::{BencodeError, Encoder};
 use swarmlet::metainfo::magnet::Magnet;
 use swarmlet::metainfo::path::component_or_substitute;
 use swarmlet::metainfo::{FileKind, Metainfo, MetainfoError};
@@ -203,6 +204,86 @@ fn numbers_beyond_every_limit_are_refused_and_nothing_overflows() {
     assert!(sized(5, longest + 1).is_err());
     let many = vec![file("a", (1 << 48) - 1); 40];
     assert!(v1(many, 1).with("info/piece length", B::Int(longest)).parse().is_err());
+}
+
+#[test]
+fn what_is_exactly_at_a_limit_is_taken_and_one_more_is_not() {
+    let sized = |length: u64, piece: i64| {
+        let tree = dict([("a", leaf(length as i64, [3; 32]))]);
+        v2().with("piece layers", B::Dict(vec![]))
+            .with("info/file tree", tree)
+            .with("info/piece length", B::Int(piece))
+            .parse()
+            .map(|meta| meta.geometry().pieces())
+    };
+    let most = 2_097_152;
+    assert_eq!(sized(u64::from(most) * 16_384 - 1, 16_384), Ok(most));
+    assert_eq!(sized(u64::from(most) * 16_384, 16_384), Ok(most));
+    let too_many = MetainfoError::Geometry(GeometryError::TooManyPieces);
+    assert_eq!(sized(u64::from(most) * 16_384 + 1, 16_384), Err(too_many));
+    let longest = (1_u64 << 48) - 1;
+    assert_eq!(sized(longest - 1, 1 << 28), Ok(1 << 20));
+    assert_eq!(sized(longest, 1 << 28), Ok(1 << 20));
+    let value = 1 << 48;
+    assert_eq!(
+        sized(longest + 1, 1 << 28),
+        Err(MetainfoError::OutOfRange { key: "length", value })
+    );
+}
+
+#[test]
+fn a_torrent_of_exactly_16_mib_and_a_million_values_is_taken() {
+    let with_comment = |length: usize| {
+        let comment = B::Bytes(vec![b'c'; length]);
+        let mut out = Encoder::new();
+        v1(vec![file("a", 5)], 1).with("comment", comment).write(&mut out);
+        out.finish()
+    };
+    let limit = 16 << 20;
+    let around = with_comment(limit - 1000).len() - (limit - 1000);
+    let longest = with_comment(limit - around);
+    assert_eq!(longest.len(), limit);
+    assert!(Metainfo::parse(&longest).is_ok());
+    let longer = with_comment(limit - around + 1);
+    let refused = MetainfoError::Bencode(BencodeError::TooLong { length: limit + 1, limit });
+    assert_eq!(Metainfo::parse(&longer), Err(refused));
+
+    let with_values = |count: usize| {
+        let mut out = Encoder::new();
+        v1(vec![file("a", 5)], 1).with("x", B::List(vec![B::Int(1); count])).write(&mut out);
+        Metainfo::parse(&out.finish())
+    };
+    // What the torrent has beside the values of its list.
+    let others = 19;
+    assert!(with_values(1_000_000 - others).is_ok());
+    let refused = with_values(1_000_001 - others).expect_err("one more");
+    assert!(matches!(refused, MetainfoError::Bencode(BencodeError::TooManyValues { .. })));
+}
+
+#[test]
+fn a_hybrid_whose_files_end_just_below_two_to_the_64_is_refused_and_nothing_overflows() {
+    let lengths = std::iter::repeat_n((1_i64 << 48) - 16_384, 1 << 16);
+    let files: Vec<(String, i64)> = lengths
+        .chain([(1 << 30) - 1, 0])
+        .enumerate()
+        .map(|(i, length)| (format!("{i:05}"), length))
+        .collect();
+    let mut out = Encoder::new();
+    out.dict().text("info").dict().text("file tree").dict();
+    for (name, length) in &files {
+        out.text(name).dict().text("").dict().text("length").int(*length);
+        if *length > 0 {
+            out.text("pieces root").bytes(&[7; 32]);
+        }
+        out.end().end();
+    }
+    out.end().text("files").list();
+    for (name, length) in &files {
+        out.dict().text("length").int(*length).text("path").list().text(name).end().end();
+    }
+    out.end().text("meta version").int(2).text("name").text("t").text("piece length").int(16_384);
+    out.text("pieces").text("").end().end();
+    assert_eq!(Metainfo::parse(&out.finish()), Err(MetainfoError::TooLarge));
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Nodes in one process, without a tracker: content moves, whoever serves it and however often
 //! the downloader stops.
 
+mod harness;
+
+use harness::hostile::{Content, Hostile, Lie};
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -8,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use swarmlet::bitfield::Bitfield;
+use swarmlet::ids::PieceIndex;
 use swarmlet::metainfo::Metainfo;
 use swarmlet::metainfo::build::{BuildOptions, build};
 use swarmlet::metainfo::draft::Version;
@@ -190,25 +194,55 @@ fn a_stopped_download_fetches_only_what_is_missing() {
 fn a_seeder_with_a_flipped_byte_is_banned_and_the_result_is_right() {
     let scratch = Scratch::new("liar");
     let good = scratch.file("good/big.bin", 2 * 1024 * 1024, 6);
-    let meta = metainfo(&good);
-    let mut bytes = std::fs::read(&good).unwrap();
-    bytes[1_000_000] ^= 1;
-    let bad = scratch.0.join("bad/big.bin");
-    std::fs::create_dir_all(bad.parent().unwrap()).unwrap();
-    std::fs::write(&bad, bytes).unwrap();
-    let (ann, eve, ben) = (node(), node(), node());
-    seed(&eve, &meta, &bad);
+    let content = Content::of(&good, 65536);
+    let meta = content.meta.clone();
+    // A node of ours does not send what is wrong.
+    let eve = Hostile::start(Ipv4Addr::LOCALHOST.into(), content, Lie::FlipsBits(20));
+    let (ann, ben) = (node(), node());
     let torrent = leech(&ben, &meta, &scratch.0.join("out"), Io::Mmap);
-    ben.add_peer(&torrent, address(&eve), Dialect::Native);
+    ben.add_peer(&torrent, eve.address, Dialect::Native);
     let banned = wait_for(&ben, |event| matches!(event, Event::Banned { .. }));
-    assert!(matches!(banned, Event::Banned { address: a, .. } if a == address(&eve)));
+    assert!(matches!(banned, Event::Banned { address: a, .. } if a == eve.address));
     seed(&ann, &meta, &good);
     ben.add_peer(&torrent, address(&ann), Dialect::Native);
     wait_complete(&ben);
     let got = std::fs::read(scratch.0.join("out/big.bin")).unwrap();
     assert!(got == std::fs::read(&good).unwrap());
-    for node in [ann, eve, ben] {
+    for node in [ann, ben] {
         node.stop();
+    }
+}
+
+/// One byte of what two nodes serve changes under them: of that piece nothing is sent, the other
+/// pieces are, and both the one that only reads its file and the one that wrote it say so.
+#[test]
+fn a_piece_that_changed_under_a_node_is_never_sent() {
+    for (name, dialect) in [("changed", Dialect::Native), ("changed-bt", Dialect::BitTorrent)] {
+        let scratch = Scratch::new(name);
+        let path = scratch.file("src/big.bin", 2 * 1024 * 1024, 9);
+        let meta = metainfo(&path);
+        let (ann, ben) = (node(), node());
+        let served = seed(&ann, &meta, &path);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[1_000_000] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let wrong = PieceIndex(1_000_000 / 65536);
+        let torrent = leech(&ben, &meta, &scratch.0.join("out"), Io::Mmap);
+        ben.add_peer(&torrent, address(&ann), dialect);
+        let lost = wait_for(&ann, |event| matches!(event, Event::Lost { .. }));
+        let Event::Lost { pieces, file, again, .. } = lost else { unreachable!() };
+        assert_eq!((pieces, file, again), (vec![wrong], path, false));
+        let others = meta.total_size() - 65536;
+        let end = std::time::Instant::now() + DEADLINE;
+        while ben.status(&torrent).have < others {
+            assert!(std::time::Instant::now() < end, "{name}: {:?}", ben.status(&torrent));
+            let event = ben.events().recv_timeout(Duration::from_millis(20));
+            assert!(!matches!(event, Ok(Event::VerifyFailed { .. } | Event::Banned { .. })));
+        }
+        assert!(!torrent.have().has(wrong) && ben.status(&torrent).corrupt == 0);
+        assert!(!served.have().has(wrong) && served.have().count() == meta.geometry().pieces() - 1);
+        ben.stop();
+        ann.stop();
     }
 }
 

@@ -355,6 +355,8 @@ fn the_web_seeds_of_a_paused_torrent_end_and_begin_again() {
     until("all is there", &|| ben.status(&torrent).left == 0);
     assert_eq!(liar.asked().len(), lies, "who lied is not asked again");
     assert!(ben.status(&torrent).corrupt > 0);
-    check_same(&path, &scratch.0.join("out/big.bin"));
+    let out = scratch.0.join("out/big.bin");
+    until("it is on the disk and has its name", &|| out.exists());
+    check_same(&path, &out);
     ben.stop();
 }

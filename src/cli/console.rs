@@ -45,7 +45,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Reads commands until QUIT, the end of stdin, or a signal.
 pub fn console(args: &ConsoleArgs, env: &Env) -> Result<(), CliError> {
     let config = args.config()?;
-    let door = args.web.map(|at| door::options(at, args.auth.clone())).transpose()?;
+    let door = args.web.map(|at| door::options(at, args.auth.as_ref(), env)).transpose()?;
     let mut reader = Reader::open(io::stdin().is_terminal() && !args.quiet)
         .map_err(|e| CliError::new(Exit::Failed, format!("cannot read the terminal: {e}")))?;
     // What is said while a line is typed goes above it.
@@ -54,8 +54,8 @@ pub fn console(args: &ConsoleArgs, env: &Env) -> Result<(), CliError> {
     logging::init(&args.log(), env.rust_log.as_deref(), &above.screen)?;
     let (desk, letters) = Desk::open();
     let door = door.map(|door| door::open(door, desk.clone(), &above, args.quiet)).transpose()?;
-    let signals = watch_signals()?;
-    let node = start(&config, door.is_some())?;
+    let signals = watch_signals(env)?;
+    let node = start(&config, env, door.is_some())?;
     let context = context(&config, &node)?;
     let session = Session::open(Opening {
         env: &above,

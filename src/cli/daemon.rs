@@ -39,7 +39,7 @@ pub fn daemon(args: &DaemonArgs, env: &Env) -> Result<(), CliError> {
     }
     logging::init(&args.log(), env.rust_log.as_deref(), &env.screen)?;
     config.timeout = PATIENCE;
-    let door = door::options(args.door(), args.auth.clone())?;
+    let door = door::options(args.door(), args.auth.as_ref(), env)?;
     let door = door::of_daemon(door, args, env);
     let state = args.config_dir.clone().or_else(|| env.places.state.clone()).ok_or_else(|| {
         CliError::usage("there is no HOME to keep torrents in: give --config-dir DIR")
@@ -53,8 +53,8 @@ pub fn daemon(args: &DaemonArgs, env: &Env) -> Result<(), CliError> {
     let (desk, letters) = Desk::open();
     let door = door::open(door, desk.clone(), env, args.quiet)?;
     let folders = folders.watch(desk.clone())?;
-    let signals = watch_signals()?;
-    let node = start(&config, true)?;
+    let signals = watch_signals(env)?;
+    let node = start(&config, env, true)?;
     let context = context(&config, &node)?;
     let Left { torrents, sum, troubles } = left;
     let manner =

@@ -23,7 +23,7 @@ const WANTED: u16 = 200;
 /// `tracker dig`: exit 4 when there is no such content, 3 when nobody answers.
 pub fn dig(args: &DigArgs, env: &Env) -> Result<(), CliError> {
     let dig = args.dig()?;
-    let server = tracker_address(&dig.server)?;
+    let server = tracker_address(&dig.server, None)?;
     let mut text =
         format!("; tracker dig {} {} @{server}\n", printable(&dig.key.to_string()), dig.op);
     let began = env.clock.now();

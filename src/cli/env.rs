@@ -3,13 +3,14 @@
 //! [`Env::of_process`] is the only reader of the real one; a test makes its own and looks at what
 //! was written.
 
-use super::exit::CliError;
+use super::exit::{CliError, CodeSoFar};
 use super::json::Events;
 use super::places::Places;
 use super::progress::{Mode, Progress};
 use super::screen::Screen;
 use super::style::{ColorChoice, Style, Terminal};
 use crate::clock::Clock;
+use crate::node::guard::PanicAt;
 use parking_lot::Mutex;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -57,10 +58,17 @@ pub struct Env {
     pub rust_log: Option<String>,
     /// Where settings, torrents and downloads lie when nobody says.
     pub places: Places,
-    /// `PEER_AUTH`: a user and a password for `peer remote`, which a command line would show.
+    /// `PEER_AUTH`: a user and a password, which a command line would show: of a remote control, on
+    /// both sides.
     pub peer_auth: Option<String>,
     /// Runs since the program's start, for the `time` of events.
     pub clock: Clock,
+    /// How it would end if it had to end now.
+    pub code: CodeSoFar,
+    /// `PANIC_AT`, in builds for tests only: where to panic on purpose.
+    pub panic_at: Option<PanicAt>,
+    /// `PEER_LIES`: whether every block that is sent is to be wrong.
+    pub lies: bool,
 }
 
 impl Env {
@@ -77,6 +85,11 @@ impl Env {
             places: Places::of_process(),
             peer_auth: set("PEER_AUTH"),
             clock: Clock::start(1.0),
+            code: CodeSoFar::default(),
+            lies: set("PEER_LIES").is_some(),
+            panic_at: set("PANIC_AT")
+                .filter(|_| cfg!(debug_assertions))
+                .map(|at| at.parse().unwrap_or_else(|why| panic!("PANIC_AT={at}: {why}"))),
         }
     }
 

@@ -4,6 +4,8 @@
 //! stderr; under `--json` the same sentence is also an `error` event on stdout.
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// How a program ends. The numbers are documented and stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,6 +71,28 @@ impl Exit {
     /// The number the shell sees.
     pub const fn code(self) -> u8 {
         self as u8
+    }
+}
+
+/// How a program would end if it had to end now: for whoever ends it while other threads hang.
+#[derive(Debug, Clone)]
+pub struct CodeSoFar(Arc<AtomicU8>);
+
+impl Default for CodeSoFar {
+    fn default() -> Self {
+        Self(Arc::new(AtomicU8::new(Exit::Failed.code())))
+    }
+}
+
+impl CodeSoFar {
+    /// From now on it would end so.
+    pub fn set(&self, exit: Exit) {
+        self.0.store(exit.code(), Ordering::Release);
+    }
+
+    /// The number that the shell would see.
+    pub fn code(&self) -> u8 {
+        self.0.load(Ordering::Acquire)
     }
 }
 

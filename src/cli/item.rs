@@ -4,6 +4,7 @@ use super::what::What;
 use crate::ids::InfoHash;
 use crate::metainfo::Metainfo;
 use crate::metainfo::magnet::Magnet;
+use crate::protocol::url::shown;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -50,13 +51,20 @@ impl Item {
             Self::Leech(What::Magnet(link)) => {
                 let name = link.parse::<Magnet>().ok().and_then(|magnet| magnet.name);
                 let printable = |name: String| name.chars().filter(|c| !c.is_control()).collect();
-                name.map_or_else(|| link.clone(), printable)
+                name.map_or_else(|| self.nameless(), printable)
             }
-            Self::Leech(What::Url(text)) => text.clone(),
+            // The rest of it may hold a passkey, and labels are logged.
+            Self::Leech(What::Url(text)) => shown(text),
             Self::Leech(What::HashV2(hash)) => hash.to_string(),
             Self::Leech(What::HashV1(hash)) => hash.to_string(),
             Self::Torrent(meta) => meta.name.clone(),
         }
+    }
+
+    /// What a magnet link without a name is called: the link itself may hold a tracker's passkey.
+    fn nameless(&self) -> String {
+        let hash = self.info_hash();
+        hash.map_or_else(|| "a magnet link".to_owned(), |hash| hash.to_string())
     }
 
     /// The word that names it on the command line again; none for one whose metainfo is here.
@@ -66,7 +74,7 @@ impl Item {
             Self::Leech(What::Name { name, hash_prefix }) if !hash_prefix.is_empty() => {
                 Some(format!("{name}@{hash_prefix}"))
             }
-            Self::Leech(What::Magnet(link)) => Some(link.clone()),
+            Self::Leech(What::Magnet(word) | What::Url(word)) => Some(word.clone()),
             Self::Leech(_) => Some(self.label()),
             Self::Torrent(_) => None,
         }

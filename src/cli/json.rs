@@ -109,6 +109,20 @@ pub enum Event {
         /// Bytes of pieces whose hash was wrong.
         corrupt: u64,
     },
+    /// The disk failed in a way that may pass: nothing is asked for until it works again.
+    Halted {
+        /// The torrent.
+        #[serde(flatten)]
+        hashes: Hashes,
+        /// What the disk said.
+        message: String,
+    },
+    /// The disk works again: the torrent goes on.
+    Recovered {
+        /// The torrent.
+        #[serde(flatten)]
+        hashes: Hashes,
+    },
     /// A tracker lists us with the torrent from here on.
     Registered {
         /// The torrent.

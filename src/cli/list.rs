@@ -38,7 +38,7 @@ pub fn list(args: &ListArgs, env: &Env) -> Result<(), CliError> {
 
 /// A tracker's catalogue; asks again until the deadline while nobody answers.
 fn ask(tracker: &TrackerAddr, deadline: Instant) -> Result<(SocketAddr, Vec<Candidate>), CliError> {
-    let address = tracker_address(tracker)?;
+    let address = tracker_address(tracker, None)?;
     loop {
         match calls::list(address, None) {
             Ok(found) => return Ok((address, found)),

@@ -45,7 +45,8 @@ fn context(config: &PeerConfig) -> Result<Context, CliError> {
         PortChoice::FirstFree(_) | PortChoice::Any => *PEER_PORTS.start(),
     };
     let (key, dns_prefs) = (fastrand::u32(..), config.dns_prefs);
-    let trackers = config.trackers.iter().map(tracker_address).collect::<Result<_, _>>()?;
+    let address = |tracker| tracker_address(tracker, Some(config.bind));
+    let trackers = config.trackers.iter().map(address).collect::<Result<_, _>>()?;
     Ok(Context {
         config: config.clone(),
         trackers,

@@ -1,14 +1,22 @@
 //! The log: how much of it, and where to.
 //!
 //! `RUST_LOG` wins, then `--log-level`, then `-v` and `-q`. On the terminal a line has no time;
-//! in a `--logfile` it has.
+//! in a `--logfile` it has. Whatever a line quotes, it is one line of printable characters, so that
+//! nobody writes a line of ours or steers the terminal that shows the file. Libraries are heard only
+//! when something is wrong, however much we say ourselves: some of them log whole URLs, whose query
+//! may be a key.
 
 use super::exit::CliError;
 use super::screen::Screen;
+use super::style::printable;
 use env_logger::{Builder, Target, WriteStyle};
 use log::LevelFilter;
 use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::PathBuf;
+
+/// Libraries that log, by the names of their modules.
+const LIBRARIES: [&str; 6] = ["jiff", "jiff_core", "rustls", "rustyline", "ureq", "ureq_proto"];
 
 /// What the flags say about the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,7 +59,10 @@ impl LogArgs {
 /// `rust_log` is the variable's value. A second call in one process changes nothing.
 pub fn init(args: &LogArgs, rust_log: Option<&str>, screen: &Screen) -> Result<(), CliError> {
     let mut builder = Builder::new();
-    builder.filter_level(args.level()).format_target(false).write_style(WriteStyle::Never);
+    builder.filter_level(args.level()).write_style(WriteStyle::Never);
+    for library in LIBRARIES {
+        builder.filter_module(library, args.level().min(LevelFilter::Warn));
+    }
     if let Some(filters) = rust_log {
         builder.parse_filters(filters);
     }
@@ -60,9 +71,15 @@ pub fn init(args: &LogArgs, rust_log: Option<&str>, screen: &Screen) -> Result<(
         let file = file.map_err(|why| {
             CliError::disk("write the log to", path, &why, "choose another --logfile")
         })?;
-        builder.format_timestamp_millis().target(Target::Pipe(Box::new(file)));
+        builder.target(Target::Pipe(Box::new(file))).format(|out, record| {
+            let (time, level) = (out.timestamp_millis(), record.level());
+            writeln!(out, "[{time} {level:<5}] {}", printable(&record.args().to_string()))
+        });
     } else {
-        builder.format_timestamp(None).target(Target::Pipe(Box::new(screen.clone())));
+        builder.target(Target::Pipe(Box::new(screen.clone()))).format(|out, record| {
+            let level = record.level();
+            writeln!(out, "[{level:<5}] {}", printable(&record.args().to_string()))
+        });
     }
     // Only a logger that is already there can refuse, and that one serves as well.
     let _ = builder.try_init();
@@ -96,6 +113,19 @@ mod tests {
         check(false, 2, Some(LevelFilter::Info), LevelFilter::Info);
         assert_eq!(level("info"), Ok(LevelFilter::Info));
         assert!(level("loud").is_err());
+    }
+
+    /// A library that is new in the tree and logs is to be listed.
+    #[test]
+    fn every_library_that_logs_is_listed() {
+        const LOCK: &str = include_str!("../../Cargo.lock");
+        let logs = |package: &&str| package.contains("\n \"log\",\n");
+        let name = |package: &str| package.split('"').nth(1).unwrap_or_default().replace('-', "_");
+        let all: Vec<String> = LOCK.split("[[package]]").filter(logs).map(name).collect();
+        let ours = ["env_filter", "env_logger", "swarmlet"];
+        let theirs: Vec<&str> = all.iter().map(String::as_str).collect();
+        let theirs: Vec<&str> = theirs.into_iter().filter(|name| !ours.contains(name)).collect();
+        assert_eq!(theirs, LIBRARIES);
     }
 
     #[test]

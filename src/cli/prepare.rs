@@ -20,7 +20,7 @@ use super::show::{ShowError, read_torrent};
 use super::what::What;
 use crate::bitfield::Bitfield;
 use crate::config::{IoMode, PeerConfig, TrackerAddr};
-use crate::ids::{InfoHash, PeerId, PieceIndex};
+use crate::ids::{InfoHash, PeerId};
 use crate::logic::picker::Priority;
 use crate::metainfo::build::{BuildOptions, announce_tier, build};
 use crate::metainfo::draft::Version;
@@ -29,16 +29,18 @@ use crate::metainfo::{FileKind, Metainfo, MetainfoError};
 use crate::node::metadata::Wanted;
 use crate::node::selection::wanted_entries;
 use crate::node::trackers::announce::AnnounceIdentity;
+use crate::node::trackers::host::addresses_of;
 use crate::node::trackers::http::{self, Get};
-use crate::protocol::url::Url;
-use crate::storage::create::{HashOptions, hash_path};
+use crate::protocol::url::{Url, shown};
+use crate::storage::content::{self, Content};
+use crate::storage::create::{HashOptions, hash_content};
 use crate::storage::{Io, Storage, StorageError, StoragePlan};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::ops::{Range, RangeInclusive};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -164,10 +166,13 @@ impl Context {
     }
 }
 
-/// A tracker's host and port as an address.
-pub fn tracker_address(tracker: &TrackerAddr) -> Result<SocketAddr, CliError> {
-    let looked_up = (tracker.host.as_str(), tracker.port).to_socket_addrs();
-    looked_up.ok().and_then(|mut found| found.next()).ok_or_else(|| {
+/// A tracker's host and port as an address; of a host with several, one in the family of `bind`.
+pub fn tracker_address(
+    tracker: &TrackerAddr,
+    bind: Option<IpAddr>,
+) -> Result<SocketAddr, CliError> {
+    let looked_up = addresses_of(&tracker.host, tracker.port, bind);
+    looked_up.ok().and_then(|found| found.first().copied()).ok_or_else(|| {
         CliError::new(
             Exit::NoAnswer,
             format!("no tracker is called {tracker} (no such host): check --tracker"),
@@ -229,7 +234,11 @@ fn seed(
     let options =
         HashOptions { piece_length: context.config.piece_length, version: Version::Hybrid };
     let mut progress = |done, total| say(State::Verifying { done, total });
-    let draft = hash_path(path, &options, &mut progress)?;
+    let found = Content::find(path, &content::Choice::default())?;
+    if let Some(left_out) = found.left_out_in_words() {
+        log::warn!("{}: {left_out}", path.display());
+    }
+    let draft = hash_content(&found, &options, &mut progress)?;
     // Who has authority for it is found out by its hash, and may be another tracker tomorrow.
     let trackers = context.trackers.iter().filter(|_| context.config.resolve.is_none());
     let trackers: Vec<String> = trackers.map(ToString::to_string).collect();
@@ -252,6 +261,7 @@ fn seed(
     });
     let plan = StoragePlan::of(&meta, root)?.with_names(names);
     let storage = Storage::open_existing(plan)?;
+    storage.trust(&found.files.iter().map(|file| file.stamp).collect::<Vec<_>>());
     let have = Bitfield::full(meta.geometry().pieces());
     Ok(finish(meta, storage, have, path.to_owned(), false))
 }
@@ -331,8 +341,9 @@ fn leech(
     let plan = StoragePlan::of(&meta, folder)?.with_wanted(wanted_entries(&meta, &priorities));
     let storage = Storage::create_or_resume(plan, io)?;
     let have = check_disk(context, &storage, say)?;
-    if let Some((file, _)) = there.iter().find(|(_, pieces)| !have_any(&have, pieces.clone())) {
-        // Not a damaged copy of ours, but somebody's file of that name and size.
+    // Not a damaged copy of ours, nor what a power cut left, but somebody's file of that name and size.
+    let is_foreign = |entry: usize| have.is_empty() && !storage.is_blank(entry);
+    if let Some((_, file)) = there.iter().find(|(entry, _)| is_foreign(*entry)) {
         return Err(CliError::new(
             Exit::Disk,
             format!(
@@ -348,18 +359,15 @@ fn leech(
     Ok(prepared)
 }
 
-/// The files that are on disk under their final names, and their pieces.
-fn files_there(meta: &Metainfo, folder: &Path) -> Vec<(PathBuf, Range<u32>)> {
+/// The files with content that are on disk under their final names, and their places in the list.
+fn files_there(meta: &Metainfo, folder: &Path) -> Vec<(usize, PathBuf)> {
     let data = meta.files.iter().enumerate().filter(|(_, file)| file.kind == FileKind::Data);
     let there = data.map(|(entry, file)| {
         let path = file.path.iter().fold(folder.to_owned(), |path, part| path.join(part));
-        (path, meta.pieces_of(entry))
+        (entry, path)
     });
-    there.filter(|(path, pieces)| !pieces.is_empty() && path.is_file()).collect()
-}
-
-fn have_any(have: &Bitfield, mut pieces: Range<u32>) -> bool {
-    pieces.any(|piece| have.has(PieceIndex(piece)))
+    let has_pieces = |entry| !meta.pieces_of(entry).is_empty();
+    there.filter(|(entry, path)| has_pieces(*entry) && path.is_file()).collect()
 }
 
 /// What is looked for with the trackers of the command line alone.
@@ -401,10 +409,10 @@ fn from_web(context: &Context, url: &str) -> Result<Metainfo, CliError> {
     let time = context.config.timeout.clamp(WEB, WEB_MOST);
     let bytes = fetch_torrent(context.bind, url, time)?;
     let meta = Metainfo::parse(&bytes).map_err(|error| {
-        CliError::new(Exit::BadTorrent, format!("{url} is no torrent: {error}"))
+        CliError::new(Exit::BadTorrent, format!("what {} gave is no torrent: {error}", shown(url)))
     })?;
     if !meta.layers_complete() {
-        return Err(no_layers(Path::new(url), "get one that has them"));
+        return Err(no_layers(Path::new(&meta.name), "get one that has them"));
     }
     Ok(meta)
 }
@@ -415,8 +423,11 @@ fn from_web(context: &Context, url: &str) -> Result<Metainfo, CliError> {
 /// [`Exit::NoAnswer`] when there is no good answer within that time, [`Exit::Usage`] when the address
 /// is none.
 pub fn fetch_torrent(bind: Option<IpAddr>, url: &str, time: Duration) -> Result<Vec<u8>, CliError> {
-    let no_answer = |why: &str| CliError::new(Exit::NoAnswer, format!("{url}: {why}"));
-    let at = Url::parse(url).map_err(|error| CliError::usage(format!("{url}: {error}")))?;
+    // Path and query are between the user and the server: what is said here is logged.
+    let shown = shown(url);
+    let no_answer = |why: &str| CliError::new(Exit::NoAnswer, format!("{shown}: {why}"));
+    let at = Url::parse(url)
+        .map_err(|error| CliError::usage(format!("the .torrent's URL is unusable: {error}")))?;
     let deadline = Instant::now() + time;
     let get = Get { url: &at, bind, range: None, limit: LONGEST_TORRENT, deadline };
     let (head, bytes) = http::fetch(&get).map_err(|error| no_answer(&error.to_string()))?;
@@ -569,6 +580,7 @@ impl From<ShowError> for CliError {
 pub(super) mod tests {
     use super::*;
     use crate::node::{NewTorrent, Node, NodeOptions};
+    use crate::storage::create::hash_path;
     use std::cell::RefCell;
     use std::net::Ipv4Addr;
 

@@ -11,6 +11,7 @@ mod tables;
 
 use super::args::RemoteArgs;
 use super::args::remote::{Act, Errand, USUAL_PLACE};
+use super::door;
 use super::env::Env;
 use super::exit::{CliError, Exit};
 use super::print;
@@ -28,12 +29,7 @@ use std::path::Path;
 /// `peer remote`.
 pub fn remote(args: &RemoteArgs, env: &Env) -> Result<(), CliError> {
     let errand = args.errand()?;
-    let auth = args.auth.clone().or_else(|| env.peer_auth.clone());
-    if auth.as_ref().is_some_and(|pair| !pair.contains(':')) {
-        return Err(CliError::usage(
-            "--auth and PEER_AUTH are a user and a password: USER:PASSWORD",
-        ));
-    }
+    let auth = door::login(args.auth.as_ref(), env)?.map(|login| login.pair());
     let client = Client::new(args.at.as_deref().unwrap_or(USUAL_PLACE), auth);
     let mut errands = Errands { args, env, client };
     match &errand {

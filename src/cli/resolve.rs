@@ -8,7 +8,7 @@ use super::prepare::Context;
 use super::progress::State;
 use super::units;
 use super::what::What;
-use crate::ids::InfoHash;
+use crate::ids::{InfoHash, PeerId};
 use crate::logic::announcer::is_nearby;
 use crate::metainfo::Metainfo;
 use crate::node::metadata::{self, Given, NoMetadata, Wanted};
@@ -18,11 +18,11 @@ use crate::protocol::Dialect;
 use crate::protocol::announce::Event;
 use crate::protocol::tracker_native::{Candidate, PeerEntry};
 use crate::protocol::url::Url;
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Weak};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
@@ -48,8 +48,17 @@ pub(super) const FAREWELL: Duration = Duration::from_secs(1);
 /// How long other peers have to give the piece layers of a hybrid, once one has given it without.
 const LAYERS: Duration = Duration::from_secs(2);
 
-/// Peers that are asked for metainfo at the same time.
+/// Peers that are asked for metainfo at the same time, while they answer.
 const AT_ONCE: usize = 4;
+
+/// The most that are asked at the same time, when those before them are slow.
+const AT_MOST: usize = 16;
+
+/// How long nobody answers until one more peer is asked.
+const ONE_MORE: Duration = Duration::from_secs(5);
+
+/// What a peer said.
+type Answer = (SocketAddr, Result<Given, NoMetadata>);
 
 /// Something that is known by its name or hash, and who may know more.
 #[derive(Clone)]
@@ -296,9 +305,10 @@ fn ask_one(
     Ok(from_peers(context, peers, wanted, patience))
 }
 
-/// The metainfo from the first peer that gives all of it, four being asked at a time; after
-/// `patience` nobody is asked any more. Who lied is remembered, and neither asked again nor called
-/// for the content.
+/// The metainfo from the first peer that gives all of it, four being asked at a time, and one more
+/// whenever a while passes without an answer: slow peers keep nobody waiting for those behind them.
+/// After `patience` nobody is asked any more. Who lied is remembered, and neither asked again nor
+/// called for the content.
 fn from_peers(
     context: &Context,
     mut peers: Vec<(SocketAddr, Dialect)>,
@@ -307,12 +317,50 @@ fn from_peers(
 ) -> Option<Metainfo> {
     peers.retain(|(peer, _)| !context.liars.lock().contains(peer));
     let threads = peers.len().min(AT_ONCE);
-    let to_ask = Arc::new(Mutex::new(peers.into_iter()));
-    let (bind, peer_id) = (context.bind, context.peer_id);
-    let (answers, heard) = bounded(AT_ONCE); // one for each thread
-    for n in 0..threads {
-        let (to_ask, answers) = (to_ask.clone(), answers.clone());
-        let next = move || to_ask.lock().next().filter(|_| Instant::now() < patience);
+    let (answers, heard) = bounded(AT_MOST); // one for each thread
+    let answers = Arc::new(answers);
+    let mut asking = Asking {
+        peers: Arc::new(Mutex::new(peers.into_iter())),
+        answers: Arc::downgrade(&answers),
+        threads: 0,
+        manner: (context.bind, context.peer_id),
+        wanted,
+        patience,
+    };
+    (0..threads).for_each(|_| asking.one_more());
+    drop(answers);
+    let judge = |peer: SocketAddr, error: &NoMetadata| {
+        log::info!("{peer}: no metainfo: {error}");
+        if error.is_a_lie() {
+            context.liars.lock().insert(peer);
+        }
+    };
+    best(&heard, LAYERS, judge, || asking.one_more(), || context.is_stopping())
+}
+
+/// Peers that are asked for metainfo, each by a thread that then goes on to the next.
+struct Asking {
+    peers: Arc<Mutex<std::vec::IntoIter<(SocketAddr, Dialect)>>>,
+    /// Where answers go. Only the threads keep it: when none of them is left, no answer will come.
+    answers: Weak<Sender<Answer>>,
+    threads: usize,
+    manner: (Option<IpAddr>, PeerId),
+    wanted: Wanted,
+    patience: Instant,
+}
+
+impl Asking {
+    /// One more thread, if somebody is left to be asked.
+    fn one_more(&mut self) {
+        let Some(answers) = self.answers.upgrade() else { return };
+        if self.threads >= AT_MOST || self.peers.lock().as_slice().is_empty() {
+            return;
+        }
+        let (peers, (bind, peer_id)) = (self.peers.clone(), self.manner);
+        let (wanted, patience) = (self.wanted, self.patience);
+        let next = move || peers.lock().next().filter(|_| Instant::now() < patience);
+        let n = self.threads;
+        self.threads += 1;
         let spawned = Builder::new().name(format!("metadata-{n}")).spawn(move || {
             while let Some((peer, dialect)) = next() {
                 let fetched = match (dialect, wanted.v2) {
@@ -330,31 +378,28 @@ fn from_peers(
             log::warn!("no thread to ask peers for metainfo: {error}");
         }
     }
-    drop(answers);
-    let judge = |peer: SocketAddr, error: &NoMetadata| {
-        log::info!("{peer}: no metainfo: {error}");
-        if error.is_a_lie() {
-            context.liars.lock().insert(peer);
-        }
-    };
-    best(&heard, LAYERS, judge, || context.is_stopping())
 }
 
 /// The first metainfo that is whole. A hybrid without its piece layers is taken only when nobody
 /// else has answered `grace` later, or all have.
 fn best(
-    heard: &Receiver<(SocketAddr, Result<Given, NoMetadata>)>,
+    heard: &Receiver<Answer>,
     grace: Duration,
     judge: impl Fn(SocketAddr, &NoMetadata),
+    mut one_more: impl FnMut(),
     is_stopping: impl Fn() -> bool,
 ) -> Option<Metainfo> {
     let mut as_v1: Option<(Metainfo, Instant)> = None;
     loop {
         let next = match &as_v1 {
-            Some((_, end)) => heard.recv_deadline(*end).ok(),
-            None => heard.recv().ok(),
+            Some((_, end)) => heard.recv_deadline(*end),
+            None => heard.recv_timeout(ONE_MORE),
         };
-        let Some((peer, fetched)) = next else { break };
+        if as_v1.is_none() && matches!(next, Err(RecvTimeoutError::Timeout)) && !is_stopping() {
+            one_more();
+            continue;
+        }
+        let Ok((peer, fetched)) = next else { break };
         match fetched {
             Ok(Given::Whole(meta)) => return Some(meta),
             Ok(Given::AsV1(meta)) => {

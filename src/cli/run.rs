@@ -33,12 +33,12 @@ pub fn run(args: &NodeArgs, env: &Env) -> Result<(), CliError> {
     if args.list {
         return list_files::list(&config, &items(args)?, args.json, env);
     }
-    let door = args.web.map(|at| door::options(at, args.auth.clone())).transpose()?;
+    let door = args.web.map(|at| door::options(at, args.auth.as_ref(), env)).transpose()?;
     let (desk, letters) = Desk::open();
     let open = |options| door::open(options, desk.clone(), env, args.quiet);
     let door = door.map(open).transpose()?;
-    let signals = watch_signals()?;
-    let node = start(&config, door.is_some())?;
+    let signals = watch_signals(env)?;
+    let node = start(&config, env, door.is_some())?;
     let mut context = context(&config, &node)?;
     context.choice.select.clone_from(&args.select);
     let manner =
@@ -110,22 +110,24 @@ fn lines_of_stdin(flag: &str) -> Result<Vec<String>, CliError> {
     Ok(lines.into_iter().map(|line| line.trim().to_owned()).collect())
 }
 
-/// Ctrl-C and SIGTERM.
-pub fn watch_signals() -> Result<crossbeam_channel::Receiver<signals::Stop>, CliError> {
-    signals::watch(signals::PATIENCE)
+/// Ctrl-C, SIGTERM and a closed terminal.
+pub fn watch_signals(env: &Env) -> Result<crossbeam_channel::Receiver<signals::Stop>, CliError> {
+    signals::watch_of_peer(signals::PATIENCE, &env.code)
         .map_err(|e| CliError::new(Exit::Failed, format!("cannot watch for signals: {e}")))
 }
 
 fn addresses(config: &PeerConfig) -> Result<Vec<SocketAddr>, CliError> {
-    config.trackers.iter().map(tracker_address).collect()
+    let bind = Some(config.bind);
+    config.trackers.iter().map(|tracker| tracker_address(tracker, bind)).collect()
 }
 
 /// Starts a node with these settings.
 ///
 /// What happens in it can be looked at if it has a door.
-pub fn start(config: &PeerConfig, watchable: bool) -> Result<Node, CliError> {
+pub fn start(config: &PeerConfig, env: &Env, watchable: bool) -> Result<Node, CliError> {
     let options = options(config, addresses(config)?);
-    Ok(Node::start(NodeOptions { watchable, ..options })?)
+    let (panic_at, lies) = (env.panic_at.clone(), env.lies);
+    Ok(Node::start(NodeOptions { watchable, panic_at, lies, ..options })?)
 }
 
 /// What torrents of a node are prepared with.
@@ -168,6 +170,8 @@ fn options(config: &PeerConfig, trackers: Vec<SocketAddr>) -> NodeOptions {
         time_scale: config.time_scale,
         trace: config.trace.clone(),
         watchable: false,
+        panic_at: None,
+        lies: false,
     }
 }
 

@@ -28,7 +28,7 @@ pub mod on_done;
 /// Orders, carried out.
 mod orders;
 /// What is written of a torrent.
-mod record;
+pub mod record;
 /// How things stand, as values.
 mod views;
 /// What a page wants to see.
@@ -42,6 +42,7 @@ use super::prepare::{self, Context, News};
 use super::progress::{Progress, State, TorrentLine};
 use super::resolve::FAREWELL;
 use super::signals;
+use super::style::printable;
 use crate::clock::Moment;
 use crate::control::view::Sum;
 use crate::control::{Desk, Letter};
@@ -105,7 +106,7 @@ pub struct Opening<'a> {
 
 /// What a session hears.
 pub struct Wires {
-    /// Ctrl-C and SIGTERM.
+    /// Ctrl-C, SIGTERM and a closed terminal.
     pub signals: Receiver<signals::Stop>,
     /// Orders.
     pub letters: Receiver<Letter>,
@@ -142,6 +143,8 @@ pub struct Session<'a> {
     log: watching::Log,
     /// Somebody ordered the end.
     closing: bool,
+    /// The node is of no use any more.
+    broken: bool,
     news: (Sender<Numbered>, Receiver<Numbered>),
 }
 
@@ -218,6 +221,7 @@ impl<'a> Session<'a> {
             removed: Vec::new(),
             log: watching::Log::default(),
             closing: false,
+            broken: false,
             news: bounded(NEWS),
         };
         session.live.apply(&session.node);
@@ -364,6 +368,7 @@ impl<'a> Session<'a> {
 
     /// A line for people.
     fn say(&self, text: &str) {
+        let text = &printable(text); // it may quote a stranger
         let _ = self.progress.say(text); // a closed stderr stops nobody
         if self.manner.logs {
             log::info!("{text}");
@@ -401,6 +406,7 @@ impl<'a> Session<'a> {
             self.look_at(now, at);
         }
         self.measure(now);
+        self.rate();
         if self.manner.draws && self.progress.is_due(now) {
             let lines: Vec<TorrentLine> =
                 self.jobs.iter().filter_map(|job| job.line(now)).collect();
@@ -422,12 +428,21 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Says with which code the program would end now, for whoever ends it while it hangs.
+    fn rate(&self) {
+        let fails = self.failure.as_ref().filter(|_| self.manner.ends || self.broken);
+        let unfinished = self.manner.ends && self.jobs.iter().any(Job::is_unfinished);
+        let otherwise = if unfinished { Exit::Stopped } else { Exit::Done };
+        self.env.code.set(fails.map_or(otherwise, |error| error.exit));
+    }
+
     fn end(mut self, told_to_stop: bool) -> Result<(), CliError> {
         self.look();
         let farewells = Instant::now() + FAREWELL;
         let looks = |job: &Job| matches!(job.stage, Stage::Preparing(State::Looking { .. }, _));
         let mut searching = self.jobs.iter().filter(|job| looks(job)).count();
         let unfinished = self.jobs.iter().any(Job::is_unfinished);
+        let halted = self.jobs.iter().filter_map(Job::running).find_map(|r| r.halted.clone());
         self.keep_all();
         self.jobs.iter_mut().for_each(|job| job.leash = None);
         self.progress.finish();
@@ -442,7 +457,10 @@ impl<'a> Session<'a> {
             keeper.finish();
         }
         match self.failure {
-            Some(error) if self.manner.ends => Err(error),
+            Some(error) if self.manner.ends || self.broken => Err(error),
+            _ if let Some(error) = halted.filter(|_| told_to_stop && self.manner.ends) => {
+                Err(error)
+            }
             _ if told_to_stop && unfinished && self.manner.ends => Err(CliError::new(
                 Exit::Stopped,
                 "stopped before everything was whole: the same command goes on where it stopped",

@@ -28,7 +28,7 @@ use words::{Holder, Speaker};
 mod addresses;
 
 /// Packets, with their checksums.
-mod packet;
+pub(super) mod packet;
 
 /// Messages as bytes.
 mod words;

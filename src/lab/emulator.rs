@@ -37,6 +37,9 @@ pub struct NetLink {
     pub jitter: Duration,
     /// The share of what it sends that is lost on the way, 0 to 1.
     pub loss: f64,
+    /// The share of what it sends that is refused on the way, 0 to 1, as by a firewall that wants a
+    /// connection to end: it is lost, and whoever sent it is told by a reset of TCP's.
+    pub reset: f64,
     /// Bytes that wait before its uplink at most, and as many before its downlink; what comes then
     /// is dropped. A packet that needs not wait is never dropped.
     pub queue: u64,
@@ -58,6 +61,8 @@ pub enum Why {
     Queue,
     /// It was its lot.
     Loss,
+    /// It was refused, which its sender is to be told.
+    Reset,
     /// Nothing passes between the two at present.
     Partition,
     /// Nobody has that address.
@@ -143,6 +148,10 @@ impl Emulator {
         let (lot, late) = (node.dice.f64(), node.dice.f64());
         if lot < node.link.loss {
             return Verdict::Dropped(Why::Loss);
+        }
+        // Rolled only where it matters: what is lost elsewhere stays what it was.
+        if node.link.reset > 0.0 && node.dice.f64() < node.link.reset {
+            return Verdict::Dropped(Why::Reset);
         }
         // A quarter of each end's round trip lies at each end, in each direction.
         let delay = node.link.rtt / 4 + further + node.link.jitter.mul_f64(late);

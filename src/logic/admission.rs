@@ -13,10 +13,14 @@
 //!
 //! Who has been connected for a while is not given up for a caller. That is decided by whoever is
 //! called, alone: the caller is answered or refused, and needs no clock to agree.
+//!
+//! When all places are taken, they are shared among networks: whoever fills them from one network,
+//! saying whatever keeps him there, keeps nobody from elsewhere out ([`makes_way`]).
 
 use crate::clock::Moment;
 use crate::ids::PeerId;
 use crate::logic::{PeerKey, is_local};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -76,6 +80,56 @@ pub fn admit(own: PeerId, new: &Line, others: &[Line], room: Room) -> Entry {
     let from_there = others.iter().filter(|other| other.ip == new.ip).count();
     let too_many = room.per_ip > 0 && from_there >= room.per_ip && !is_local(new.ip);
     if room.free == 0 || too_many { Entry::Full } else { Entry::Enters }
+}
+
+/// One that is there when all places are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guest {
+    /// Which.
+    pub key: PeerKey,
+    /// Where it is.
+    pub ip: IpAddr,
+    /// Since when.
+    pub since: Moment,
+    /// Whether one side serves the other.
+    pub busy: bool,
+}
+
+/// Who makes way for a caller from `ip` when all places are taken: if at least two more are there
+/// from some network than from the caller's, the youngest of them; else the same of the machines in
+/// the caller's own network. Nobody goes who serves us or whom we serve. The difference of
+/// two keeps two callers from pushing each other out by turns.
+pub fn makes_way(ip: IpAddr, guests: &[Guest]) -> Option<PeerKey> {
+    let (mut networks, mut machines) = (HashMap::new(), HashMap::new());
+    for guest in guests {
+        *networks.entry(network(guest.ip)).or_insert(0) += 1;
+        *machines.entry(machine(guest.ip)).or_insert(0) += 1;
+    }
+    let count = |of: &HashMap<IpAddr, usize>, ip| of.get(&ip).copied().unwrap_or(0);
+    let crowd = |ip| (count(&networks, network(ip)), count(&machines, machine(ip)));
+    let (near, own) = crowd(ip);
+    let is_crowded = |guest: &&Guest| {
+        let (there, of_it) = crowd(guest.ip);
+        there > near + 1 || network(guest.ip) == network(ip) && of_it > own + 1
+    };
+    let idle = guests.iter().filter(|guest| !guest.busy).filter(is_crowded);
+    idle.max_by_key(|guest| (crowd(guest.ip), guest.since, guest.key)).map(|guest| guest.key)
+}
+
+/// What one network has: 256 addresses, or a site's prefix of 48 bits.
+fn network(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4((u32::from(v4) & !0xff).into()),
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 80 << 80).into()),
+    }
+}
+
+/// What one machine has: an address, or a prefix of 64 bits.
+fn machine(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
+    }
 }
 
 /// Who goes when there may be no more than `most` of those who are there, each with the moment since

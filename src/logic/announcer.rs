@@ -36,8 +36,12 @@ const FIRST_REST: Duration = Duration::from_secs(5);
 /// How long it rests after its second; twice as long after each further one.
 const SECOND_REST: Duration = Duration::from_secs(15);
 
-/// How long it rests at most.
+/// How long it rests at most: a swarm of thousands shall not keep a dead tracker busy.
 const LONGEST_REST: Duration = Duration::from_mins(30);
+
+/// How long one on a loopback or private address does, where nobody is harmed: two minutes with the
+/// quarter more that may be drawn.
+const LONGEST_REST_NEARBY: Duration = Duration::from_secs(96);
 
 /// What an announcer is made of.
 #[derive(Debug, Clone)]
@@ -299,8 +303,9 @@ impl Announcer {
         };
         tracker.failures = tracker.failures.saturating_add(1);
         tracker.asked_for_rest = rest.is_some();
+        let longest = if tracker.nearby { LONGEST_REST_NEARBY } else { LONGEST_REST };
         // A quarter more or less, so that not all come back at the same time.
-        let usual = usual.min(LONGEST_REST).mul_f64(0.75 + self.rng.f64() / 2.0);
+        let usual = usual.min(longest).mul_f64(0.75 + self.rng.f64() / 2.0);
         tracker.rests_until = now + rest.map_or(usual, |rest| rest.clamp(usual, LONGEST));
     }
 

@@ -29,13 +29,18 @@ pub fn names_us(host: &str, port: u16, others: &[String]) -> bool {
 }
 
 /// Whether a request comes from a page of ours, or from no page: its `Origin`, if there is one, is
-/// the host that it asked, and its `Sec-Fetch-Site`, if there is one, is not `cross-site`.
+/// the host that it asked, and its `Sec-Fetch-Site`, if there is one, is neither `cross-site` nor,
+/// without such an `Origin`, `same-site`: another port of this machine is the same site to a browser
+/// (an image of a page there comes without any `Origin`), and another program to us.
 pub fn is_own_page(host: &str, origin: Option<&str>, fetch_site: Option<&str>) -> bool {
     let is_own = |origin: &str| {
         let rest = origin.strip_prefix("http://").or(origin.strip_prefix("https://"));
         rest.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
     };
-    let is_far = |site: &str| site.eq_ignore_ascii_case("cross-site");
+    let is_far = |site: &str| {
+        let is_near = site.eq_ignore_ascii_case("same-site");
+        site.eq_ignore_ascii_case("cross-site") || (is_near && origin.is_none())
+    };
     origin.is_none_or(is_own) && !fetch_site.is_some_and(is_far)
 }
 
@@ -85,6 +90,9 @@ mod tests {
             check(Some(origin), None, false);
         }
         check(None, Some("Cross-Site"), false);
+        check(None, Some("same-site"), false);
+        check(Some("http://localhost:3000"), Some("same-site"), false);
+        check(Some("http://localhost:9091"), Some("same-site"), true);
         check(Some("http://localhost:9091"), Some("cross-site"), false);
     }
 }

@@ -25,6 +25,8 @@ use std::str::FromStr;
 
 /// Copies of what another peer owes.
 mod copies;
+/// Pieces that were here and are not any more.
+mod lost;
 /// A piece that is being fetched.
 mod open;
 /// Runs of whole pieces, for web seeds.

@@ -12,14 +12,22 @@
 //! **Bytes.** A peer that announces itself by UDP takes ten bytes among its torrent's [`members`],
 //! and what only some peers say, ids and progress and bitmaps, stands in a side table.
 //!
+//! **Whose word.** Who announces under a name of 20 bytes is an id and a secret number, of which a
+//! record keeps eight bits of a keyed hash. Another one at the same address and port is answered and
+//! changes nothing, and takes the place once its owner has been silent too long. Whoever tries to
+//! stop a peer as another has one guess: from then on that peer only leaves by falling silent.
+//!
 //! **Bounds.** Torrents, peers in all, peers of a torrent, registrations of an address and the
-//! bytes of all bitmaps are each capped exactly. When a cap is reached, somebody gives way who
+//! bytes of the side table are each capped exactly, and the announces that an address makes in a
+//! second. When a cap is reached, somebody gives way who
 //! registered *and was never heard of again*. For the cap on torrents: the torrent that has been
 //! without a proven peer for the longest time. For the cap on a torrent's peers: its oldest such
 //! peer. For the cap on all peers: the oldest of the torrent that would go first, or else of the
-//! next torrent that a hand meets on its way round. Where nobody like that is found the newcomer
+//! next torrent that a hand meets on its way round. For the side table: the native peer that came
+//! to it first; of a peer that announced itself over HTTP only the details go, whatever it is.
+//! Where nobody like that is found the newcomer
 //! is refused. So a flood of made-up registrations displaces itself, and a swarm that keeps its
-//! heartbeats loses nobody. The cap on an address never displaces anyone: it refuses. A search
+//! heartbeats loses nobody. The bounds on an address never displace anyone: they refuse. A search
 //! ends after a bounded number of looks.
 //!
 //! [`on_beat`]: Registry::on_beat
@@ -33,7 +41,9 @@ mod details;
 mod draw;
 mod index;
 mod members;
+mod pace;
 mod queue;
+mod room;
 mod torrent;
 mod torrents;
 mod values;
@@ -47,23 +57,23 @@ use crate::protocol::tracker_native::Beat;
 use crowd::Crowd;
 use details::{Detail, Details};
 use members::{Mark, Standing};
+use pace::Pace;
 use queue::{Id, Queue};
-use std::hash::RandomState;
+use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-use torrent::{Place, Seen, Torrent};
+use torrent::{About, Place, Seen, Torrent};
 use torrents::Torrents;
-pub use values::{Have, Holder, Params, Progress, Refused, Registration, Report, Swarm, Wanted};
-use wheel::{Wheel, is_before};
+pub use values::{
+    Caller, Have, Holder, Params, Progress, Refused, Registration, Report, Swarm, Wanted,
+};
+use wheel::Wheel;
 
 /// How many peers are looked at to count those once that stand under several names.
 const MOST_COMPARED: usize = 128;
 
 /// Peers looked at for each one that a turn may drop.
 const LOOKS_A_DROP: usize = 8;
-
-/// Peers of a torrent, and torrents, looked at to find one that gives way.
-const LOOKS: usize = 64;
 
 /// The tables.
 pub struct Registry {
@@ -80,6 +90,7 @@ pub struct Registry {
     details: Details,
     peers: usize,
     crowd: Crowd,
+    pace: Pace,
     hasher: RandomState,
     rng: fastrand::Rng,
 }
@@ -96,7 +107,8 @@ impl Registry {
             unproven: Queue::EMPTY,
             hand: 0,
             wheels: [Wheel::new(params.expire), Wheel::new(params.announce_expire)],
-            details: Details::new(params.max_bitmap_bytes),
+            details: Details::new(params.max_aside),
+            pace: Pace::new(params.max_a_second),
             peers: 0,
             crowd: Crowd::default(),
             hasher: RandomState::new(),
@@ -108,6 +120,7 @@ impl Registry {
     /// A peer started, or says again where it stands.
     pub fn on_register(&mut self, now: Moment, peer: Registration) -> Result<(), Refused> {
         let (name, addr) = (peer.info_hash, peer.addr);
+        self.check_pace(now, addr.ip())?;
         let (id, place) = self.join(now, name, addr, false, Some(&peer))?;
         let dialects = Mark::NONE.with(Mark::NATIVE, peer.native);
         self.set_dialects((id, place), dialects.with(Mark::BITTORRENT, peer.bittorrent));
@@ -120,12 +133,23 @@ impl Registry {
     }
 
     /// A peer announced itself; the second time it has been heard of again. That it completed
-    /// counts once.
+    /// counts once. Of somebody else at an address that is taken nothing is noted.
     pub fn on_announce(&mut self, now: Moment, peer: &Report) -> Result<(), Refused> {
         let name = InfoHash::V1(peer.info_hash);
+        self.check_pace(now, peer.addr.ip())?;
+        let tag = self.tag(peer.caller);
+        let is_anothers = |at: At| {
+            !self.is_owner(at, tag) || !self.is_called(at.0, peer.addr, peer.caller.peer_id)
+        };
+        if self.find(&name, peer.addr).is_some_and(is_anothers) {
+            return Ok(());
+        }
         let at = self.join(now, name, peer.addr, true, None)?;
+        self.set_owner(at, tag);
         self.set_dialects(at, Mark::BITTORRENT);
-        let detail = peer.details.map(|progress| {
+        let is_there = self.details.get(at.0, peer.addr).is_some();
+        let details = peer.details.filter(|_| is_there || self.details.has_room(details::COST));
+        let detail = details.map(|progress| {
             let Progress { peer_id, left, uploaded, downloaded } = progress;
             let (down, up, have) = (0, 0, Have::Unknown);
             Detail { peer_id, left, uploaded, downloaded, down, up, have }
@@ -172,6 +196,23 @@ impl Registry {
     pub fn on_stopped(&mut self, hash: &InfoHash, addr: SocketAddr, id: PeerId) -> bool {
         let at = self.find(hash, addr).filter(|at| self.is_called(at.0, addr, id));
         at.inspect(|&at| self.remove(at)).is_some()
+    }
+
+    /// A peer that announces itself stopped; false if nobody is there, or somebody else.
+    pub fn on_left(&mut self, name: InfoHashV1, addr: SocketAddr, caller: Caller) -> bool {
+        let Some((id, place)) = self.find(&name.into(), addr) else { return false };
+        // Where the whole id is known a wrong one is no guess.
+        if !self.is_called(id, addr, caller.peer_id) {
+            return false;
+        }
+        let is_owner = self.is_owner((id, place), self.tag(caller));
+        let torrent = self.torrents.get_mut(id);
+        if !is_owner || torrent.standing(place).marks.has(Mark::CONTESTED) {
+            torrent.mark(place, |marks| marks.with(Mark::CONTESTED, true));
+            return false;
+        }
+        self.remove((id, place));
+        true
     }
 
     /// A have-bitmap came by itself; false if the peer with that id is not registered.
@@ -384,6 +425,22 @@ impl Registry {
         self.details.get(id, addr).is_none_or(|detail| detail.peer_id == name)
     }
 
+    /// Who somebody says it is, in few bits that nobody else can compute.
+    fn tag(&self, caller: Caller) -> u8 {
+        self.hasher.hash_one(caller) as u8
+    }
+
+    /// Whether a member that announced itself is the one with this tag.
+    fn is_owner(&self, (id, place): At, tag: u8) -> bool {
+        self.torrents.get(id).standing(place).tag == tag
+    }
+
+    fn set_owner(&mut self, (id, place): At, tag: u8) {
+        let torrent = self.torrents.get_mut(id);
+        let standing = torrent.standing(place);
+        torrent.set_standing(place, Standing { tag, ..standing });
+    }
+
     /// The peer of that name and address: it was heard of, or is new, and room is made for it.
     /// `proves` says that who is known has been heard of again.
     fn join(
@@ -401,12 +458,16 @@ impl Registry {
             return Ok(self.touch(now, (id, place), proves));
         }
         self.check_address(addr.ip())?;
+        if self.make_room_aside(about)? {
+            known = self.torrents.find(&self.hasher, &name);
+        }
         if self.make_room(known)? {
             known = self.torrents.find(&self.hasher, &name);
         }
         let due = self.wheels[kind(&name)].due(now);
         let id = known.unwrap_or_else(|| {
             let id = self.torrents.insert(&self.hasher, Torrent::new(name, about));
+            self.details.take(about.map_or(0, |first| About::cost(&first.name)));
             self.unproven.push(&mut self.torrents, |torrent| &mut torrent.age, id);
             self.wheels[kind(&name)].file(&mut self.torrents, id, due);
             id
@@ -415,7 +476,7 @@ impl Registry {
             self.crowd.join(addr.ip());
         }
         self.peers += 1;
-        let standing = Standing { due, marks: Mark::NONE };
+        let standing = Standing { due, marks: Mark::NONE, tag: 0 };
         Ok((id, self.torrents.get_mut(id).push(&self.hasher, addr, standing)))
     }
 
@@ -423,11 +484,11 @@ impl Registry {
     fn touch(&mut self, now: Moment, (id, place): At, proves: bool) -> At {
         let due = self.wheel(id).due(now);
         let torrent = self.torrents.get_mut(id);
-        let Standing { marks, .. } = torrent.standing(place);
+        let Standing { marks, tag, .. } = torrent.standing(place);
         let was = marks.has(Mark::PROVEN);
         let newly = proves && !was;
         let marks = marks.with(Mark::PROVEN, was || proves);
-        torrent.set_standing(place, Standing { due, marks });
+        torrent.set_standing(place, Standing { due, marks, tag });
         if newly {
             torrent.proven += 1;
             if torrent.proven == 1 {
@@ -453,71 +514,6 @@ impl Registry {
             None if had => self.details.remove(id, addr),
             None => {}
         }
-    }
-
-    fn check_address(&self, ip: IpAddr) -> Result<(), Refused> {
-        let cap = self.params.max_per_address;
-        if cap > 0 && !self.is_exempt(ip) && self.crowd.count(ip) >= cap {
-            return Err(Refused::Address);
-        }
-        Ok(())
-    }
-
-    /// Makes room for a newcomer to a torrent, or for a new torrent; says whether somebody went.
-    fn make_room(&mut self, torrent: Option<Id>) -> Result<bool, Refused> {
-        let before = self.peers;
-        match torrent {
-            None if self.torrents.len() >= self.params.max_torrents => {
-                self.remove_torrent(self.unproven.first().ok_or(Refused::Torrents)?);
-            }
-            Some(id) if self.torrents.get(id).len() >= self.params.max_peers_per_torrent => {
-                let oldest = self.oldest_fresh_of(id).ok_or(Refused::Torrent)?;
-                self.remove((id, oldest));
-            }
-            _ => {}
-        }
-        if self.peers >= self.params.max_peers {
-            let oldest = self.next_to_give_way().ok_or(Refused::Peers)?;
-            self.remove(oldest);
-        }
-        Ok(self.peers < before)
-    }
-
-    /// Who goes when there are too many peers.
-    fn next_to_give_way(&mut self) -> Option<At> {
-        if let Some(id) = self.unproven.first() {
-            return self.oldest_fresh_of(id).map(|place| (id, place));
-        }
-        for _ in 0..self.torrents.places().min(LOOKS) {
-            let id = self.hand;
-            self.hand = (id + 1) % self.torrents.places() as Id;
-            let has_fresh = |torrent: &Torrent| (torrent.proven as usize) < torrent.len();
-            if self.torrents.try_get(id).is_some_and(has_fresh)
-                && let Some(place) = self.oldest_fresh_of(id)
-            {
-                return Some((id, place));
-            }
-        }
-        None
-    }
-
-    /// The first to expire of those not heard of again; in a large torrent, of some of them.
-    fn oldest_fresh_of(&mut self, id: Id) -> Option<Place> {
-        let torrent = self.torrents.get(id);
-        let (length, four) = (torrent.len(), torrent.count(false));
-        let start = if length > LOOKS { self.rng.usize(..length) } else { 0 };
-        let mut oldest: Option<(Place, Standing)> = None;
-        for n in 0..length.min(LOOKS) {
-            let position = (start + n) % length;
-            let six = position >= four;
-            let place = Place { six, at: if six { position - four } else { position } };
-            let standing = torrent.standing(place);
-            let is_older = oldest.is_none_or(|(_, than)| is_before(standing.due, than.due));
-            if !standing.marks.has(Mark::PROVEN) && is_older {
-                oldest = Some((place, standing));
-            }
-        }
-        oldest.map(|(place, _)| place)
     }
 
     fn is_exempt(&self, ip: IpAddr) -> bool {
@@ -580,6 +576,8 @@ impl Registry {
             self.details.remove(id, addr);
         }
         if is_empty {
+            let about = self.torrents.get(id).about.as_ref();
+            self.details.give_back(about.map_or(0, |about| About::cost(&about.name)));
             self.wheels[kind(&self.torrents.get(id).name)].unfile(&mut self.torrents, id);
             self.torrents.remove(&self.hasher, id);
         }
@@ -605,6 +603,3 @@ fn figures_of(torrent: &Torrent) -> Figures {
 
 #[cfg(test)]
 mod tests;
-
-#[cfg(test)]
-mod model;

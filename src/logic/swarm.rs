@@ -38,6 +38,8 @@ mod asking;
 pub mod board;
 /// What becomes of a piece whose blocks are all here.
 mod judging;
+/// Pieces that were here and are not any more.
+mod losing;
 /// From whom each piece came.
 mod origins;
 /// Pausing, and going on.
@@ -123,6 +125,8 @@ pub struct Swarm {
     /// Where peers that wrote blocks were; they may be gone when a piece fails.
     addresses: HashMap<PeerKey, SocketAddr>,
     sources: HashSet<SocketAddr>,
+    /// Pieces that were here and were lost, whether they came back or not.
+    lost: HashSet<PieceIndex>,
     down: Rate,
     /// Bytes of pieces that did not match their hashes.
     corrupt: u64,
@@ -157,6 +161,7 @@ impl Swarm {
             sessions: BTreeMap::new(),
             addresses: HashMap::new(),
             sources: HashSet::new(),
+            lost: HashSet::new(),
             down: Rate::over(Duration::from_secs(2)),
             corrupt: 0,
             web: web::WebSeeds::default(),
@@ -339,8 +344,10 @@ impl Swarm {
                 self.fill(now, peer, out);
             }
             &Message::Get(span) => {
-                let served =
-                    session.on_request(self.picker.geometry(), self.picker.have(), span)?;
+                let have = self.picker.have();
+                // It was told that we have it, and may have asked before it heard otherwise.
+                let is_lost = self.lost.contains(&span.piece) && !have.has(span.piece);
+                let served = !is_lost && session.on_request(self.picker.geometry(), have, span)?;
                 out.push(if served {
                     Action::Upload(peer, span)
                 } else {

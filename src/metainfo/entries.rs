@@ -210,7 +210,8 @@ pub fn agree(
     let mut expected = v2.entries.iter();
     let mut offset = 0_u64;
     for entry in &v1.entries {
-        let to_boundary = offset.next_multiple_of(u64::from(piece_length)) - offset;
+        let boundary = offset.checked_next_multiple_of(u64::from(piece_length));
+        let to_boundary = boundary.ok_or(MetainfoError::TooLarge)? - offset;
         if entry.kind == FileKind::Pad {
             if entry.length == 0 || entry.length != to_boundary {
                 return differ("where pads are");

@@ -8,7 +8,7 @@
 //! BitTorrent:  handshake, handshake, then the same, then the extension handshake (BEP 10)
 //! ```
 
-use crate::logic::admission::{Entry, Line, Room, admit as may_enter};
+use crate::logic::admission::{Entry, Guest, Line, Room, admit as may_enter, makes_way};
 use crate::logic::dialer::{Dial, Source};
 use crate::logic::swarm::FirstWord;
 use crate::logic::{PeerKey, fast_set};
@@ -56,10 +56,8 @@ pub fn dial(
         source: address,
         named_by: why.source,
     };
-    let connection = enter(shared, torrent, stream, who, speech)?;
-    shared.trace_opening(&connection, &opening);
-    say_what_we_have(shared, &connection);
-    Ok((connection, buffer))
+    let entered = Entered(shared, enter(shared, torrent, stream, who, speech)?);
+    Ok((entered.greet(&opening), buffer))
 }
 
 fn call(shared: &Shared, torrent: &Torrent, address: SocketAddr) -> Result<Opening, Refused> {
@@ -114,9 +112,7 @@ pub fn answer(
         Caller::Native(hello) => answer_hello(shared, &mut opening, &hello, from)?,
         Caller::BitTorrent(theirs) => answer_handshake(shared, &mut opening, &theirs, from)?,
     };
-    shared.trace_opening(&connection, &opening);
-    say_what_we_have(shared, &connection);
-    Ok((connection, opening.buffer))
+    Ok((Entered(shared, connection).greet(&opening), opening.buffer))
 }
 
 fn answer_handshake(
@@ -257,14 +253,44 @@ fn enter(
     if peers.dialer.is_never(who.source) {
         return Err(Refused::Banned);
     }
-    make_room(shared, torrent, &peers, &connection)?;
+    let old = make_room(shared, torrent, &mut peers, &connection)?;
     if who.listens {
         peers.dialer.on_connected(who.address, speech.dialect(), who.dialled);
     }
     shared.trace_connection(&connection);
     peers.connections.insert(connection.key, connection.clone());
     shared.connections.fetch_add(1, Ordering::AcqRel);
+    drop(peers);
+    if let Some(old) = old {
+        let (old_address, address) = (old.who.address, connection.who.address);
+        log::info!("{old_address}: let go for {address}: many are here from its network");
+        shared.let_go(torrent, &[old]);
+    }
     Ok(connection)
+}
+
+/// A connection that its torrent knows. When a panic ends its thread it is taken out again.
+struct Entered<'a>(&'a Shared, Arc<Connection>);
+
+impl Entered<'_> {
+    /// Says what comes first.
+    fn greet(self, opening: &Opening) -> Arc<Connection> {
+        let Self(shared, connection) = &self;
+        shared.guard.point("peer_enter");
+        shared.trace_opening(connection, opening);
+        say_what_we_have(shared, connection);
+        connection.clone()
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        let Self(shared, connection) = self;
+        if std::thread::panicking() {
+            connection.shut();
+            leave(shared, connection);
+        }
+    }
 }
 
 /// Takes the connection out of its torrent; what was asked on it is asked of others.
@@ -295,23 +321,24 @@ pub fn leave(shared: &Shared, connection: &Arc<Connection>) {
     shared.decide(torrent, |swarm, now, out| swarm.on_left(now, connection.key, out));
 }
 
-/// Lets the connection in, or says why not; one that it replaces is shut.
+/// Lets the connection in, or says why not; one that it replaces is shut. Gives the one that is to
+/// be let go for it, which counts as gone already.
 fn make_room(
     shared: &Shared,
     torrent: &Torrent,
-    peers: &Peers,
+    peers: &mut Peers,
     new: &Connection,
-) -> Result<(), Refused> {
+) -> Result<Option<Arc<Connection>>, Refused> {
     // Who was let go is as good as gone.
     let others = peers.connections.values().filter(|old| !old.is_leaving());
     let others: Vec<Line> = others.map(|old| line(old)).collect();
     let free = shared.room().min(torrent.max_peers().saturating_sub(others.len()));
     let room = Room { free, per_ip: shared.max_per_ip };
     match may_enter(shared.peer_id, &line(new), &others, room) {
-        Entry::Enters => Ok(()),
+        Entry::Enters => Ok(None),
         Entry::Replaces(old) => {
             peers.connections[&old].shut();
-            Ok(())
+            Ok(None)
         }
         Entry::Duplicate(old) => {
             if new.who.dialled {
@@ -319,8 +346,36 @@ fn make_room(
             }
             Err(Refused::Duplicate)
         }
-        Entry::Full => Err(Refused::Full),
+        Entry::Full => {
+            // Who dialled has chosen; and an address that has its share has it here, too.
+            let one = Room { free: 1, ..room };
+            let may_push = may_enter(shared.peer_id, &line(new), &others, one) == Entry::Enters;
+            if new.who.dialled || !may_push {
+                return Err(Refused::Full);
+            }
+            let old = makes_way(new.who.source.ip(), &guests(shared, torrent, peers));
+            let old = old.ok_or(Refused::Full)?;
+            let old = peers.connections[&old].clone();
+            old.leaving.store(true, Ordering::Release);
+            old.listens_at().inspect(|&at| peers.dialer.on_let_go(shared.clock.now(), at));
+            Ok(Some(old))
+        }
     }
+}
+
+/// Those who are there, and whether one side serves the other: that it would is said by many.
+fn guests(shared: &Shared, torrent: &Torrent, peers: &Peers) -> Vec<Guest> {
+    let statuses = torrent.picker.lock().peers(shared.clock.now());
+    let serving = statuses.iter().filter(|status| status.gives > 0 || status.takes > 0);
+    let serving: HashSet<PeerKey> = serving.map(|status| status.peer).collect();
+    let here = peers.connections.values().filter(|connection| !connection.is_leaving());
+    here.map(|connection| Guest {
+        key: connection.key,
+        ip: connection.who.source.ip(),
+        since: connection.since,
+        busy: serving.contains(&connection.key),
+    })
+    .collect()
 }
 
 fn line(connection: &Connection) -> Line {

@@ -2,7 +2,7 @@
 //!
 //! It waits on what trackers say, on nudges, and on a tick; has peers called that the dialer names;
 //! lets the swarms give up on late requests; holds the choker's rounds; and looks after torrents
-//! that starve.
+//! that starve or whose disk failed.
 
 use crate::clock::Moment;
 use crate::ids::InfoHashV2;
@@ -14,7 +14,7 @@ use crate::node::shared::{Shared, Torrent};
 use crate::node::trackers::TrackerEvent;
 use crate::node::trackers::announce::AnnounceEvent;
 use crate::node::tracking::may_have;
-use crate::node::{Event, extensions, renewal};
+use crate::node::{Event, extensions, recovery, renewal};
 use crate::protocol::Dialect;
 use crate::protocol::message::Message;
 use crate::protocol::tracker_native::PeerEntry;
@@ -163,6 +163,7 @@ impl Coordinator<'_> {
     }
 
     fn turn(&mut self) {
+        self.shared.guard.point("coordinator");
         let now = self.shared.clock.now();
         let torrents: Vec<Arc<Torrent>> = self.shared.torrents.lock().all();
         // A nudge is for the dialer; what time decides is decided by time, however often it comes.
@@ -183,6 +184,7 @@ impl Coordinator<'_> {
             let torrent = &torrents[(self.first + nth) % torrents.len()];
             if tick {
                 torrent.tell_what_was_sent(now);
+                recovery::look_after(self.shared, torrent, now);
             }
             self.shared.decide(torrent, |swarm, now, out| {
                 if tick {

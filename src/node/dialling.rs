@@ -55,11 +55,13 @@ impl Dialling {
         if let Some(trace) = &shared.trace {
             trace.write(&Event::Dial { torrent: torrent.info_hash.short(), dial });
         }
-        let answered = connection::dial(shared, torrent, &dial);
+        let answered = shared.guard.contain(|| connection::dial(shared, torrent, &dial));
         self.is_answered(torrent);
         match answered {
-            Ok((connection, buffer)) => worker::run(shared, &connection, buffer),
-            Err(refused) => {
+            Some(Ok((connection, buffer))) => worker::run(shared, &connection, buffer),
+            // It panicked, which was said.
+            None => torrent.peers.lock().dialer.on_failed(shared.clock.now(), address),
+            Some(Err(refused)) => {
                 log::debug!("{address}: no {dialect} connection: {refused}");
                 if let Some(trace) = &shared.trace {
                     trace.write(&Event::Refused { peer: address, why: &refused.to_string() });

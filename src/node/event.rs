@@ -4,6 +4,7 @@ use crate::ids::PieceIndex;
 use crate::node::shared::Torrent;
 use crate::storage::StorageError;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What happens in a node, for people.
@@ -54,12 +55,36 @@ pub enum Event {
         /// This torrent.
         torrent: Arc<Torrent>,
     },
-    /// The disk failed.
+    /// The disk failed, in a way that may pass: it is tried again, and meanwhile nothing is asked for.
+    Halted {
+        /// This torrent.
+        torrent: Arc<Torrent>,
+        /// How.
+        error: StorageError,
+    },
+    /// A disk that failed works again: the torrent goes on.
+    Recovered {
+        /// This torrent.
+        torrent: Arc<Torrent>,
+    },
+    /// The disk failed, in a way that somebody has to mend.
     Failed {
         /// This torrent.
         torrent: Arc<Torrent>,
         /// How.
         error: StorageError,
+    },
+    /// Pieces that were here are not right any more: somebody else changed a file, or the disk does not
+    /// give it.
+    Lost {
+        /// Of this torrent.
+        torrent: Arc<Torrent>,
+        /// The pieces.
+        pieces: Vec<PieceIndex>,
+        /// The file of the first of them.
+        file: PathBuf,
+        /// Whether they are fetched again; else they are not served any more.
+        again: bool,
     },
     /// A tracker knows the torrent.
     Registered {
@@ -86,6 +111,11 @@ pub enum Event {
         tracker: String,
         /// What it says.
         text: String,
+    },
+    /// A thread that every torrent needs panics again and again: nothing goes on any more.
+    Bug {
+        /// Which.
+        thread: &'static str,
     },
 }
 

@@ -25,13 +25,36 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Parts, or ranges of hashes, that are asked for at once.
 const PARTS_AT_ONCE: u32 = 4;
 
 /// The longest metainfo we fetch: as long as a .torrent may be.
 const LONGEST: u32 = 16 * 1024 * 1024;
+
+/// How long a peer has for its first answer, and for whatever its link may lose.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
+
+/// A peer that sends fewer bytes a second than this gives too little to be waited for.
+const SLOWEST: u64 = 4 * 1024;
+
+/// The time that a peer has, which grows with what it gives and not with what it promises.
+#[derive(Debug, Clone, Copy)]
+struct Budget {
+    end: Instant,
+}
+
+impl Budget {
+    fn start() -> Self {
+        Self { end: Instant::now() + FIRST_ANSWER }
+    }
+
+    /// So many bytes came.
+    fn on_bytes(&mut self, count: usize) {
+        self.end += Duration::from_millis(count as u64 * 1000 / SLOWEST);
+    }
+}
 
 /// Why a peer's metainfo was not to be had.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +100,7 @@ pub fn fetch(
 ) -> Result<Metainfo, NoMetadata> {
     let hello = Hello { version: VERSION, info_hash, peer_id, port: 0, features: Vec::new() };
     let mut opening = Opening::call(address, bind, hello)?;
+    let mut budget = Budget::start();
     let mut bytes: Vec<u8> = Vec::new();
     let mut lengths: Option<(u32, u32)> = None;
     loop {
@@ -84,12 +108,14 @@ pub fn fetch(
             return Err(NoMetadata::Late);
         }
         let offset = bytes.len() as u32;
+        opening.end_at(budget.end);
         opening.ask(&Message::GetMetainfo { offset, length: MAX_CHUNK })?;
         let (total, info) = opening.expect_metainfo(offset, &mut bytes)?;
         let (total, info) = *lengths.get_or_insert((total, info));
         if total > LONGEST || info > total || bytes.len() > total as usize {
             return Err(NoMetadata::Length(total));
         }
+        budget.on_bytes(bytes.len() - offset as usize);
         let (came, due) = (bytes.len() as u32 - offset, MAX_CHUNK.min(total - offset));
         if came < due {
             return Err(NoMetadata::Crumb(came, due));
@@ -169,6 +195,7 @@ pub fn fetch_in_bittorrent(
 struct Source {
     opening: Opening,
     codec: Codec,
+    budget: Budget,
     deadline: Instant,
 }
 
@@ -195,10 +222,11 @@ impl Source {
             v2: v2 == Some(theirs.info_hash),
             theirs: ExtensionNumbers::default(),
         };
-        Ok(Self { opening, codec, deadline })
+        Ok(Self { opening, codec, budget: Budget::start(), deadline })
     }
 
     fn ask(&mut self, message: &Message) -> Result<(), NoMetadata> {
+        self.opening.end_at(self.budget.end);
         Ok(self.opening.ask_in(Speech::BitTorrent(self.codec), message)?)
     }
 
@@ -248,6 +276,7 @@ impl Source {
                 }
                 _ => None,
             })??;
+            self.budget.on_bytes(INFO_PART);
         }
         let info = parts.bytes;
         if wanted.is_info(&info) { Ok(info) } else { Err(MetainfoError::WrongInfoHash.into()) }
@@ -277,6 +306,7 @@ impl Source {
                 Message::HashReject(of) if asked.contains(of) => Some(Err(NoMetadata::NotOffered)),
                 _ => None,
             })??;
+            self.budget.on_bytes(hashes.len() * 32);
             asked.retain(|other| *other != range);
             assembler.on_hashes(&range, &hashes).map_err(NoMetadata::Hashes)?;
         }
@@ -335,6 +365,16 @@ impl Parts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_peers_time_grows_with_what_it_gives() {
+        let mut budget = Budget::start();
+        let first = budget.end;
+        budget.on_bytes(INFO_PART);
+        assert_eq!(budget.end - first, Duration::from_secs(4));
+        budget.on_bytes(1);
+        assert_eq!(budget.end - first, Duration::from_secs(4), "crumbs buy nothing");
+    }
     use crate::protocol::frame::PEER_MAGIC;
     use crate::protocol::message::{Availability, State};
     use crate::protocol::reader::FrameBuffer;

@@ -121,6 +121,8 @@ pub struct Opening {
     pub(super) stream: TcpStream,
     pub(super) buffer: FrameBuffer,
     deadline: Instant,
+    /// When it is over, whatever is still to be said.
+    end: Option<Instant>,
     /// When our first words were said, and when theirs came.
     pub(super) said: Instant,
     pub(super) heard: Instant,
@@ -138,6 +140,7 @@ impl Opening {
             stream,
             buffer: FrameBuffer::default(),
             deadline: now + PATIENCE,
+            end: None,
             said: now,
             heard: now,
             peer_id: PeerId([0; 20]),
@@ -241,15 +244,26 @@ impl Opening {
         Ok(())
     }
 
+    /// From now on no question moves the deadline beyond this.
+    pub fn end_at(&mut self, end: Instant) {
+        self.end = Some(end);
+        self.deadline = self.deadline.min(end);
+    }
+
+    fn renew(&mut self) {
+        let renewed = Instant::now() + PATIENCE;
+        self.deadline = self.end.map_or(renewed, |end| renewed.min(end));
+    }
+
     /// Says a message to a peer that answered; the deadline begins anew.
     pub fn ask(&mut self, message: &Message) -> Result<(), Refused> {
-        self.deadline = Instant::now() + PATIENCE;
+        self.renew();
         Ok(self.say(false, message)?)
     }
 
     /// Says something in the agreed speech; the deadline begins anew.
     pub fn ask_in(&mut self, speech: Speech, message: &Message) -> Result<(), Refused> {
-        self.deadline = Instant::now() + PATIENCE;
+        self.renew();
         let mut bytes = Vec::new();
         speech.put(message, &mut bytes);
         Ok(self.stream.write_all(&bytes)?)

@@ -3,6 +3,7 @@
 use crate::config::ChokerChoice;
 use crate::logic::picker::Policy;
 use crate::logic::resolver::Manner;
+use crate::node::guard::PanicAt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -48,6 +49,10 @@ pub struct NodeOptions {
     pub trace: Option<PathBuf>,
     /// Whether the same can be looked at while it happens ([`super::Node::log`]).
     pub watchable: bool,
+    /// Where to panic on purpose; nowhere but in a build for tests.
+    pub panic_at: Option<PanicAt>,
+    /// Whether every block that it sends is wrong by one bit: for experiments with liars.
+    pub lies: bool,
 }
 
 impl NodeOptions {
@@ -73,6 +78,8 @@ impl NodeOptions {
             time_scale: 1.0,
             trace: None,
             watchable: false,
+            panic_at: None,
+            lies: false,
         }
     }
 }

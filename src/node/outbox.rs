@@ -14,12 +14,25 @@ use crate::protocol::speech::Speech;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Requests that may wait; more are refused. A pipeline of 8 MiB in 16 KiB blocks is 512.
 pub const MAX_REQUESTS: usize = 512;
 
-/// Control bytes that may wait: a peer that reads none of them for so long is gone.
+/// Control bytes that may wait or be on their way: a peer that reads none of them for so long is
+/// gone.
 const MAX_CONTROL: usize = 1024 * 1024;
+
+/// Control bytes that may wait before a part of the metainfo, the longest of all answers. One part
+/// may still be on its way: who asks for the next has read it, though the thread that sent it may
+/// not know that yet.
+const BEFORE_METAINFO: usize = MAX_CHUNK as usize + 32 * 1024;
+
+/// A peer that takes nothing for so long is let go.
+pub const STALLED: Duration = Duration::from_secs(30);
+
+/// While others wait to be served, it must take so many bytes in that time.
+const ENOUGH: u64 = 30 * 1024;
 
 /// A frame that is being sent.
 #[derive(Debug)]
@@ -45,6 +58,8 @@ pub enum Frame {
 struct Queue {
     speech: Speech,
     control: Vec<u8>,
+    /// Length of the control frames that a pool thread took last.
+    in_hand: usize,
     data: VecDeque<Span>,
     /// A pool thread has it, or it waits for one, or for its socket. It begins so: until the
     /// opening is over only the thread that opens may write.
@@ -95,6 +110,10 @@ pub struct Outbox {
     pub(super) weight: AtomicU32,
     /// Bytes that the upload limit has let through since it waits for that.
     granted: AtomicU64,
+    /// Bytes that the socket took.
+    taken: AtomicU64,
+    /// Since when something waits that the socket does not take at once, and what it had taken then.
+    stalls: Mutex<Option<(Instant, u64)>>,
 }
 
 impl Outbox {
@@ -105,7 +124,29 @@ impl Outbox {
             sending: Mutex::default(),
             weight: AtomicU32::new(EQUAL),
             granted: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+            stalls: Mutex::default(),
         }
+    }
+
+    /// The socket took so many bytes.
+    pub fn on_taken(&self, bytes: u64) {
+        self.taken.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Nothing waits, or it is we who send no more now.
+    pub fn on_rest(&self) {
+        *self.stalls.lock() = None;
+    }
+
+    /// The socket takes no more now. When it must have taken something: who takes crumbs while others
+    /// wait has no more time for them than who takes nothing.
+    pub fn on_stall(&self, now: Instant, others_wait: bool) -> Instant {
+        let taken = self.taken.load(Ordering::Relaxed);
+        let mut stalls = self.stalls.lock();
+        let slow = stalls.filter(|(_, before)| others_wait && taken - before < ENOUGH);
+        let (since, _) = *stalls.insert(slow.unwrap_or((now, taken)));
+        since + STALLED
     }
 
     /// The same, and what is sent from it is traced.
@@ -138,7 +179,7 @@ impl Outbox {
         if queue.ending {
             return Pushed::Noted;
         }
-        if queue.control.len() > MAX_CONTROL {
+        if queue.unsent() > MAX_CONTROL {
             return Pushed::Full;
         }
         let before = queue.control.len();
@@ -151,7 +192,12 @@ impl Outbox {
 
     /// Whether there is room for what may be long and need not be said.
     pub fn has_room(&self) -> bool {
-        self.queue.lock().control.len() < MAX_CONTROL / 2
+        self.queue.lock().unsent() < MAX_CONTROL / 2
+    }
+
+    /// The same for a part of the metainfo, of which one at a time is asked for.
+    pub fn has_room_for_metainfo(&self) -> bool {
+        self.queue.lock().unsent() <= BEFORE_METAINFO
     }
 
     /// Bytes of a piece for the data lane.
@@ -198,15 +244,24 @@ impl Outbox {
         }
     }
 
+    /// Whether the peer has said how it wants to be told of lost pieces (BEP 54).
+    pub fn takes_losses(&self) -> bool {
+        match &self.queue.lock().speech {
+            Speech::Native => false,
+            Speech::BitTorrent(codec) => codec.extended && codec.theirs.dont_have != 0,
+        }
+    }
+
     /// A last message; then the connection ends.
     pub fn end_with(&self, message: &Message) -> Pushed {
+        self.queue.lock().end_with(message)
+    }
+
+    /// The same, and what waits is not said any more: nothing is owed to a peer that broke a rule.
+    pub fn cut_short(&self, message: &Message) -> Pushed {
         let mut queue = self.queue.lock();
-        queue.data.clear();
-        if !queue.ending {
-            queue.put(message);
-        }
-        queue.ending = true;
-        queue.schedule()
+        queue.control = Vec::new();
+        queue.end_with(message)
     }
 
     /// The opening is over: what was said meanwhile may go.
@@ -221,9 +276,10 @@ impl Outbox {
     /// frame of so many bytes begin; if not, it is asked again at the next turn.
     pub fn next(&self, longest: u32, may_begin: impl FnOnce(u64) -> bool) -> Next {
         let mut queue = self.queue.lock();
-        queue.held = false;
+        (queue.held, queue.in_hand) = (false, 0);
         if !queue.control.is_empty() {
             let bytes = std::mem::take(&mut queue.control);
+            queue.in_hand = bytes.len();
             return Next::Frame(Frame::Control { bytes, sent: 0 });
         }
         if !queue.data.is_empty() {
@@ -263,8 +319,21 @@ impl Frame {
 
 impl Queue {
     fn new(speech: Speech) -> Self {
-        let (control, data) = (Vec::new(), VecDeque::new());
-        Self { speech, control, data, scheduled: true, held: false, ending: false, tap: None }
+        Self {
+            speech,
+            control: Vec::new(),
+            in_hand: 0,
+            data: VecDeque::new(),
+            scheduled: true,
+            held: false,
+            ending: false,
+            tap: None,
+        }
+    }
+
+    /// Control bytes that are kept in memory for the peer.
+    fn unsent(&self) -> usize {
+        self.control.len() + self.in_hand
     }
 
     /// The next chunks, at most `most` bytes in all, but one in any case. A native request is cut
@@ -304,6 +373,15 @@ impl Queue {
                 tap.on_chunk(*span);
             }
         }
+    }
+
+    fn end_with(&mut self, message: &Message) -> Pushed {
+        self.data.clear();
+        if !self.ending {
+            self.put(message);
+        }
+        self.ending = true;
+        self.schedule()
     }
 
     fn put(&mut self, message: &Message) {
@@ -413,6 +491,49 @@ mod tests {
         let outbox = opened();
         let told = (0..1_000_000).find(|_| outbox.say(&Message::Choke) == Pushed::Full);
         assert!(told.is_some());
+    }
+
+    #[test]
+    fn what_a_thread_cannot_get_rid_of_counts_too() {
+        let outbox = opened();
+        let data = &vec![0; MAX_CHUNK as usize][..];
+        let part = Message::Metainfo { offset: 0, total: MAX_CHUNK, info: 1, data };
+        let _ = outbox.say(&part);
+        assert!(matches!(next(&outbox, 1), Next::Frame(Frame::Control { .. })));
+        assert!(outbox.has_room_for_metainfo(), "the peer may have read it");
+        let _ = outbox.say(&part);
+        assert!(!outbox.has_room_for_metainfo() && outbox.has_room());
+        let _ = outbox.say(&part);
+        let _ = outbox.say(&part);
+        assert!(!outbox.has_room());
+        assert!((0..1_000_000).any(|_| outbox.say(&Message::Ping(0)) == Pushed::Full));
+    }
+
+    #[test]
+    fn who_takes_crumbs_while_others_wait_has_no_more_time_than_who_takes_nothing() {
+        let (outbox, start) = (opened(), Instant::now());
+        let at = |secs| start + Duration::from_secs(secs);
+        let stall = |secs, others_wait| (outbox.on_stall(at(secs), others_wait) - start).as_secs();
+        assert_eq!(stall(0, true), 30);
+        outbox.on_taken(1000);
+        assert_eq!(stall(20, true), 30);
+        outbox.on_taken(ENOUGH - 1000);
+        assert_eq!(stall(25, true), 55, "that was enough");
+        assert_eq!(stall(40, false), 70, "nobody else wants the place");
+        outbox.on_rest();
+        assert_eq!(stall(60, true), 90);
+    }
+
+    #[test]
+    fn who_broke_a_rule_hears_that_and_nothing_else() {
+        let outbox = opened();
+        let _ = outbox.say(&Message::Choke);
+        assert_eq!(outbox.cut_short(&Message::Bye), Pushed::Noted);
+        let said = Message::Bye.to_bytes();
+        assert!(
+            matches!(next(&outbox, 1), Next::Frame(Frame::Control { bytes, .. }) if bytes == said)
+        );
+        assert!(matches!(next(&outbox, 1), Next::Ended));
     }
 
     #[test]

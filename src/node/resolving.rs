@@ -56,7 +56,7 @@ pub struct Wires {
 }
 
 /// Runs until the node stops.
-pub fn run(shared: &Shared, stub: Stub, wires: &Wires) {
+pub fn run(shared: &Shared, stub: &mut Stub, wires: &Wires) {
     let mut resolving =
         Resolving { shared, stub, wires, due: HashMap::new(), silent: HashMap::new() };
     while !shared.is_stopping() {
@@ -75,7 +75,7 @@ pub fn run(shared: &Shared, stub: Stub, wires: &Wires) {
 
 struct Resolving<'a> {
     shared: &'a Shared,
-    stub: Stub,
+    stub: &'a mut Stub,
     wires: &'a Wires,
     /// When each torrent is asked about again.
     due: HashMap<InfoHashV2, Moment>,

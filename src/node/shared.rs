@@ -5,6 +5,7 @@
 //! | `Torrent::peers` | the connections, the dialer and the neighbours of a torrent | I/O |
 //! | `Torrent::picker` | the torrent's [`Swarm`]: bitmap, picker, choker, sessions | I/O |
 //! | `Shared::leaving` | connections that were let go | anything |
+//! | `Torrent::retry` | when a disk that failed is tried again | anything |
 //! | `Torrent::spoilt` | web seeds that lied | anything |
 //! | `Torrent::selecting` | the choice of files, on disk and in the swarm | anything but that |
 //! | `Torrent::tiers` | the URLs of its trackers | anything |
@@ -24,6 +25,7 @@ use crate::logic::dialer::{Dialer, Source, Tongues};
 use crate::logic::neighbours::Neighbours;
 use crate::logic::picker::Priority;
 use crate::logic::swarm::{Action, Parting, Swarm};
+use crate::node::guard::Guard;
 use crate::node::limits::{DownLimit, UpLimits};
 use crate::node::outbox::{Outbox, Pushed};
 use crate::node::socket::Parked;
@@ -46,6 +48,9 @@ use std::time::Duration;
 /// How long a connection that was let go has to say so.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How many that broke a rule may have that time at once.
+const MOST_LINGERING: usize = 64;
+
 /// A piece whose blocks are all stored, for the verifier.
 pub type Written = (Arc<Torrent>, PieceIndex);
 
@@ -59,6 +64,10 @@ pub struct Shared {
     pub bind: Option<IpAddr>,
     /// The time.
     pub clock: Clock,
+    /// The panics of its threads.
+    pub guard: Guard,
+    /// Whether every block that is sent is wrong by one bit.
+    pub lies: bool,
     /// The most connections in all.
     pub max_peers: AtomicUsize,
     /// The most with one address, loopback and private ones exempt; 0 is no limit.
@@ -77,6 +86,8 @@ pub struct Shared {
     pub written: Sender<Written>,
     /// What happens, for people. Full: news that repeats itself is dropped.
     pub events: Sender<Event>,
+    /// Asks the `settle` thread to look what is to be made durable.
+    pub settle: Sender<()>,
     /// Asks the coordinator for a turn now.
     pub nudge: Sender<()>,
     /// Never sends; it is closed when the node stops, which wakes whoever waits on it.
@@ -85,7 +96,7 @@ pub struct Shared {
     pub stopping: AtomicBool,
     /// Connections that exist.
     pub connections: AtomicUsize,
-    /// Connections that were let go, and when: they have a moment to end in good order.
+    /// Connections that were let go or broke a rule, and when: they have a moment to say so.
     pub leaving: Mutex<Vec<(Moment, Arc<Connection>)>>,
     /// The next [`PeerKey`].
     pub next_key: AtomicU64,
@@ -148,6 +159,7 @@ impl Shared {
             if action == Action::Complete {
                 // Under the lock, so that whoever wants more next has the last word.
                 torrent.completed.store(true, Ordering::Release);
+                torrent.unsettled.store(true, Ordering::Release);
             }
             self.put(&picker.lines, action, &mut later);
         }
@@ -160,6 +172,11 @@ impl Shared {
     fn put(&self, lines: &Lines, action: Action, later: &mut Vec<Action>) {
         let line = |peer: PeerKey| lines.get(&peer);
         match action {
+            Action::Say(peer, message @ Message::DontHave(_)) => {
+                if let Some(connection) = line(peer) {
+                    self.take_back(connection, &message);
+                }
+            }
             Action::Say(peer, message) => _ = line(peer).map(|c| self.say(c, &message)),
             Action::Upload(peer, span) => _ = line(peer).map(|c| self.upload(c, span)),
             Action::Weigh(peer, weight) => _ = line(peer).map(|c| c.set_weight(weight)),
@@ -203,7 +220,7 @@ impl Shared {
                 self.tell(Event::Banned { torrent: torrent.clone(), address, piece });
             }
             Action::Decided(_) => {}
-            Action::Complete => self.tell(Event::Complete { torrent: torrent.clone() }),
+            Action::Complete => _ = self.settle.try_send(()), // one is as good as two
             _ => unreachable!("what is for an outbox was put there"),
         }
     }
@@ -267,10 +284,19 @@ impl Shared {
         });
     }
 
-    /// Says what rule was broken, then closes.
+    /// Says what rule was broken, then closes. It counts as gone, so it has no more time for that
+    /// than who is let go, and while many have that at once it has none.
     pub fn end_with_error(&self, connection: &Arc<Connection>, code: u32, reason: &str) {
-        let error = ErrorMessage { code, message: reason.to_owned() };
-        self.end(connection, &Message::Error(error));
+        let now = self.clock.now();
+        let error = Message::Error(ErrorMessage { code, message: reason.to_owned() });
+        self.follow(connection, connection.outbox.cut_short(&error));
+        let mut leaving = self.leaving.lock();
+        if leaving.len() < MOST_LINGERING {
+            leaving.push((now, connection.clone()));
+            return;
+        }
+        drop(leaving);
+        connection.shut();
     }
 
     /// What was taken back out is refused in BitTorrent: with the fast extension every request has

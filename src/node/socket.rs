@@ -2,12 +2,13 @@
 //! wait until a socket takes more.
 
 use crate::node::shared::Connection;
+use crate::readiness::{Interest, Readiness, Waker, Watched, Watcher};
 use parking_lot::Mutex;
-use polling::{Event, Events, Poller};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -58,50 +59,63 @@ pub fn send_now(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
 }
 
 /// Connections whose sockets take no more now: the `writable` thread waits for them.
-#[derive(Debug)]
 pub struct Parked {
-    poller: Poller,
-    stalled: Mutex<HashMap<usize, (Arc<Connection>, Instant)>>,
+    /// Locked by that thread alone, while it waits.
+    readiness: Mutex<Readiness>,
+    watcher: Watcher,
+    waker: Waker,
+    stalled: Mutex<HashMap<usize, Stalled>>,
+}
+
+struct Stalled {
+    connection: Arc<Connection>,
+    deadline: Instant,
+    /// None for one that could not be watched: it was shut, and comes back at its deadline.
+    _watched: Option<Watched<Arc<Connection>>>,
 }
 
 impl Parked {
     /// Nobody waits.
     pub fn new() -> io::Result<Self> {
-        Ok(Self { poller: Poller::new()?, stalled: Mutex::new(HashMap::new()) })
+        let readiness = Readiness::new()?;
+        let (watcher, waker) = (readiness.watcher(), readiness.waker());
+        let stalled = Mutex::default();
+        Ok(Self { readiness: Mutex::new(readiness), watcher, waker, stalled })
     }
 
     /// Parks a connection until its socket takes more, at the latest until the deadline: who reads
     /// nothing for so long is let go. It comes back from [`Parked::wait`].
     pub fn park(&self, connection: &Arc<Connection>, deadline: Instant) {
         let key = connection.key.0 as usize;
-        self.stalled.lock().insert(key, (connection.clone(), deadline));
-        if self.arm(connection, key).is_err() {
+        // Held until it is there: whoever is told of it looks for it.
+        let mut stalled = self.stalled.lock();
+        stalled.remove(&key);
+        let watched = self.watcher.watch(connection.clone(), key, Interest::Write).ok();
+        if watched.is_none() {
             connection.shut();
         }
+        let connection = connection.clone();
+        stalled.insert(key, Stalled { connection, deadline, _watched: watched });
     }
 
     /// Wakes the waiting thread.
     pub fn wake(&self) {
-        // A poller that cannot be notified is already awake.
-        let _ = self.poller.notify();
+        self.waker.wake();
     }
 
     /// Waits until some can be sent to, or their time is up; at most `longest`.
     /// Those past their deadline are shut; they too come back, to find that out.
-    pub fn wait(&self, events: &mut Events, longest: Duration) -> io::Result<Vec<Arc<Connection>>> {
-        events.clear();
-        let next = self.stalled.lock().values().map(|(_, deadline)| *deadline).min();
+    pub fn wait(&self, longest: Duration) -> io::Result<Vec<Arc<Connection>>> {
+        let next = self.stalled.lock().values().map(|stalled| stalled.deadline).min();
         let pause = next.map_or(longest, |at| at.saturating_duration_since(Instant::now()));
-        self.poller.wait(events, Some(pause.min(longest)))?;
-        let mut ready: Vec<usize> = events.iter().map(|event| event.key).collect();
+        let mut ready = Vec::new();
+        self.readiness.lock().wait(&mut ready, Some(pause.min(longest)))?;
         let now = Instant::now();
         let mut stalled = self.stalled.lock();
-        let due = stalled.iter().filter(|(_, (_, deadline))| *deadline <= now);
-        ready.extend(due.map(|(&key, _)| key));
+        ready.extend(stalled.iter().filter(|(_, one)| one.deadline <= now).map(|(&key, _)| key));
         let mut awake = Vec::new();
         for key in ready {
-            let Some((connection, deadline)) = stalled.remove(&key) else { continue };
-            self.disarm(&connection);
+            let Some(Stalled { connection, deadline, .. }) = stalled.remove(&key) else { continue };
             if deadline <= now {
                 connection.shut();
             }
@@ -109,25 +123,17 @@ impl Parked {
         }
         Ok(awake)
     }
+}
 
-    #[allow(unsafe_code)]
-    fn arm(&self, connection: &Arc<Connection>, key: usize) -> io::Result<()> {
-        // SAFETY: the socket must outlive its registration. It belongs to a connection that
-        // `stalled` keeps alive, and is taken out of the poller before it is taken out of there.
-        unsafe { self.poller.add(&connection.stream, Event::writable(key)) }
-    }
-
-    fn disarm(&self, connection: &Connection) {
-        // It can only fail for a socket that is not registered.
-        let _ = self.poller.delete(&connection.stream);
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
     }
 }
 
-impl Drop for Parked {
-    fn drop(&mut self) {
-        for (connection, _) in self.stalled.get_mut().values() {
-            let _ = self.poller.delete(&connection.stream);
-        }
+impl AsRawFd for Connection {
+    fn as_raw_fd(&self) -> RawFd {
+        self.stream.as_raw_fd()
     }
 }
 

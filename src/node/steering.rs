@@ -15,7 +15,7 @@ use crate::logic::admission::surplus;
 use crate::logic::swarm::Swarm;
 use crate::node::resolving::Call;
 use crate::node::shared::Connection;
-use crate::node::{MOST_PEERS, Node, Torrent, has_fetched, web_seed};
+use crate::node::{Node, Torrent, descriptors, has_fetched, web_seed};
 use crossbeam_channel::after;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -79,9 +79,10 @@ impl Node {
             torrents.insert(torrent);
         }
         removed.retain(|other| !Arc::ptr_eq(other, torrent));
-        if !torrent.failed.load(Ordering::Acquire) {
+        if !torrent.failed.load(Ordering::Acquire) && torrent.storage.writes() {
             self.shared.decide(torrent, Swarm::resume_requesting);
         }
+        let _ = self.shared.settle.try_send(()); // it may have been paused just before it was done
         self.shared.limit_requests(torrent);
         let _ = self.resolving.try_send(Call::Added); // it looks at all of them
         self.announce();
@@ -139,7 +140,7 @@ impl Node {
 
     /// The node has so many connections at most from now on. If it has more, the youngest go.
     pub fn set_max_peers(&self, most: usize) {
-        let most = most.min(MOST_PEERS);
+        let most = most.min(descriptors::most_peers());
         self.shared.max_peers.store(most, Ordering::Release);
         let torrents = self.shared.torrents.lock().all();
         let there = torrents.iter().flat_map(|torrent| torrent.connections());

@@ -10,12 +10,13 @@ use crate::geometry::Geometry;
 use crate::ids::{InfoHash, PieceIndex};
 use crate::logic::picker::Priority;
 use crate::logic::rate::Rate;
+use crate::logic::retry::Retry;
 use crate::metainfo::Metainfo;
 use crate::storage::{Storage, StorageError};
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// One torrent of a node.
@@ -43,10 +44,22 @@ pub struct Torrent {
     pub picker: Mutex<Picking>,
     /// Whether everything that is wanted is here; changes under `picker`.
     pub completed: AtomicBool,
+    /// Whether that is still to be made durable, and told.
+    pub unsettled: AtomicBool,
+    /// Whether some file may be whole that has not its name yet.
+    pub has_whole_files: AtomicBool,
+    /// Whether a file that is served was changed: its pieces are to be checked.
+    pub doubted: AtomicBool,
+    /// Whether an error says that somebody else was at its files.
+    pub suspected: AtomicBool,
+    /// How often in a row that was so, and nothing could be seen of it.
+    pub in_vain: AtomicU32,
     /// Held while files are chosen, also while they are moved: one choice at a time.
     pub selecting: Mutex<()>,
     /// Whether the disk failed: nothing more is asked for.
     pub failed: AtomicBool,
+    /// When a disk that failed is tried again.
+    pub retry: Mutex<Retry>,
     /// Whether it is in its node, or was paused or taken out.
     pub stay: Stay,
     /// The most connections of it; `usize::MAX` is no limit of its own.
@@ -93,6 +106,11 @@ impl Torrent {
     /// What GET_METAINFO hands out, made when it is first asked for.
     pub fn exchange_bytes(&self) -> &[u8] {
         self.exchange.get_or_init(|| self.meta.exchange_bytes())
+    }
+
+    /// Whether everything that is wanted is here, on the disk and under its name.
+    pub fn is_settled(&self) -> bool {
+        self.completed.load(Ordering::Acquire) && !self.unsettled.load(Ordering::Acquire)
     }
 
     /// Reads bytes of a piece; behind its end are a hybrid's pads, which are zeros.

@@ -36,9 +36,11 @@ pub mod preferences;
 /// How a tracker stands.
 pub mod status;
 
+/// Hosts as addresses.
+pub mod host;
+
 mod errand;
 mod heartbeat;
-mod host;
 mod served;
 
 pub use heartbeat::{Heartbeat, HeartbeatConfig};

@@ -132,6 +132,7 @@ pub(super) fn start_announcers(
         me: me.clone(),
         always: options.announce_urls.clone(),
         clock: shared.clock,
+        guard: shared.guard.clone(),
     };
     let (source, native) = (shared.clone(), options.trackers.clone());
     Announcers::start(config, Box::new(move || announces(&source, &native)), events)

@@ -3,12 +3,14 @@
 //! A pool thread takes one connection, sends a few frames and puts it back at the end of the
 //! line. It never waits for a socket: what the socket does not take now is parked on the
 //! `writable` thread, which brings the connection back when there is room, or shuts it when
-//! nothing moved for 30 s. What an upload limit does not let through waits likewise, without a
-//! thread, until it is due. Content is read with `pread`, one frame at a time, into the thread's
-//! own buffer; the rest of a half-sent frame is read later.
+//! nothing moved for 30 s, or too little while others wait. What an upload limit does not let
+//! through waits likewise, without a thread, until it is due. Content is read with `pread`, one frame at a time, into the thread's
+//! own buffer; the rest of a half-sent frame is read later. A piece that is not what it must be ends
+//! the connection, whose peer has been promised the rest of a frame.
 
-use crate::ids::Span;
-use crate::node::outbox::{Frame, Next};
+use crate::geometry::BLOCK_LEN;
+use crate::ids::{PieceIndex, Span};
+use crate::node::outbox::{Frame, Next, STALLED};
 use crate::node::shared::{Connection, Shared};
 use crate::node::socket::send_now;
 use crate::protocol::message::MAX_CHUNK;
@@ -17,13 +19,10 @@ use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Frames that a connection may send before another has its turn.
 const TURN: usize = 16;
-
-/// A peer that takes nothing for so long is let go.
-const STALLED: Duration = Duration::from_secs(30);
 
 /// Room for chunks of up to so many bytes, or one, and what goes before each.
 const LONGEST_FRAME: usize = MAX_CHUNK as usize + 64 * 1024;
@@ -78,16 +77,22 @@ impl Drop for Allowance<'_> {
 
 /// A pool thread's turn with one connection.
 pub fn serve(shared: &Shared, connection: &Arc<Connection>) {
+    shared.guard.point("upload");
     match turn(shared, connection) {
-        Ok(End::Stalled) => shared.parked.park(connection, Instant::now() + STALLED),
+        Ok(End::Stalled) => {
+            let others_wait = connection.torrent.picker.lock().has_waiting();
+            let deadline = connection.outbox.on_stall(Instant::now(), others_wait);
+            shared.parked.park(connection, deadline);
+        }
         Ok(End::Elsewhere) => {}
         Err(Failed::Socket(error)) => {
             log::debug!("{}: sending failed: {error}", connection.who.address);
             connection.shut();
         }
-        Err(Failed::Storage(error)) => {
+        Err(Failed::Storage(piece, error)) => {
+            // What was begun cannot be finished.
             connection.shut();
-            shared.disk_failed(&connection.torrent, error);
+            shared.content_lost(&connection.torrent, piece, &error);
         }
     }
 }
@@ -98,9 +103,9 @@ enum Failed {
     /// The other end is gone.
     #[error("{0}")]
     Socket(#[from] io::Error),
-    /// The content cannot be read, or is not what it was.
-    #[error("{0}")]
-    Storage(#[from] StorageError),
+    /// This piece cannot be read, or is not what it was.
+    #[error("{0}: {1}")]
+    Storage(PieceIndex, StorageError),
 }
 
 /// How a turn ends.
@@ -126,7 +131,10 @@ fn turn(shared: &Shared, connection: &Arc<Connection>) -> Result<End, Failed> {
             let may_begin = |length| allowance.has_some(length, false);
             *sending = match connection.outbox.next(longest, may_begin) {
                 Next::Frame(frame) => Some(frame),
-                Next::Later | Next::Idle => return Ok(End::Elsewhere),
+                Next::Later | Next::Idle => {
+                    connection.outbox.on_rest();
+                    return Ok(End::Elsewhere);
+                }
                 Next::Ended => {
                     connection.shut();
                     return Ok(End::Elsewhere);
@@ -137,7 +145,10 @@ fn turn(shared: &Shared, connection: &Arc<Connection>) -> Result<End, Failed> {
         match send(connection, frame, &mut allowance)? {
             Sent::Part => return Ok(End::Stalled),
             Sent::Allowed if allowance.has_some(frame.left(), true) => {}
-            Sent::Allowed => return Ok(End::Elsewhere),
+            Sent::Allowed => {
+                connection.outbox.on_rest();
+                return Ok(End::Elsewhere);
+            }
             Sent::Whole => {
                 count(shared, connection, frame);
                 *sending = None;
@@ -165,6 +176,7 @@ fn send(
     frame: &mut Frame,
     allowance: &mut Allowance<'_>,
 ) -> Result<Sent, Failed> {
+    let lies = allowance.shared.lies;
     let stalled = match frame {
         Frame::Control { bytes, sent } => {
             *sent += send_all(connection, &bytes[*sent..])?;
@@ -173,7 +185,8 @@ fn send(
         Frame::Chunks { chunks, sent } => BUFFER.with_borrow_mut(|buffer| {
             buffer.resize(LONGEST_FRAME, 0);
             let most = allowance.bytes.min(LONGEST_FRAME as u64) as usize;
-            let length = read_part(connection, chunks, *sent, &mut buffer[..most])?;
+            let length = read_part(connection, chunks, *sent, &mut buffer[..most], lies)
+                .map_err(|(piece, error)| Failed::Storage(piece, error))?;
             let count = send_all(connection, &buffer[..length])?;
             *sent += count;
             allowance.bytes -= count as u64;
@@ -188,14 +201,16 @@ fn send(
 }
 
 /// Reads what follows the first `skip` bytes of chunks and their heads, as much as there is room
-/// for; says how much that is.
+/// for; says how much that is. Every piece is vouched for before and after it is read.
 fn read_part(
     connection: &Connection,
     chunks: &[(Vec<u8>, Span)],
     mut skip: usize,
     mut room: &mut [u8],
-) -> Result<usize, StorageError> {
-    let all = room.len();
+    lies: bool,
+) -> Result<usize, (PieceIndex, StorageError)> {
+    let (all, torrent) = (room.len(), &connection.torrent);
+    let mut read: Vec<PieceIndex> = Vec::new();
     for (head, span) in chunks {
         let from = skip.min(head.len());
         let (out, rest) = room.split_at_mut((head.len() - from).min(room.len()));
@@ -204,12 +219,30 @@ fn read_part(
         let from = skip.min(span.length as usize);
         let (out, rest) = rest.split_at_mut((span.length as usize - from).min(rest.len()));
         if !out.is_empty() {
-            connection.torrent.read(span.piece, span.offset + from as u32, out)?;
+            let piece = span.piece;
+            if read.last() != Some(&piece) {
+                torrent.storage.vouch(piece).map_err(|error| (piece, error))?;
+                read.push(piece);
+            }
+            let from = span.offset + from as u32;
+            torrent.read(piece, from, out).map_err(|error| (piece, error))?;
+            if lies {
+                bend(from, out);
+            }
         }
         skip -= from;
         room = rest;
     }
+    for piece in read {
+        torrent.storage.vouch(piece).map_err(|error| (piece, error))?;
+    }
     Ok(all - room.len())
+}
+
+/// Makes the first byte of every block wrong, in bytes that begin at `from` in their piece.
+fn bend(from: u32, bytes: &mut [u8]) {
+    let first = (from.next_multiple_of(BLOCK_LEN) - from) as usize;
+    bytes.iter_mut().skip(first).step_by(BLOCK_LEN as usize).for_each(|byte| *byte ^= 1);
 }
 
 /// Sends what the socket takes now, and says how much that is.
@@ -221,19 +254,20 @@ fn send_all(connection: &Connection, bytes: &[u8]) -> io::Result<usize> {
             count => sent += count,
         }
     }
+    connection.outbox.on_taken(sent as u64);
     Ok(sent)
 }
 
 /// The `writable` thread: brings connections back to the pool that waited for their sockets or for
 /// an upload limit.
-pub fn watch_parked(shared: &Shared) {
-    let mut events = polling::Events::new();
+pub fn watch_parked(shared: &Arc<Shared>) {
     while !shared.is_stopping() {
+        shared.guard.point("writable");
         let now = shared.clock.now();
         let (allowed, next) = shared.up_limits.next(now);
         allowed.iter().for_each(|connection| shared.schedule(connection));
         let longest = next.map_or(STALLED / 4, |next| next.since(now).min(STALLED / 4));
-        match shared.parked.wait(&mut events, longest) {
+        match shared.parked.wait(longest) {
             Ok(awake) => awake.iter().for_each(|connection| shared.schedule(connection)),
             Err(error) => {
                 log::error!("waiting for sockets failed: {error}");

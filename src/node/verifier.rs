@@ -7,8 +7,9 @@
 use crate::ids::PieceIndex;
 use crate::node::Event;
 use crate::node::leaves::range_of;
+use crate::node::settling::CHECKPOINT;
 use crate::node::shared::{Shared, Torrent, Written};
-use crate::storage::StorageError;
+use crate::storage::{Judged, StorageError};
 use crossbeam_channel::{Receiver, select};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -31,30 +32,52 @@ pub fn run(shared: &Shared, written: &Receiver<Written>) {
             },
             recv(shared.stopped) -> _ => return,
         };
-        let mut pieces = vec![piece];
+        let mut taken = Taken { torrent, pieces: vec![piece] };
         let mut other = None;
-        while pieces.len() < AT_ONCE {
+        while taken.pieces.len() < AT_ONCE {
             match written.try_recv() {
-                Ok((same, piece)) if Arc::ptr_eq(&same, &torrent) => pieces.push(piece),
-                Ok(different) => {
-                    other = Some(different);
+                Ok((same, piece)) if Arc::ptr_eq(&same, &taken.torrent) => taken.pieces.push(piece),
+                Ok((torrent, piece)) => {
+                    other = Some(Taken { torrent, pieces: vec![piece] });
                     break;
                 }
                 Err(_) => break,
             }
         }
-        verify(shared, &torrent, &pieces);
-        if let Some((torrent, piece)) = other {
-            verify(shared, &torrent, &[piece]);
+        taken.verify(shared);
+        if let Some(other) = other {
+            other.verify(shared);
         }
     }
 }
 
-fn verify(shared: &Shared, torrent: &Arc<Torrent>, pieces: &[PieceIndex]) {
-    if let Err(error) = judge(shared, torrent, pieces) {
-        shared.disk_failed(torrent, error);
-        let swarm = &mut torrent.picker.lock().swarm;
-        pieces.iter().for_each(|&piece| swarm.on_not_judged(piece)); // those that have no verdict
+/// Pieces that the verifier has in hand. When it panics they are fetched again: nobody else would
+/// judge them.
+struct Taken {
+    torrent: Arc<Torrent>,
+    pieces: Vec<PieceIndex>,
+}
+
+impl Taken {
+    fn verify(self, shared: &Shared) {
+        if let Err(error) = judge(shared, &self.torrent, &self.pieces) {
+            self.give_back();
+            shared.disk_failed(&self.torrent, error);
+        }
+    }
+
+    /// Those of them that have no verdict.
+    fn give_back(&self) {
+        let swarm = &mut self.torrent.picker.lock().swarm;
+        self.pieces.iter().for_each(|&piece| swarm.on_not_judged(piece));
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.give_back();
+        }
     }
 }
 
@@ -63,8 +86,15 @@ fn judge(
     torrent: &Arc<Torrent>,
     pieces: &[PieceIndex],
 ) -> Result<(), StorageError> {
-    let verdicts = torrent.storage.check(pieces)?;
-    for (&piece, right) in pieces.iter().zip(verdicts) {
+    shared.guard.point("verify");
+    let Judged { right, whole } = torrent.storage.judge(pieces)?;
+    if whole {
+        torrent.has_whole_files.store(true, Ordering::Release);
+    }
+    if torrent.storage.unsynced() >= CHECKPOINT {
+        let _ = shared.settle.try_send(()); // one is as good as two
+    }
+    for (&piece, right) in pieces.iter().zip(right) {
         if right {
             on_right(shared, torrent, piece)?;
         } else {
@@ -79,14 +109,17 @@ fn on_right(
     torrent: &Arc<Torrent>,
     piece: PieceIndex,
 ) -> Result<(), StorageError> {
-    for path in torrent.storage.piece_is_verified(piece)? {
-        log::info!("complete: {}", path.display());
-    }
+    torrent.in_vain.store(0, Ordering::Release);
     shared.tell(Event::Piece { torrent: torrent.clone(), piece });
     let (satisfied, failed_before) = shared.decide(torrent, |swarm, now, out| {
         swarm.on_verified(now, piece, out);
         (swarm.is_satisfied(), swarm.wants_leaves(piece))
     });
+    if !torrent.storage.is_verified(piece) {
+        // Somebody else was at the file between its hash and this word.
+        shared.on_lost(torrent, &[piece]);
+        return Ok(());
+    }
     if failed_before {
         // Nobody could say then whose blocks were wrong: now it can be seen.
         let leaves = torrent.storage.leaf_hashes(piece)?;
@@ -103,21 +136,16 @@ fn on_wrong(
     torrent: &Arc<Torrent>,
     piece: PieceIndex,
 ) -> Result<(), StorageError> {
+    // If somebody else was at the file, no peer is blamed for it.
+    shared.mend(torrent, false);
+    if torrent.storage.was_opened(piece) {
+        shared.decide(torrent, |swarm, now, out| {
+            swarm.on_doubt(now, std::slice::from_ref(&(piece.0..piece.0 + 1)), out);
+        });
+    }
     let range = range_of(torrent, piece);
     let found = torrent.storage.leaf_hashes(piece)?;
     shared.tell(Event::VerifyFailed { torrent: torrent.clone(), piece });
     shared.decide(torrent, |swarm, now, out| swarm.on_failed(now, piece, found, range, out));
     Ok(())
-}
-
-impl Shared {
-    /// The disk failed a torrent: it asks for nothing more, serves what it has, and people are
-    /// told once.
-    pub fn disk_failed(&self, torrent: &Arc<Torrent>, error: StorageError) {
-        torrent.picker.lock().stop_requesting();
-        if !torrent.failed.swap(true, Ordering::AcqRel) {
-            log::error!("{}: {error}", torrent.name);
-            self.tell(Event::Failed { torrent: torrent.clone(), error });
-        }
-    }
 }

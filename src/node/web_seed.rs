@@ -15,9 +15,10 @@ use crate::logic::swarm::web::WebTurn;
 use crate::logic::web_seed::{
     Answer, Ask, Pace, Trouble, asks_of, is_usable, judge, reach_of, url_of,
 };
+use crate::node::guard::Granted;
 use crate::node::shared::{Shared, Torrent};
 use crate::node::trackers::http::{Get, Head, HttpError, get};
-use crate::protocol::url::Url;
+use crate::protocol::url::{Url, shown};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -65,12 +66,14 @@ fn run(shared: &Shared, torrent: &Arc<Torrent>, turn: (u64, usize), base: &str) 
     let peer = PeerKey(shared.next_key.fetch_add(1, Ordering::Relaxed));
     let pace = Pace::new(torrent.meta.piece_length, fastrand::Rng::new());
     torrent.picker.lock().on_web_joined(peer);
-    log::debug!("{base}: a web seed of {}", torrent.name);
-    let mut source = Source { shared, torrent, turn, base, peer, pace };
-    match source.fetch_all() {
-        Ok(()) => log::debug!("{base}: nothing more is wanted of it"),
-        Err(trouble) => {
-            log::warn!("{}: the web seed {base} is given up: {trouble}", torrent.name);
+    let shown = shown(base);
+    log::debug!("{shown}: a web seed of {}", torrent.name);
+    let mut source = Source { shared, torrent, turn, base, shown: &shown, peer, pace };
+    match shared.guard.contain(|| source.fetch_all()) {
+        None => log::warn!("{}: the web seed {shown} is given up", torrent.name),
+        Some(Ok(())) => log::debug!("{shown}: nothing more is wanted of it"),
+        Some(Err(trouble)) => {
+            log::warn!("{}: the web seed {shown} is given up: {trouble}", torrent.name);
             if matches!(trouble, Trouble::WrongBytes) {
                 torrent.spoilt.lock().insert(base.to_owned());
             }
@@ -91,6 +94,8 @@ struct Source<'a> {
     turn: (u64, usize),
     /// What `url-list` says.
     base: &'a str,
+    /// What of it may stand in a log.
+    shown: &'a str,
     peer: PeerKey,
     pace: Pace,
 }
@@ -98,7 +103,7 @@ struct Source<'a> {
 impl Source<'_> {
     /// Fetches until nothing more is wanted; an error is why the source is given up.
     fn fetch_all(&mut self) -> Result<(), Trouble> {
-        while !self.is_over() {
+        while !self.is_let_go() {
             let pause = self.pace.next_pause(self.shared.clock.now());
             if !pause.is_zero() {
                 self.shared.wait(pause.min(IDLE));
@@ -111,12 +116,24 @@ impl Source<'_> {
                 WebTurn::Done if self.may_end() => return Ok(()),
                 WebTurn::Done => {}
                 WebTurn::Banned(piece) => {
-                    log::info!("{}: banned: {piece} does not match its hash", self.base);
+                    log::info!("{}: banned: {piece} does not match its hash", self.shown);
                     return Err(Trouble::WrongBytes);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether it ends because the disk failed or the torrent was let go; then a thread is started
+    /// for it once it goes on.
+    fn is_let_go(&self) -> bool {
+        // Under the lock: whoever lets it go on starts what has no thread by then.
+        let mut picker = self.torrent.picker.lock();
+        let over = self.is_over();
+        if over {
+            picker.web_seeds.remove(&self.turn);
+        }
+        over
     }
 
     /// Whether nothing is wanted of it. Then it has no thread any more: whoever wants more starts one.
@@ -152,7 +169,7 @@ impl Source<'_> {
             Ok(()) => self.pace.on_run(now.since(begun), asked),
             Err(End::NotWanted) => {}
             Err(End::Trouble(trouble)) => {
-                log::info!("{}: {trouble}", self.base);
+                log::info!("{}: {trouble}", self.shown);
                 if !self.pace.on_trouble(now, &trouble, got) {
                     return Err(trouble);
                 }
@@ -323,13 +340,16 @@ impl<'a> Intake<'a> {
     /// Claims what the buffer holds, copies it, and says that it is written: as a worker does.
     fn store(&mut self, chunk: Span) -> Result<(), End> {
         let (shared, torrent, peer) = (self.shared, self.torrent, self.peer);
-        let granted =
+        let mut granted = Granted::new(shared, torrent);
+        granted.spans =
             shared.decide(torrent, |swarm, now, out| swarm.claim_from_web(now, peer, chunk, out));
-        let written = granted.iter().try_for_each(|span| {
+        shared.guard.point("webseed");
+        let written = granted.spans.iter().try_for_each(|span| {
             let start = (span.offset - chunk.offset) as usize;
             let bytes = &self.buffer[start..start + span.length as usize];
             torrent.storage.write(span.piece, span.offset, bytes)
         });
+        let granted = granted.take();
         if let Err(error) = written {
             shared.decide(torrent, |swarm, _, _| swarm.on_not_written(&granted));
             shared.disk_failed(torrent, error);

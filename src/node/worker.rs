@@ -11,6 +11,7 @@ use crate::logic::dialer::may_tell;
 use crate::logic::session::Fault;
 use crate::logic::swarm::Action;
 use crate::node::connection::leave;
+use crate::node::guard::Granted;
 use crate::node::leaves::{answer_hashes, on_hashes};
 use crate::node::opening::{Refused, is_timeout};
 use crate::node::shared::{Connection, Shared};
@@ -29,7 +30,7 @@ use std::time::Duration;
 /// A peer that says nothing at all for so long is gone; PINGs go out every minute.
 const SILENCE: Duration = Duration::from_secs(130);
 
-/// How often a waiting worker looks at its deadlines.
+/// How often a waiting worker looks whether it is to end.
 const TICK: Duration = Duration::from_secs(5);
 
 /// A frame begun must be whole within this, and a second more for each KiB of it: who may send
@@ -66,6 +67,9 @@ pub enum End {
     /// The node stops.
     #[error("stopping")]
     Stopping,
+    /// What it said made us panic.
+    #[error("its thread panicked: this is a bug")]
+    Bug,
 }
 
 /// Reads until the connection ends, then takes it out of its torrent.
@@ -75,7 +79,8 @@ pub fn run(shared: &Shared, connection: &Arc<Connection>, buffer: FrameBuffer) {
     let client = client_name(&connection.who.peer_id);
     log::debug!("{address}: connected, {}, {client}", connection.speech.dialect());
     shared.tell(Event::Connected { torrent: torrent.clone(), address, client });
-    let end = Worker::new(shared, connection).read(buffer).expect_err("it reads until it ends");
+    let read = || Worker::new(shared, connection).read(buffer);
+    let end = shared.guard.contain(read).map_or(End::Bug, |read| read.expect_err("it has ended"));
     match &end {
         End::Malformed(_) | End::Fault(_) => {
             log::warn!("{address}: closed: {end}");
@@ -99,6 +104,8 @@ struct Worker<'a> {
     heard: Moment,
     /// Since when a frame has been begun and not whole.
     partial_since: Option<Moment>,
+    /// How long a read waits.
+    waits: Duration,
     tap: Option<Tap>,
 }
 
@@ -106,29 +113,25 @@ impl<'a> Worker<'a> {
     fn new(shared: &'a Shared, connection: &'a Arc<Connection>) -> Self {
         let heard = shared.clock.now();
         let tap = shared.tap(connection.link(), Way::In);
-        Self { shared, connection, heard, partial_since: None, tap }
+        Self { shared, connection, heard, partial_since: None, waits: Duration::ZERO, tap }
     }
 
     fn read(&mut self, mut buffer: FrameBuffer) -> Result<(), End> {
-        self.connection.stream.set_read_timeout(Some(TICK))?;
         loop {
             let whole = self.hear(&buffer)?;
-            self.check_frame(whole, buffer.pending())?;
+            let frame = self.check_frame(whole, buffer.pending())?;
             if self.shared.is_stopping() {
                 return Err(End::Stopping);
             }
+            self.wait_at_most(TICK.min(self.check_silence()?).min(frame))?;
+            buffer.share_with(self.shared.connections.load(Ordering::Relaxed));
             match self.receive(buffer.room()) {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 Ok(count) => {
                     self.heard = self.shared.clock.now();
                     buffer.filled(count);
                 }
-                Err(e) if is_timeout(&e) => {
-                    buffer.shrink();
-                    if self.shared.clock.now().since(self.heard) > SILENCE {
-                        return Err(End::Silent);
-                    }
-                }
+                Err(e) if is_timeout(&e) => buffer.shrink(),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e.into()),
             }
@@ -145,6 +148,7 @@ impl<'a> Worker<'a> {
                 Err(malformed) => break Err(malformed),
             };
             whole = true;
+            self.shared.guard.point("peer_recv");
             if let Some(tap) = &mut self.tap {
                 tap.on_heard(message.as_ref());
             }
@@ -163,20 +167,34 @@ impl<'a> Worker<'a> {
         Ok(heard.map(|()| whole)?)
     }
 
-    /// A frame that drips in is not waited for forever.
-    fn check_frame(&mut self, whole: bool, pending: &[u8]) -> Result<(), End> {
+    /// How long more it may be silent.
+    fn check_silence(&self) -> Result<Duration, End> {
+        let silent = self.shared.clock.now().since(self.heard);
+        SILENCE.checked_sub(silent).filter(|left| !left.is_zero()).ok_or(End::Silent)
+    }
+
+    /// The next read wakes up after so long, that no deadline is missed.
+    fn wait_at_most(&mut self, time: Duration) -> io::Result<()> {
+        let time = time.max(Duration::from_millis(1)); // none at all would be without end
+        if self.waits != time {
+            self.waits = time;
+            self.connection.stream.set_read_timeout(Some(time))?;
+        }
+        Ok(())
+    }
+
+    /// A frame that drips in is not waited for forever; says how long more.
+    fn check_frame(&mut self, whole: bool, pending: &[u8]) -> Result<Duration, End> {
         if pending.is_empty() {
             self.partial_since = None;
-            return Ok(());
+            return Ok(TICK);
         }
         let now = self.shared.clock.now();
-        let since = *self.partial_since.get_or_insert(now);
-        if whole {
-            self.partial_since = Some(now);
-        }
+        let since = self.partial_since.filter(|_| !whole).unwrap_or(now);
+        self.partial_since = Some(since);
         let length = self.connection.speech.announced_length(pending).unwrap_or(0);
         let patience = FRAME + Duration::from_secs(length as u64 / 1024);
-        if !whole && now.since(since) > patience { Err(End::Stuck) } else { Ok(()) }
+        patience.checked_sub(now.since(since)).filter(|left| !left.is_zero()).ok_or(End::Stuck)
     }
 
     /// Reads; under a download limit no more than that lets in, and not before. TCP tells the
@@ -250,12 +268,14 @@ impl<'a> Worker<'a> {
         let (shared, connection) = (self.shared, self.connection);
         let torrent = &connection.torrent;
         let key = connection.key;
-        let mut granted = Vec::with_capacity(chunks.len());
+        let mut granted = Granted::new(shared, torrent);
+        let mut parts = Vec::with_capacity(chunks.len());
         let claimed: Result<(), Fault> = shared.decide(torrent, |swarm, now, out| {
             chunks.iter().try_for_each(|&(chunk, data)| {
                 for span in swarm.claim(now, key, chunk, out)? {
                     let start = (span.offset - chunk.offset) as usize;
-                    granted.push((span, &data[start..start + span.length as usize]));
+                    granted.spans.push(span);
+                    parts.push((span, &data[start..start + span.length as usize]));
                 }
                 Ok(())
             })
@@ -263,11 +283,12 @@ impl<'a> Worker<'a> {
         let follows = |one: &(Span, &[u8]), next: &(Span, &[u8])| {
             one.0.piece == next.0.piece && one.0.end() == Some(next.0.offset)
         };
-        let written = granted.chunk_by(follows).try_for_each(|run| {
+        shared.guard.point("peer_store");
+        let written = parts.chunk_by(follows).try_for_each(|run| {
             let bytes: Vec<&[u8]> = run.iter().map(|&(_, bytes)| bytes).collect();
             torrent.storage.write_run(run[0].0.piece, run[0].0.offset, &bytes)
         });
-        let granted: Vec<Span> = granted.into_iter().map(|(span, _)| span).collect();
+        let granted = granted.take();
         match written {
             Ok(()) => {
                 let whole = shared.decide(torrent, |swarm, now, out| {
@@ -280,7 +301,10 @@ impl<'a> Worker<'a> {
                 }
             }
             Err(error) => {
-                shared.decide(torrent, |swarm, _, _| swarm.on_not_written(&granted));
+                shared.decide(torrent, |swarm, now, _| {
+                    swarm.on_not_written(&granted);
+                    swarm.on_ready(now, key);
+                });
                 shared.disk_failed(torrent, error);
             }
         }
@@ -289,6 +313,9 @@ impl<'a> Worker<'a> {
 
     fn on_get_metainfo(&self, offset: u32, length: u32) {
         let (shared, connection) = (self.shared, self.connection);
+        if !connection.outbox.has_room_for_metainfo() {
+            return; // it has not read what it asked for before
+        }
         let bytes = connection.torrent.exchange_bytes();
         let start = (offset as usize).min(bytes.len());
         let end = start.saturating_add(length.min(MAX_CHUNK) as usize).min(bytes.len());

@@ -11,7 +11,7 @@
 
 use super::Malformed;
 use super::bittorrent::Codec;
-use super::frame::{Frame, announced_length};
+use super::frame::{Frame, MAX_FRAME, announced_length};
 use std::cell::Cell;
 
 /// The buffer of a connection that says little.
@@ -21,6 +21,9 @@ const SMALL: usize = 8 * 1024;
 /// BitTorrent, which is half as long.
 const LARGE: usize = 512 * 1024;
 
+/// What the buffers of all connections may hold together: beyond it each gets less, down to a frame.
+const ALL: usize = 64 << 20;
+
 /// Bytes received and not yet used, in one block of memory.
 #[derive(Debug)]
 pub struct FrameBuffer {
@@ -29,11 +32,19 @@ pub struct FrameBuffer {
     end: usize,
     /// Bytes of the frame or message that begins at `start`, as far as they are known.
     needed: Cell<usize>,
+    /// What it may grow to; a frame that is longer still fits.
+    most: usize,
 }
 
 impl Default for FrameBuffer {
     fn default() -> Self {
-        Self { bytes: vec![0; SMALL], start: Cell::new(0), end: 0, needed: Cell::new(SMALL) }
+        Self {
+            bytes: vec![0; SMALL],
+            start: Cell::new(0),
+            end: 0,
+            needed: Cell::new(SMALL),
+            most: LARGE,
+        }
     }
 }
 
@@ -45,6 +56,15 @@ impl FrameBuffer {
         buffer.bytes[..bytes.len()].copy_from_slice(bytes);
         buffer.end = bytes.len();
         buffer
+    }
+
+    /// It is one of so many: together they stay within bounds, also while a slow disk keeps all of
+    /// them full.
+    pub fn share_with(&mut self, connections: usize) {
+        self.most = (ALL / connections.max(1)).clamp(MAX_FRAME + 4, LARGE);
+        if self.bytes.len() > self.most && self.pending().is_empty() {
+            self.shrink();
+        }
     }
 
     /// Where the next read goes; never empty once all whole frames have been taken.
@@ -121,12 +141,13 @@ impl FrameBuffer {
     /// The connection is idle: gives the memory of a burst back.
     pub fn shrink(&mut self) {
         if self.pending().is_empty() && self.bytes.len() > SMALL {
-            *self = Self::default();
+            *self = Self { most: self.most, ..Self::default() };
         }
     }
 
     fn grow(&mut self) {
-        let length = (self.bytes.len() * 2).min(LARGE);
+        let most = self.most.max(self.needed.get());
+        let length = (self.bytes.len() * 2).min(most).max(self.bytes.len());
         self.bytes.resize(length, 0);
     }
 }
@@ -136,7 +157,6 @@ mod tests {
     use super::*;
     use crate::geometry::MAX_PIECES;
     use crate::ids::PieceIndex;
-    use crate::protocol::frame::MAX_FRAME;
     use crate::protocol::message::Message;
 
     fn feed(buffer: &mut FrameBuffer, bytes: &[u8]) {
@@ -177,6 +197,44 @@ mod tests {
         feed(&mut buffer, &(MAX_FRAME as u32).to_be_bytes());
         assert_eq!(buffer.next_frame(), Ok(None));
         assert!(buffer.room().len() < 2 * SMALL);
+    }
+
+    #[test]
+    fn among_many_connections_a_buffer_grows_to_its_share_and_a_frame_always_fits() {
+        let chunk = vec![9; 100_000];
+        let mut frame = Vec::new();
+        Message::Chunk { piece: PieceIndex(0), offset: 0, data: &chunk }.put(&mut frame);
+        for (connections, most) in
+            [(1, LARGE), (100, LARGE), (200, ALL / 200), (4000, MAX_FRAME + 4)]
+        {
+            let mut buffer = FrameBuffer::default();
+            buffer.share_with(connections);
+            let mut frames = 0;
+            for bytes in frame.repeat(20).chunks(5000) {
+                let mut rest = bytes;
+                while !rest.is_empty() {
+                    let room = buffer.room();
+                    let count = room.len().min(rest.len());
+                    assert!(count > 0);
+                    room[..count].copy_from_slice(&rest[..count]);
+                    buffer.filled(count);
+                    rest = &rest[count..];
+                    while buffer.next_frame().unwrap().is_some() {
+                        frames += 1;
+                    }
+                }
+                assert!(buffer.bytes.len() <= most, "{} of {connections}", buffer.bytes.len());
+            }
+            assert_eq!(frames, 20);
+        }
+        let mut buffer = FrameBuffer::default();
+        while buffer.bytes.len() < LARGE {
+            let room = buffer.room().len();
+            buffer.filled(room);
+        }
+        buffer.take_all();
+        buffer.share_with(4000);
+        assert_eq!(buffer.bytes.len(), SMALL, "others came, and nothing is in it");
     }
 
     #[test]

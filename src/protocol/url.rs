@@ -4,11 +4,24 @@
 //! character, which could end a header early, makes it no URL. Path and query stay as they were
 //! written, because trackers recognise their users by them.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::net::IpAddr;
 
 /// The most bytes of a URL. Announces add some hundred.
 const MAX_URL: usize = 4096;
+
+/// The shortest value of a query that may be a passkey.
+const SECRET_VALUE: usize = 3;
+
+/// The shortest part of a path that may be one: shorter ones are words of a sentence, too.
+const SECRET_PART: usize = 8;
+
+/// What a URL is called in logs and sentences: scheme, host and port, because the rest may hold a
+/// passkey; what is no URL is not called anything.
+pub fn shown(text: &str) -> String {
+    Url::parse(text).map_or_else(|_| "what is no URL".to_owned(), |url| url.origin())
+}
 
 /// How what the URL names is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -135,6 +148,29 @@ impl Url {
     /// Scheme, host and port: a name for people that keeps a passkey to itself.
     pub fn origin(&self) -> String {
         format!("{}://{}", self.scheme.name(), self.authority())
+    }
+
+    /// What somebody says who was called by this URL, with `..` for what may be a passkey and was said
+    /// back: the whole target, values of the query, and long parts of the path.
+    pub fn kept_out_of(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for secret in self.secrets() {
+            text = text.replace(secret, "..");
+        }
+        text
+    }
+
+    /// Parts of the target that name a user, the longest first.
+    fn secrets(&self) -> Vec<&str> {
+        let (path, query) = self.target.split_once('?').unwrap_or((&self.target, ""));
+        let values = query.split('&').filter_map(|pair| pair.split_once('=')).map(|pair| pair.1);
+        let values = values.filter(|value| value.len() >= SECRET_VALUE);
+        let parts = path.split('/').filter(|part| part.len() >= SECRET_PART);
+        let parts = parts.filter(|part| !part.starts_with("announce"));
+        let whole = [self.target.as_str(), query].into_iter().filter(|text| text.len() > 1);
+        let mut all: Vec<&str> = whole.chain(values).chain(parts).collect();
+        all.sort_by_key(|secret| Reverse(secret.len()));
+        all
     }
 
     /// `host:port`, the port left out where it is the usual one: a `Host` header.
@@ -280,5 +316,21 @@ mod tests {
                 prop_assert!(url.target.bytes().all(|b| b.is_ascii_graphic()));
             }
         }
+    }
+
+    #[test]
+    fn what_may_be_a_passkey_is_kept_out_of_a_sentence() {
+        let check = |url: &str, said: &str, expected: &str| {
+            assert_eq!(Url::parse(url).unwrap().kept_out_of(said), expected, "{url}");
+        };
+        let url = "http://t:1/0123456789abcdef/announce?key=k3y&n=1";
+        check(url, "no user 0123456789abcdef", "no user ..");
+        check(url, "key k3y of 1 is unknown", "key .. of 1 is unknown");
+        check(url, "GET /0123456789abcdef/announce?key=k3y&n=1", "GET ..");
+        check(url, "?key=k3y&n=1", "?..");
+        check("udp://t:1", "no / here", "no / here");
+        check("http://t/a/announce", "/a/announce: announce a torrent", "..: announce a torrent");
+        assert_eq!(shown("https://t/secret?k=1"), "https://t");
+        assert_eq!(shown("http://u:p@t/secret"), "what is no URL");
     }
 }

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use super::StorageError;
 use super::glob::Glob;
 use super::place::{PART_SUFFIX, is_hidden_folder};
+use super::stamp::Stamp;
 use super::stored::size_of;
 
 /// Folders within folders that are followed; no sane tree is deeper.
@@ -93,6 +94,8 @@ pub struct Source {
     pub real: PathBuf,
     /// Bytes.
     pub length: u64,
+    /// How it was when it was found.
+    pub stamp: Stamp,
 }
 
 impl Source {
@@ -122,7 +125,8 @@ impl Content {
         let name = text(name, &real)?;
         let meta = std::fs::metadata(&real).map_err(failed)?;
         if meta.is_file() {
-            let file = Source { path: vec![name.clone()], real, length: meta.len() };
+            let (length, stamp) = (meta.len(), Stamp::from(&meta));
+            let file = Source { path: vec![name.clone()], real, length, stamp };
             return Ok(Self { name, single: true, files: vec![file], left_out: Vec::new() });
         }
         if !meta.is_dir() {
@@ -185,7 +189,8 @@ impl Content {
                 }
                 text(&name, &real)?;
                 if meta.is_file() {
-                    self.files.push(Source { path, real, length: meta.len() });
+                    let (length, stamp) = (meta.len(), Stamp::from(&meta));
+                    self.files.push(Source { path, real, length, stamp });
                 } else if path.len() < MAX_DEPTH {
                     folders.push((real, path));
                 } else {

@@ -9,7 +9,9 @@ use std::os::unix::fs::FileExt;
 
 use rustix::io::{Errno, pwritev};
 
+use super::handles::Kept;
 use super::mapped::Mapped;
+use super::others::Watched;
 #[cfg(target_os = "linux")]
 use super::space::TMPFS;
 
@@ -33,22 +35,25 @@ pub(super) struct Disk {
     map: Option<Mapped>,
     /// Whether it is open for writing, and locked.
     pub(super) writes: bool,
+    /// What others do to it meanwhile, where that can be known.
+    pub(super) watched: Option<Watched>,
+    _kept: Kept,
 }
 
 impl Disk {
     /// Takes a file that is only read.
     pub(super) fn to_read(file: File) -> Self {
-        Self { file, map: None, writes: false }
+        Self { file, map: None, writes: false, watched: None, _kept: Kept::one() }
     }
 
     /// Takes a file to be written that has its final size.
-    pub(super) fn new(file: File, length: u64, io: Io) -> Self {
+    pub(super) fn new(file: File, length: u64, io: Io, watched: Option<Watched>) -> Self {
         let map = (io == Io::Mmap && maps_well(&file)).then(|| Mapped::new(&file, length));
         let map = map.and_then(|map| {
             map.inspect_err(|e| log::debug!("a file cannot be mapped, it is read instead: {e}"))
                 .ok()
         });
-        Self { file, map, writes: true }
+        Self { file, map, writes: true, watched, _kept: Kept::one() }
     }
 
     /// The bytes themselves, where they are in memory anyway.
@@ -64,6 +69,11 @@ impl Disk {
     /// That the bytes viewed so far were the file's.
     pub(super) fn sound(&self) -> io::Result<()> {
         self.map.as_ref().map_or(Ok(()), Mapped::sound)
+    }
+
+    /// Whether somebody else may have written to it, as far as the last look says.
+    pub(super) fn was_written(&self) -> bool {
+        self.watched.as_ref().is_some_and(Watched::was_written)
     }
 
     pub(super) fn sync(&self, go_on: &dyn Fn() -> bool) -> io::Result<bool> {

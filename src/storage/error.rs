@@ -19,6 +19,15 @@ pub enum StorageError {
         /// Bytes that were free, as far as the system says.
         have: u64,
     },
+    /// The disk has bytes left, and no place for one more file.
+    #[error(
+        "{}: the disk takes no more files, though it has room for bytes (no inodes are left); \
+         remove some files there or choose another folder with --download-dir", .path.display()
+    )]
+    NoMoreFiles {
+        /// What could not be made.
+        path: PathBuf,
+    },
     /// Permissions or a read-only disk.
     #[error(
         "{}: cannot {doing}: {source}; check its permissions or choose another folder with \
@@ -86,6 +95,12 @@ pub enum StorageError {
         /// The size it should have.
         wanted: u64,
     },
+    /// Somebody else wrote to the file, or put another one in its place.
+    #[error("{}: somebody else changed or replaced it; start again to check it", .path.display())]
+    Altered {
+        /// The file.
+        path: PathBuf,
+    },
     /// A name that is no safe path below the output folder.
     #[error("{name:?}: not a safe file name: {why}; rename it or report the torrent")]
     BadName {
@@ -136,8 +151,30 @@ impl StorageError {
         }
     }
 
-    /// Whether the download may go on by itself once there is room.
-    pub fn is_full(&self) -> bool {
-        matches!(self, Self::Full { .. })
+    /// Whether a download may go on by itself once that is over: the disk is full, broke off or
+    /// went read-only, or there is a shortage. What could not be made durable is lost, and fetched
+    /// again then.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Full { .. } | Self::NoMoreFiles { .. } => true,
+            Self::Denied { source, .. } => source.raw_os_error() == Some(libc::EROFS),
+            Self::Io { source, .. } => {
+                self.is_shortage()
+                    || matches!(source.raw_os_error(), Some(libc::EIO | libc::ETIMEDOUT))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it was for want of descriptors or memory.
+    pub fn is_shortage(&self) -> bool {
+        let Self::Io { source, .. } = self else { return false };
+        let short = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EAGAIN, libc::ENOBUFS];
+        source.raw_os_error().is_some_and(|code| short.contains(&code))
+    }
+
+    /// Whether somebody else did something to the file: the disk itself works.
+    pub fn is_foreign(&self) -> bool {
+        matches!(self, Self::Changed { .. } | Self::Missing { .. } | Self::Altered { .. })
     }
 }

@@ -7,12 +7,14 @@
 use super::disk::Io;
 use super::error::StorageError;
 use super::layout::Layout;
+use super::others::Others;
 use super::path::{Access, Folder};
 use super::place::{Names, hidden_folder};
 use super::plan::{PlannedFile, StoragePlan};
 use super::space;
 use super::stored::{Stored, size_of};
 use crate::metainfo::FileKind;
+use std::sync::Arc;
 
 /// Files kept open; those behind them are opened for each use, so that a torrent of many
 /// thousands does not use up our descriptors.
@@ -150,6 +152,7 @@ pub(super) fn make_if_empty(folder: &Folder, entry: &PlannedFile) -> Result<(), 
 
 /// The files of a plan, of which nothing is opened yet. Those that are wanted are kept open first.
 fn all_files(plan: &StoragePlan, layout: &Layout) -> Files {
+    let others = Arc::<Others>::default();
     let is_stored = |file: &PlannedFile| file.kind == FileKind::Data && file.length > 0;
     let entries = || plan.files.iter().enumerate().filter(|(_, file)| is_stored(file));
     let wanted = entries().filter(|&(entry, _)| plan.wants(entry)).count();
@@ -164,7 +167,8 @@ fn all_files(plan: &StoragePlan, layout: &Layout) -> Files {
         *nth += 1;
         let keep = *nth <= MAX_OPEN;
         let names = Names::of(&file.path, entry, &hidden);
-        Some(Stored::new(names, file.length, layout.pieces_of(entry).len() as u32, wants, keep))
+        let pieces = layout.pieces_of(entry).len() as u32;
+        Some(Stored::new(names, file.length, pieces, (wants, keep), others.clone()))
     };
     plan.files.iter().enumerate().map(stored).collect()
 }

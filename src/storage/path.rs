@@ -63,7 +63,7 @@ impl Folder {
     pub fn file(&self, path: &[String], access: Access) -> Result<File, StorageError> {
         check(path)?;
         let shown = self.shown(path);
-        let failed = |e| StorageError::of(&shown, "open", e);
+        let failed = |e| self.named(StorageError::of(&shown, "open", e));
         if access == Access::Create {
             self.make_parents(path)?;
         }
@@ -123,6 +123,24 @@ impl Folder {
         rename_if_free((&here, old), (&there, name_of(to))).map_err(failed)
     }
 
+    /// The device and the number of what has this name; `None` when nothing has it.
+    pub fn identity(&self, path: &[String]) -> Result<Option<(u64, u64)>, StorageError> {
+        check(path)?;
+        let found = self
+            .parent(path)
+            .and_then(|parent| fs::statat(parent, name_of(path), AtFlags::SYMLINK_NOFOLLOW));
+        match found {
+            Ok(found) => Ok(Some((found.st_dev, found.st_ino))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(e) => Err(StorageError::of(&self.shown(path), "look at", e)),
+        }
+    }
+
+    /// Makes everything durable that was written to the folder's disk, by whomever.
+    pub fn sync_all(&self) -> Result<(), StorageError> {
+        fs::syncfs(&self.fd).map_err(|e| StorageError::of(&self.root, "make durable", e))
+    }
+
     /// Removes a file that we made.
     pub fn remove(&self, path: &[String]) -> Result<(), StorageError> {
         check(path)?;
@@ -145,22 +163,37 @@ impl Folder {
         }
     }
 
-    /// Makes the names in a file's folder durable.
-    pub fn sync_parent(&self, path: &[String]) -> Result<(), StorageError> {
+    /// Makes the names in a folder below it durable; of no components: in the folder itself.
+    pub fn sync_folder(&self, path: &[String]) -> Result<(), StorageError> {
         let failed = |e| StorageError::of(&self.shown(path), "make the folder durable", e);
         // An O_PATH descriptor cannot be synced, so this one is opened for reading.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let parent = match path.split_last() {
-            Some((_, [])) | None => return fs::fsync(&self.fd).map_err(failed),
-            Some((_, parent)) => self.beneath(parent, flags, Mode::empty()).map_err(failed)?,
-        };
-        fs::fsync(parent).map_err(failed)
+        if path.is_empty() {
+            return fs::fsync(&self.fd).map_err(failed);
+        }
+        fs::fsync(self.beneath(path, flags, Mode::empty()).map_err(failed)?).map_err(failed)
+    }
+
+    /// Whether it lies in memory, not on a disk.
+    pub fn is_memory(&self) -> bool {
+        super::space::is_memory(&self.fd)
     }
 
     /// Bytes free to us on the folder's disk; `None` where the system does not say.
     pub fn free(&self) -> Option<u64> {
         let stat = fs::fstatvfs(&self.fd).ok().filter(|stat| stat.f_blocks > 0)?;
         Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    /// A disk that is full may be so for want of inodes; some have no such number.
+    fn named(&self, error: StorageError) -> StorageError {
+        let is_out = |stat: fs::StatVfs| stat.f_files > 0 && stat.f_favail == 0;
+        match error {
+            StorageError::Full { path, .. } if fs::fstatvfs(&self.fd).is_ok_and(is_out) => {
+                StorageError::NoMoreFiles { path }
+            }
+            other => other,
+        }
     }
 
     fn make_parents(&self, path: &[String]) -> Result<(), StorageError> {
@@ -171,7 +204,10 @@ impl Folder {
                 .and_then(|parent| fs::mkdirat(parent, name_of(part), FOLDER_MODE));
             match made {
                 Ok(()) | Err(Errno::EXIST) => {}
-                Err(e) => return Err(StorageError::of(&self.shown(part), "make the folder", e)),
+                Err(e) => {
+                    let error = StorageError::of(&self.shown(part), "make the folder", e);
+                    return Err(self.named(error));
+                }
             }
         }
         Ok(())
@@ -350,7 +386,10 @@ mod tests {
         assert!(matches!(renamed, Err(StorageError::Exists { .. })), "{renamed:?}");
         folder.remove(&names("a|x")).unwrap();
         folder.rename(&names("a|x.part"), &names("a|x")).unwrap();
-        folder.sync_parent(&names("a|x")).unwrap();
+        folder.sync_folder(&names("a")).unwrap();
+        folder.sync_folder(&[]).unwrap();
+        assert!(folder.identity(&names("a|x")).unwrap().is_some());
+        assert_eq!(folder.identity(&names("a|x.part")).unwrap(), None);
         assert!(scratch.path().join("a/x").is_file());
         folder.rename(&names("a|x"), &names("b|c|y")).unwrap();
         assert!(scratch.path().join("b/c/y").is_file(), "into a folder that is made");

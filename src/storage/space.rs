@@ -1,12 +1,14 @@
 //! Room on the disk: asked for before anything is written.
 //!
 //! Space is reserved in steps; where a step finds the disk full, the file gets its old size back,
-//! because some file systems keep what a failed reservation already took. In memory (tmpfs) a
+//! and what it had no blocks for before, because some file systems keep what a failed reservation
+//! already took. In memory (tmpfs) a
 //! reservation would be no promise but the work itself: every page taken and filled with zeros, a
 //! tenth of a second per GiB before the first byte. There, room is asked for and not reserved.
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 
 use rustix::fs::{FallocateFlags, fallocate};
@@ -50,7 +52,7 @@ pub(super) fn reserve(file: &File, length: u64) -> io::Result<()> {
             Ok(()) => {}
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => return file.set_len(length),
             Err(e) => {
-                file.set_len(before.len().min(length))?;
+                undo(file, before.len().min(length))?;
                 return Err(e.into());
             }
         }
@@ -58,8 +60,15 @@ pub(super) fn reserve(file: &File, length: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Gives back what a reservation took before it failed: what lies behind the old end, and the holes
+/// before it.
+fn undo(file: &File, length: u64) -> io::Result<()> {
+    file.set_len(length)?;
+    if length > 0 { give_back(file, length) } else { Ok(()) }
+}
+
 /// Whether the file lies in memory, not on a disk.
-pub(super) fn is_memory(file: &File) -> bool {
+pub(super) fn is_memory(file: impl AsFd) -> bool {
     #[cfg(target_os = "linux")]
     return matches!(rustix::fs::fstatfs(file), Ok(stat) if stat.f_type as u64 == TMPFS);
     #[cfg(not(target_os = "linux"))]
@@ -111,4 +120,38 @@ pub(super) fn data_ranges(file: &File, length: u64) -> Vec<(u64, u64)> {
         at = end.max(start + 1);
     }
     ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scratch::Scratch;
+    use super::*;
+    use std::os::unix::fs::FileExt;
+
+    #[test]
+    fn a_reservation_that_failed_gives_back_holes_and_what_lies_behind_the_old_end() {
+        let scratch = Scratch::new();
+        for old in [0, 1 << 20, 4 << 20] {
+            let path = scratch.path().join(format!("f-{old}"));
+            let file = File::options().read(true).write(true).create_new(true).open(path).unwrap();
+            file.set_len(old).unwrap();
+            if old > 0 {
+                file.write_all_at(&[7; 5000], 64 << 10).unwrap();
+                file.sync_all().unwrap();
+            }
+            let taken = || file.metadata().unwrap().blocks() * 512;
+            let before = taken();
+            if step(&file, 0, 4 << 20).is_err() || is_memory(&file) {
+                return; // nothing is reserved here
+            }
+            assert!(taken() >= 4 << 20);
+            undo(&file, old).unwrap();
+            assert_eq!((file.metadata().unwrap().len(), taken()), (old, before));
+            let mut kept = [0; 5000];
+            if old > 0 {
+                file.read_exact_at(&mut kept, 64 << 10).unwrap();
+                assert_eq!(kept, [7; 5000], "what was written stays");
+            }
+        }
+    }
 }

@@ -9,23 +9,33 @@
 //! write is locked, so that a second program on the same output is told so. A handle is kept for
 //! the first files of a torrent; for the rest a file is opened for each use.
 //!
-//! Whoever reads or writes holds `state` to read, so that the file keeps its name meanwhile.
+//! Whoever reads or writes holds `state` to read, so that the file keeps its name meanwhile. How a
+//! file gets its name is in `naming`, what others do to it in `mending`.
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::disk::{self, Disk, Io};
 use super::error::StorageError;
+use super::handles;
+use super::others::Others;
 use super::path::{Access, Folder};
 use super::place::{Names, Place};
 use super::space;
+use super::stamp::Stamp;
+
+mod mending;
+mod naming;
+
+pub(super) use naming::Named;
 
 /// A data file that is not empty.
 #[derive(Debug)]
@@ -34,12 +44,17 @@ pub(super) struct Stored {
     length: u64,
     /// Whether its handle is kept open.
     keep: bool,
+    /// How many pieces have bytes of it.
+    pieces: u32,
     /// How many of the pieces that have bytes of it are not known to be right.
     left: AtomicU32,
     /// Nothing was ever written to it.
     fresh: AtomicBool,
     /// Something was written since it was last made durable.
     dirty: AtomicBool,
+    /// How it was when its pieces were last vouched for, once it is whole.
+    stamp: Mutex<Option<Stamp>>,
+    others: Arc<Others>,
     state: RwLock<State>,
 }
 
@@ -54,14 +69,23 @@ struct State {
 
 impl Stored {
     /// A file of the plan that has bytes in `pieces` pieces; nothing of it is opened yet.
-    pub(super) fn new(names: Names, length: u64, pieces: u32, wanted: bool, keep: bool) -> Self {
+    pub(super) fn new(
+        names: Names,
+        length: u64,
+        pieces: u32,
+        (wanted, keep): (bool, bool),
+        others: Arc<Others>,
+    ) -> Self {
         Self {
             names,
             length,
             keep,
+            pieces,
             left: AtomicU32::new(pieces),
             fresh: AtomicBool::new(false),
             dirty: AtomicBool::new(false),
+            stamp: Mutex::default(),
+            others,
             state: RwLock::new(State { wanted, place: Place::Absent, disk: None }),
         }
     }
@@ -111,7 +135,8 @@ impl Stored {
     pub(super) fn take_whole(&self, file: File) {
         let mut state = self.state.write();
         state.place = Place::Whole;
-        state.disk = self.keep.then(|| Arc::new(Disk::to_read(file)));
+        *self.stamp.lock() = Stamp::of(&file).ok();
+        state.disk = self.keeps().then(|| Arc::new(Disk::to_read(file)));
     }
 
     /// Bytes.
@@ -148,6 +173,7 @@ impl Stored {
         match state.place {
             Place::Whole => {}
             Place::Aside if self.left.load(Ordering::Acquire) == 0 => {
+                self.make_durable(folder, &state)?;
                 self.name(folder, &mut state)?;
             }
             Place::Absent => {
@@ -196,8 +222,14 @@ impl Stored {
         self.fresh.store(false, Ordering::Relaxed);
         self.dirty.store(true, Ordering::Relaxed);
         self.with_file(folder, &state, Access::Write, |file| {
-            self.intact(folder, &state, file)?;
-            disk::write(file, offset, run).map_err(|e| self.failed(folder, &state, "write", e))
+            if self.intact_link(folder, &state, file)? == 0 {
+                // What is written to a file without a name is lost.
+                return Err(StorageError::Missing { path: self.shown_now(folder, &state) });
+            }
+            let written = disk::write(file, offset, run);
+            // Whoever made the file durable meanwhile did not make this durable.
+            self.dirty.store(true, Ordering::Release);
+            written.map_err(|e| self.failed(folder, &state, "write", e))
         })?
     }
 
@@ -261,52 +293,9 @@ impl Stored {
         self.left.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// All pieces are right: gives the file its final name, and says so if it had another. What is
-    /// aside stays there until it is wanted.
-    pub(super) fn finish(&self, folder: &Folder) -> Result<Option<PathBuf>, StorageError> {
-        let mut state = self.state.write();
-        match state.place {
-            Place::Part => self.name(folder, &mut state).map(Some),
-            Place::Aside if state.wanted => self.name(folder, &mut state).map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    /// Makes what was written durable, the name too; false when `go_on` said no before the end.
-    pub(super) fn sync(
-        &self,
-        folder: &Folder,
-        go_on: &dyn Fn() -> bool,
-    ) -> Result<bool, StorageError> {
-        if !self.dirty.swap(false, Ordering::AcqRel) {
-            return Ok(true);
-        }
-        let done = self.sync_now(folder, go_on);
-        if !matches!(done, Ok(true)) {
-            self.dirty.store(true, Ordering::Release);
-        }
-        done
-    }
-
     /// Where the file is now; where it would be, when nothing of it is there.
     pub(super) fn path(&self, folder: &Folder) -> PathBuf {
         self.shown_now(folder, &self.state.read())
-    }
-
-    /// Nobody waits for the disk: the file may be moved meanwhile, which makes it dirty again.
-    fn sync_now(&self, folder: &Folder, go_on: &dyn Fn() -> bool) -> Result<bool, StorageError> {
-        let (disk, place) = {
-            let state = self.state.read();
-            (state.disk.clone(), state.place)
-        };
-        let Some(name) = self.names.at(place) else { return Ok(true) };
-        let synced = match disk {
-            Some(disk) => disk.sync(go_on),
-            None => folder.file(name, Access::Read)?.sync_data().map(|()| true),
-        };
-        let done =
-            synced.map_err(|e| self.failed(folder, &self.state.read(), "make durable", e))?;
-        folder.sync_parent(name).map(|()| done)
     }
 
     /// The state in which bytes may be written, and stays so while it is held.
@@ -389,38 +378,17 @@ impl Stored {
             .map_err(|e| StorageError::of(&self.shown_now(folder, state), "reserve space", e))
     }
 
-    fn name(&self, folder: &Folder, state: &mut State) -> Result<PathBuf, StorageError> {
-        self.with_file(folder, state, Access::Write, |file| {
-            let shown = self.shown_now(folder, state);
-            if size_of(file, &shown)? > self.length {
-                file.set_len(self.length).map_err(|e| StorageError::of(&shown, "shorten", e))?;
-            }
-            self.intact(folder, state, file)
-        })??;
-        self.moves(folder, Place::Whole, state)?;
-        Ok(self.shown_at(folder, Place::Whole))
-    }
-
-    /// Gives the file the name of another place.
-    fn moves(&self, folder: &Folder, to: Place, state: &mut State) -> Result<(), StorageError> {
-        if state.place == to {
-            return Ok(());
-        }
-        let (Some(from), Some(name)) = (self.names.at(state.place), self.names.at(to)) else {
-            return Ok(());
-        };
-        folder.rename(from, name)?;
-        if state.place == Place::Aside || to == Place::Aside {
-            folder.remove_empty_parents(from);
-        }
-        state.place = to;
-        self.dirty.store(true, Ordering::Release);
-        Ok(())
-    }
-
     /// The handle of a file that is written, if it is one to be kept.
     fn kept(&self, file: File, io: Io) -> Option<Arc<Disk>> {
-        self.keep.then(|| Arc::new(Disk::new(file, self.length, io)))
+        self.keeps().then(|| {
+            let watched = self.others.watch(&file);
+            Arc::new(Disk::new(file, self.length, io, watched))
+        })
+    }
+
+    /// Whether its handle is to be kept, now that it is open.
+    fn keeps(&self) -> bool {
+        self.keep && handles::is_room()
     }
 
     fn with_file<R>(
@@ -447,12 +415,22 @@ impl Stored {
     }
 
     fn intact(&self, folder: &Folder, state: &State, file: &File) -> Result<(), StorageError> {
+        self.intact_link(folder, state, file).map(|_| ())
+    }
+
+    /// The same; gives how many names it has.
+    fn intact_link(
+        &self,
+        folder: &Folder,
+        state: &State,
+        file: &File,
+    ) -> Result<u64, StorageError> {
         let shown = || self.shown_now(folder, state);
-        let size = file.metadata().map_err(|e| StorageError::of(&shown(), "look at", e))?.len();
-        if size == self.length {
-            return Ok(());
+        let meta = file.metadata().map_err(|e| StorageError::of(&shown(), "look at", e))?;
+        if meta.len() == self.length {
+            return Ok(meta.nlink());
         }
-        Err(StorageError::Changed { path: shown(), size, wanted: self.length })
+        Err(StorageError::Changed { path: shown(), size: meta.len(), wanted: self.length })
     }
 
     /// What a failed read or write means: a file that shrank, a disk that is full, or else.
@@ -472,7 +450,8 @@ impl Stored {
         {
             return changed;
         }
-        let error = if fault { Errno::NOSPC.into() } else { error };
+        // The map is only read, and the file is as long as it was: the disk does not give its bytes.
+        let error = if fault { Errno::IO.into() } else { error };
         match StorageError::of(&self.shown_now(folder, state), doing, error) {
             StorageError::Full { path, .. } => {
                 let have = folder.free().unwrap_or(0);

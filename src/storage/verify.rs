@@ -18,9 +18,9 @@ use super::hash::stream::{Buffer, Found, GROUP, Work};
 use super::hash::{PieceInput, piece_roots, sha1_many};
 use super::layout::{Part, Place};
 use super::mapped::Mapped;
-use super::path::{Access, Folder};
-use super::stored::{Stored, size_of};
-use super::views::{self, Views};
+use super::path::Folder;
+use super::stored::Stored;
+use super::views::Views;
 use super::{Storage, StorageError};
 use crate::bitfield::Bitfield;
 use crate::ids::PieceIndex;
@@ -58,10 +58,9 @@ impl Storage {
     }
 
     /// Checks all that is on disk, on `threads` threads, and takes note of what is right
-    /// ([`Storage::piece_is_verified`], so files found whole get their names) and of what no longer
-    /// is ([`Storage::piece_is_lost`]). Nobody writes meanwhile. `progress` is
-    /// told bytes as they are done, from any thread; once `stop` is set, what was found so far
-    /// is returned.
+    /// ([`Storage::piece_is_verified`]; files found whole get their names) and of what no longer is
+    /// ([`Storage::piece_is_lost`]). Nobody writes meanwhile. `progress` is told bytes as they are
+    /// done, from any thread; once `stop` is set, what was found so far is returned.
     pub fn verify_all(
         &self,
         threads: usize,
@@ -86,7 +85,10 @@ impl Storage {
         };
         run_on(threads.min(groups.len()), "check", work)
             .map_err(|e| StorageError::of(Path::new("."), "start a thread", e))?;
-        match failed.into_inner() {
+        if let Some(error) = failed.into_inner() {
+            return Err(error);
+        }
+        match self.settle(&|| !stop.load(Ordering::Relaxed)).damage.trouble {
             Some(error) => Err(error),
             None => Ok(self.verified()),
         }
@@ -97,7 +99,7 @@ impl Storage {
         let verdicts = self.check_group(group, buffer)?;
         for (&piece, right) in group.iter().zip(verdicts) {
             if right {
-                self.piece_is_verified(piece)?;
+                self.piece_is_verified(piece);
             } else {
                 self.piece_is_lost(piece);
             }
@@ -159,12 +161,10 @@ impl Storage {
         }
     }
 
-    /// A file mapped to be read, if it is served and not written: then its name is its own.
+    /// A file mapped to be read, if it is served and not written.
     pub(super) fn map(&self, entry: usize) -> Option<Mapped> {
-        let (None, Some(entry)) = (self.io, self.entries.get(entry)) else { return None };
-        let file = self.folder.file(&entry.path, Access::Read).ok()?;
-        let length = size_of(&file, &self.folder.shown(&entry.path)).ok()?;
-        if length >= views::LEAST { Mapped::new(&file, length).ok() } else { None }
+        let (None, Some(stored)) = (self.io, self.files.get(entry)?) else { return None };
+        stored.mapped(&self.folder)
     }
 
     fn check_group(

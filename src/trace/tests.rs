@@ -261,7 +261,8 @@ fn reasons() -> Vec<String> {
         neighbours::Why::HasNothing,
         neighbours::Why::ServesNothing,
     ];
-    let partings = [Parting::BothSeed, Parting::Snubbed, Parting::Refuses, Parting::Banned];
+    let partings =
+        [Parting::BothSeed, Parting::Snubbed, Parting::Refuses, Parting::Lost, Parting::Banned];
     let verdicts = [Verdict::Guilty(ANN), Verdict::NeedLeaves, Verdict::Nobody];
     let mut all: Vec<_> = picks.map(|why| object(why::of_pick, why)).into();
     all.extend(slots.map(|why| object(why::of_slot, why)));

@@ -89,6 +89,7 @@ pub(super) fn of_parting(line: &mut Line, why: Parting) {
             Parting::BothSeed => "both-seed",
             Parting::Snubbed => "snubbed",
             Parting::Refuses => "refuses",
+            Parting::Lost => "lost-piece",
             Parting::Banned => "banned",
         },
     );

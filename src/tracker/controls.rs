@@ -168,6 +168,7 @@ impl<'a> Posted<'a> {
         fields: &mut [httparse::Header<'a>; MAX_FIELDS],
     ) -> Result<Self, Step> {
         const TOO_LONG: &str = "the head of the request is too long";
+        const ONCE: [&str; 4] = ["host", "origin", "sec-fetch-site", "x-token"];
         let mut head = httparse::Request::new(fields);
         let end = match head.parse(bytes) {
             Ok(httparse::Status::Complete(end)) if end <= MAX_HEAD => end,
@@ -179,6 +180,9 @@ impl<'a> Posted<'a> {
             let named = head.headers.iter().filter(move |f| f.name.eq_ignore_ascii_case(name));
             named.map(|field| field.value.trim_ascii())
         };
+        if ONCE.into_iter().any(|name| values(name).count() > 1) {
+            return Err(refused(400, "a field of the request is there twice"));
+        }
         // What is no text is nothing of ours; it must not pass for a field that is not there.
         let text = |name| values(name).next().map(|value| str::from_utf8(value).unwrap_or("?"));
         let mut lengths = values("content-length");

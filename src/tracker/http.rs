@@ -66,8 +66,11 @@ pub fn read(bytes: &[u8]) -> Result<Option<(Request<'_>, usize)>, u16> {
         return Err(405);
     }
     let has_body = head.headers.iter().any(announces_body);
-    let host = head.headers.iter().find(|field| field.name.eq_ignore_ascii_case("host"));
-    let host = host.map(|field| str::from_utf8(field.value).unwrap_or_default().trim());
+    let mut hosts = head.headers.iter().filter(|field| field.name.eq_ignore_ascii_case("host"));
+    let host = hosts.next().map(|field| str::from_utf8(field.value).unwrap_or_default().trim());
+    if hosts.next().is_some() {
+        return Err(400); // two would mean different things to different programs on the way
+    }
     let request = Request {
         target: origin_form(target).ok_or(400_u16)?,
         host,
@@ -195,6 +198,7 @@ mod tests {
         let check = |text: &str, status: u16| assert_eq!(read(text.as_bytes()), Err(status));
         check("POST /announce HTTP/1.1\r\n\r\n", 405);
         check("GET announce HTTP/1.1\r\n\r\n", 400);
+        check("GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.test\r\n\r\n", 400);
         check("GET / HTTP/1.1\r\nno colon\r\n\r\n", 400);
         check("GET /\0 HTTP/1.1\r\n\r\n", 400);
         check("GET / HTTP/2.0\r\n\r\n", 505);

@@ -53,6 +53,9 @@ use views::Pulse;
 /// short intervals.
 const ANNOUNCE_EXPIRE: Duration = Duration::from_mins(15);
 
+/// Announces and registrations of one address in a second, as long as an address has any bound.
+const ANNOUNCES_A_SECOND: u32 = 200;
+
 /// Figures of one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Statistics {
@@ -141,6 +144,7 @@ impl State {
             max_peers: options.max_peers,
             max_peers_per_torrent: options.max_peers_per_torrent,
             max_per_address: options.max_per_ip,
+            max_a_second: if options.max_per_ip == 0 { 0 } else { ANNOUNCES_A_SECOND },
             exempt_local: options.exempt_local,
             expire: options.expire,
             announce_expire: (options.announce_interval * 3).max(ANNOUNCE_EXPIRE),

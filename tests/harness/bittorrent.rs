@@ -4,7 +4,7 @@
 //! message. As a server ([`InfoLiar`]) it offers the `info` of a torrent and lies about it. Reads
 //! have a deadline; nothing here panics because a program hangs up.
 
-use super::{SOON, read_more, until};
+use super::{SOON, pass, read_more, until};
 use parking_lot::Mutex;
 use sha1::{Digest, Sha1};
 use std::io::{self, Write};
@@ -12,8 +12,8 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{JoinHandle, spawn};
-use std::time::Duration;
-use swarmlet::ids::{InfoHashV1, PeerId};
+use std::time::{Duration, Instant};
+use swarmlet::ids::{InfoHashV1, PeerId, PieceIndex};
 use swarmlet::protocol::bittorrent::{Codec, OURS};
 use swarmlet::protocol::handshake::{Handshake, LENGTH, Reserved};
 use swarmlet::protocol::message::{Extensions, Message};
@@ -226,6 +226,12 @@ pub enum InfoLie {
     Short,
     /// It is said to have so many bytes.
     Length(u32),
+    /// Each part comes under the number of the one behind it.
+    OtherIndex,
+    /// It talks of other things all the time, and gives no part.
+    Chatter,
+    /// Each part comes nine seconds after it was asked for, and it is said to have a thousand.
+    SlowParts,
 }
 
 /// A peer that listens, and offers a false `info`.
@@ -253,7 +259,7 @@ impl InfoLiar {
                 }
                 *kept.lock() = stream.try_clone().ok();
                 // A program that hangs up on it is right.
-                let _ = lie_about(&info, stream, lie, &counted);
+                let _ = lie_about(&info, stream, lie, (&counted, &stopped));
             }
         });
         Self { address, asked, stop, current, thread: Some(thread) }
@@ -276,7 +282,12 @@ impl Drop for InfoLiar {
     }
 }
 
-fn lie_about(info: &[u8], stream: TcpStream, lie: InfoLie, asked: &AtomicUsize) -> io::Result<()> {
+fn lie_about(
+    info: &[u8],
+    stream: TcpStream,
+    lie: InfoLie,
+    (asked, stopped): (&AtomicUsize, &AtomicBool),
+) -> io::Result<()> {
     let mut peer = BtPeer::over(stream)?;
     let theirs = peer.hear_handshake()?;
     let ours = Handshake { peer_id: any_id(), reserved: Reserved::ours(), ..theirs };
@@ -285,19 +296,38 @@ fn lie_about(info: &[u8], stream: TcpStream, lie: InfoLie, asked: &AtomicUsize) 
     let mut length = info.len() as u32;
     match lie {
         InfoLie::WrongBit => info[20] ^= 1,
-        InfoLie::Short => {}
+        InfoLie::Short | InfoLie::OtherIndex | InfoLie::Chatter => {}
         InfoLie::Length(said) => length = said,
+        InfoLie::SlowParts => {
+            length = 1000 * INFO_PART as u32;
+            info.resize(length as usize, 0);
+        }
     }
     let numbers = OURS;
     let offer = Extensions { numbers, info_length: Some(length), ..Extensions::default() };
     peer.say(&Message::Extensions(Box::new(offer)))?;
     asked.fetch_add(1, Ordering::Relaxed);
+    if lie == InfoLie::Chatter {
+        // Until it is hung up on.
+        loop {
+            peer.say(&Message::Have(PieceIndex(0)))?;
+            pass(Duration::from_millis(100));
+        }
+    }
     loop {
         let message = peer.next()?;
         let codec = Codec { extended: true, fast: true, v2: true, ..Codec::default() };
         if let Ok(Some(Message::GetInfo(index))) = codec.read(&message) {
             let part = info.chunks(INFO_PART).nth(index as usize).unwrap_or_default();
             let data = if lie == InfoLie::Short { &part[..part.len() / 2] } else { part };
+            let index = index + u32::from(lie == InfoLie::OtherIndex);
+            let due = Instant::now() + Duration::from_secs(9);
+            while lie == InfoLie::SlowParts && Instant::now() < due {
+                if stopped.load(Ordering::Acquire) {
+                    return Ok(());
+                }
+                pass(Duration::from_millis(100));
+            }
             peer.say(&Message::Info { index, total: length, data })?;
         }
     }

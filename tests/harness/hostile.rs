@@ -18,6 +18,7 @@ use std::time::Duration;
 use swarmlet::ids::{InfoHashV2, PeerId, PieceIndex, Span};
 use swarmlet::metainfo::Metainfo;
 use swarmlet::metainfo::build::{BuildOptions, build};
+use swarmlet::metainfo::draft::Version;
 use swarmlet::protocol::frame::{Frame, PEER_MAGIC, put_frame};
 use swarmlet::protocol::message::{Availability, Hello, MAX_CHUNK, Message, State, VERSION};
 use swarmlet::storage::create::{HashOptions, hash_path};
@@ -41,14 +42,22 @@ pub struct Content {
     pub meta: Metainfo,
 }
 
+/// The v2 hash of what has only a v1 hash.
+const NO_HASH: InfoHashV2 = InfoHashV2([0; 32]);
+
 impl Content {
     /// Of a single file, with the piece length that the seeders of the test use.
     pub fn of(path: &Path, piece_length: u32) -> Arc<Self> {
-        let options = HashOptions { piece_length: Some(piece_length), ..HashOptions::default() };
+        Self::of_version(path, piece_length, HashOptions::default().version)
+    }
+
+    /// The same of one version; with v1 alone it has no `info_hash`.
+    pub fn of_version(path: &Path, piece_length: u32, version: Version) -> Arc<Self> {
+        let options = HashOptions { piece_length: Some(piece_length), version };
         let draft = hash_path(path, &options, &mut |_, _| {}).expect("the test's file");
         let meta = build(&draft, &BuildOptions::default()).expect("the test's file is a torrent");
         Arc::new(Self {
-            info_hash: meta.info_hash_v2.expect("it is hybrid"),
+            info_hash: meta.info_hash_v2.unwrap_or(NO_HASH),
             name: meta.name.clone(),
             pieces: meta.geometry().pieces(),
             piece_length,
@@ -57,7 +66,8 @@ impl Content {
         })
     }
 
-    fn span(&self, span: Span) -> Option<&[u8]> {
+    /// Its bytes there, if it has them.
+    pub fn span(&self, span: Span) -> Option<&[u8]> {
         let start = span.piece.0 as usize * self.piece_length as usize + span.offset as usize;
         self.bytes.get(start..start + span.length as usize)
     }
@@ -66,7 +76,7 @@ impl Content {
 /// How a hostile server misbehaves once somebody asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lie {
-    /// It flips a bit in every n-th chunk that it sends.
+    /// It flips a bit in every n-th chunk that it sends, and in the first.
     FlipsBits(usize),
     /// It takes requests and sends nothing.
     DeliversNothing,
@@ -110,6 +120,16 @@ pub enum Lie {
     FloodsHaves,
     /// It chokes and unchokes all the time.
     Flutters,
+    /// It says in two ways what it has: a bitfield of nothing or of everything, then HAVE_ALL or
+    /// HAVE_NONE, again and again.
+    BothStatements {
+        /// Whether its bitfield is full.
+        full: bool,
+        /// Whether it then says HAVE_ALL.
+        all: bool,
+    },
+    /// It gives a metainfo of the right length with a wrong bit in it.
+    WrongMetainfo,
     /// It does what it should.
     Honest,
 }
@@ -123,6 +143,8 @@ pub struct Counts {
     pub gets: AtomicUsize,
     /// Bytes of content sent.
     pub sent: AtomicUsize,
+    /// Chunks sent in which a bit is wrong.
+    pub flips: AtomicUsize,
     /// Who called, by the port each says it listens on.
     pub callers: Mutex<Vec<PeerId>>,
 }
@@ -145,6 +167,18 @@ pub struct Hostile {
 impl Hostile {
     /// Listens on any port of `ip`.
     pub fn start(ip: IpAddr, content: Arc<Content>, lie: Lie) -> Self {
+        Self::serving(ip, move |stream, counts, ended| {
+            let id = PeerId::generate(&mut fastrand::Rng::new());
+            let content = content.clone();
+            Serving { stream, content, counts, ended, lie, id }.serve()
+        })
+    }
+
+    /// Listens on any port of `ip`; a thread serves each connection, until the receiver ends.
+    pub fn serving<S>(ip: IpAddr, serve: S) -> Self
+    where
+        S: Fn(TcpStream, Arc<Counts>, Receiver<()>) -> io::Result<()> + Clone + Send + 'static,
+    {
         let listener = TcpListener::bind((ip, 0)).expect("a port for the hostile peer");
         let address = listener.local_addr().expect("it listens");
         let (over, ended) = bounded(0);
@@ -162,11 +196,10 @@ impl Hostile {
                 counted.calls.fetch_add(1, Ordering::Relaxed);
                 let Ok(own) = stream.try_clone() else { continue };
                 kept.lock().push(own);
-                let id = PeerId::generate(&mut fastrand::Rng::new());
-                let (content, counts, ended) = (content.clone(), counted.clone(), ended.clone());
+                let (serve, counts, ended) = (serve.clone(), counted.clone(), ended.clone());
                 let servant = spawn(move || {
                     // A program that hangs up on it is right.
-                    let _ = Serving { stream, content, counts, ended, lie, id }.serve();
+                    let _ = serve(stream, counts, ended);
                 });
                 serving.lock().push(servant);
             }
@@ -183,6 +216,11 @@ impl Hostile {
     /// Requests heard.
     pub fn gets(&self) -> usize {
         self.counts.gets.load(Ordering::Relaxed)
+    }
+
+    /// Chunks sent in which a bit is wrong.
+    pub fn flips(&self) -> usize {
+        self.counts.flips.load(Ordering::Relaxed)
     }
 }
 
@@ -251,9 +289,18 @@ struct AnyChunk {
 /// CHUNK_DATA's type byte.
 const CHUNK_DATA: u8 = 0x20;
 
+/// A bitfield of everything or of nothing.
+pub fn bits_of(pieces: u32, full: bool) -> Vec<u8> {
+    let mut bits = vec![if full { 0xff } else { 0 }; pieces.div_ceil(8) as usize];
+    let spare = pieces.next_multiple_of(8) - pieces;
+    bits.last_mut().into_iter().for_each(|last| *last &= 0xff << spare);
+    bits
+}
+
 /// What a server does about a message.
 enum Heard {
     Get(Span),
+    GetMetainfo(u32, u32),
     Ping(u64),
     Other,
 }
@@ -279,6 +326,20 @@ impl Serving {
         let header = AnyChunk { piece, offset, length: data.len() as u32 };
         put_frame(&mut bytes, CHUNK_DATA, &header, data);
         self.stream.write_all(&bytes)
+    }
+
+    /// Natively whoever is asked for metainfo gives it, but for a liar's bit.
+    fn say_metainfo(&mut self, offset: u32, length: u32) -> io::Result<()> {
+        self.counts.gets.fetch_add(1, Ordering::Relaxed);
+        let mut bytes = self.content.meta.exchange_bytes();
+        if self.lie == Lie::WrongMetainfo {
+            bytes[20] ^= 1;
+        }
+        let (total, info) = (bytes.len() as u32, self.content.meta.info.len() as u32);
+        let start = (offset as usize).min(bytes.len());
+        let end = (start + length.min(MAX_CHUNK) as usize).min(bytes.len());
+        let data = &bytes[start..end];
+        self.say(&Message::Metainfo { offset, total, info, data })
     }
 
     /// Keeps the connection open and does nothing.
@@ -313,6 +374,7 @@ impl Serving {
         loop {
             let heard = frames.next(|message| match message {
                 Message::Get(span) => Heard::Get(*span),
+                &Message::GetMetainfo { offset, length } => Heard::GetMetainfo(offset, length),
                 Message::Ping(number) => Heard::Ping(*number),
                 _ => Heard::Other,
             })?;
@@ -321,6 +383,7 @@ impl Serving {
                     self.counts.gets.fetch_add(1, Ordering::Relaxed);
                     self.answer(span, &mut chunks)?;
                 }
+                Heard::GetMetainfo(offset, length) => self.say_metainfo(offset, length)?,
                 Heard::Ping(number) => self.say(&Message::Pong(number))?,
                 Heard::Other => {}
             }
@@ -344,6 +407,14 @@ impl Serving {
                 for _ in 0..1000 {
                     self.say(&Message::HaveAll)?;
                     self.say(&Message::HaveNone)?;
+                }
+            }
+            Lie::BothStatements { full, all } => {
+                let bits = bits_of(pieces, full);
+                let word = if all { Message::HaveAll } else { Message::HaveNone };
+                for _ in 0..20 {
+                    self.say(&Message::Bitfield { first: 0, bits: &bits })?;
+                    self.say(&word)?;
                 }
             }
             _ => self.say(&Message::HaveAll)?,
@@ -458,9 +529,9 @@ impl Serving {
             at += length;
             let mut data = content.span(span).ok_or(io::ErrorKind::InvalidData)?.to_vec();
             *chunks += 1;
-            let flips =
-                matches!(self.lie, Lie::FlipsBits(every) if (*chunks).is_multiple_of(every));
+            let flips = matches!(self.lie, Lie::FlipsBits(every) if *chunks % every == 1 % every);
             data[length as usize / 2] ^= u8::from(flips);
+            self.counts.flips.fetch_add(usize::from(flips), Ordering::Relaxed);
             let chunk = Message::Chunk { piece: span.piece, offset: span.offset, data: &data };
             let bytes = chunk.to_bytes();
             match self.lie {

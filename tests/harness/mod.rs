@@ -14,7 +14,12 @@
 //! | `scratch` | folders and files |
 //! | `hostile` | a scripted peer that keeps no rule |
 //! | `bittorrent` | the same in BitTorrent |
+//! | `bt_hostile` | the same again, called instead of calling |
+//! | `crowd` | thousands of callers in one thread |
+//! | `tracker` | a tracker that keeps no rule |
+//! | `bystander` | somebody who is no peer and is called |
 //! | `desk` | a program behind a remote control, played by a table |
+//! | `mounts` | disks of a test's own, and calls that fail |
 //! | `relay` | a slow wire |
 //! | `rpc` | a daemon, and Transmission's RPC to it |
 //! | `watch` | a page that listens to a stream of events |
@@ -24,14 +29,19 @@
 #![allow(dead_code, reason = "each test file uses its own part of the harness")]
 
 pub mod bittorrent;
+pub mod bt_hostile;
+pub mod bystander;
+pub mod crowd;
 pub mod desk;
 pub mod hostile;
+pub mod mounts;
 pub mod process;
 pub mod programs;
 pub mod registry;
 pub mod relay;
 pub mod rpc;
 pub mod scratch;
+pub mod tracker;
 pub mod watch;
 
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -55,6 +65,11 @@ pub fn alone() -> RwLockWriteGuard<'static, ()> {
 /// Others may run meanwhile.
 pub fn together() -> RwLockReadGuard<'static, ()> {
     TURN.read()
+}
+
+/// How many of something: what the environment says, else `usual`.
+pub fn count(variable: &str, usual: usize) -> usize {
+    std::env::var(variable).ok().map_or(usual, |text| text.parse().expect(variable))
 }
 
 /// Lets time pass, for measurements over a while; not to wait for something.

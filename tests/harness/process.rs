@@ -6,6 +6,7 @@ use parking_lot::{Condvar, Mutex};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -51,6 +52,8 @@ pub struct Process {
     status: Option<ExitStatus>,
     /// A signal that we sent and that may end it.
     sent: Option<i32>,
+    /// Whether it was made to panic.
+    may_panic: bool,
 }
 
 impl Process {
@@ -116,7 +119,13 @@ impl Process {
         let words: Vec<_> = args.iter().map(|word| word.as_ref().to_string_lossy()).collect();
         let line = format!("{program} {}", words.join(" "));
         let name = name.to_owned();
-        (Self { name, line, child, ear, readers, status: None, sent: None }, gate)
+        let (status, sent) = (None, None);
+        (Self { name, line, child, ear, readers, status, sent, may_panic: false }, gate)
+    }
+
+    /// It was made to panic, and is not to be blamed for it.
+    pub fn allow_panic(&mut self) {
+        self.may_panic = true;
     }
 
     /// Its id.
@@ -316,7 +325,7 @@ impl Drop for Process {
         }
         let signal = self.status.and_then(|status| status.signal());
         let died = signal.is_some() && self.sent != signal;
-        let panicked = self.ear.heard.lock().stderr.contains("panicked at");
+        let panicked = !self.may_panic && self.ear.heard.lock().stderr.contains("panicked at");
         assert!(!died && !panicked, "{}: signal {signal:?}\n{}", self.name, self.conversation());
     }
 }
@@ -360,6 +369,37 @@ fn on_stdout(heard: &mut Heard, line: &str) {
 
 fn on_stderr(heard: &mut Heard, line: &str) {
     heard.stderr.push_str(line);
+}
+
+/// Where a process listens for connections, from `/proc`.
+pub fn listening_at(id: u32) -> Vec<SocketAddr> {
+    let files = std::fs::read_dir(format!("/proc/{id}/fd")).into_iter().flatten().flatten();
+    let names = files.filter_map(|file| std::fs::read_link(file.path()).ok());
+    let ours: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+    let mut found = Vec::new();
+    for table in ["tcp", "tcp6"] {
+        let table = std::fs::read_to_string(format!("/proc/{id}/net/{table}")).unwrap_or_default();
+        for row in table.lines().skip(1) {
+            let cells: Vec<&str> = row.split_whitespace().collect();
+            // The state of a socket that listens, and its number among the files.
+            if cells[3] == "0A" && ours.contains(&format!("socket:[{}]", cells[9])) {
+                found.push(address(cells[1]));
+            }
+        }
+    }
+    found
+}
+
+/// An address as `/proc/net/tcp` writes it: words of four bytes in this machine's order, and a port.
+fn address(text: &str) -> SocketAddr {
+    let (ip, port) = text.split_once(':').expect("an address and a port");
+    let word = |n: usize| u32::from_str_radix(&ip[n * 8..n * 8 + 8], 16).expect("digits");
+    let bytes: Vec<u8> = (0..ip.len() / 8).flat_map(|n| word(n).to_ne_bytes()).collect();
+    let ip: IpAddr = match <[u8; 4]>::try_from(&bytes[..]) {
+        Ok(four) => four.into(),
+        Err(_) => <[u8; 16]>::try_from(&bytes[..]).expect("four or sixteen bytes").into(),
+    };
+    SocketAddr::new(ip, u16::from_str_radix(port, 16).expect("digits"))
 }
 
 /// What a process uses.

@@ -117,6 +117,12 @@ pub fn address_of(process: &Process) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port_of(&start)))
 }
 
+/// A peer with the address that it listens on, once it has started.
+pub fn listening(process: Process) -> Listening {
+    let address = address_of(&process);
+    Listening { process, address }
+}
+
 /// A leecher into `folder`, not waited for.
 pub fn leecher(name: &str, tracker: SocketAddr, what: &str, folder: &Path, flags: &str) -> Process {
     leecher_of(name, tracker, &[what], folder, flags)
@@ -136,6 +142,24 @@ pub fn leecher_of(
     action.extend(["--download-dir", folder_name]);
     let place = folder.ancestors().find(|place| place.is_dir()).expect("some folder exists");
     Process::start(name, PEER, &words(&action, Some(tracker), flags), place)
+}
+
+/// A peer with a panic on purpose (`PANIC_AT`) in `folder`; it is not blamed for it.
+pub fn panicking_peer(
+    name: &str,
+    panic_at: &str,
+    action: &[&str],
+    tracker: SocketAddr,
+    folder: &Path,
+    flags: &str,
+) -> Process {
+    // Making a backtrace readable takes seconds, in which the thread has not let go of anything.
+    let plain = "RUST_BACKTRACE=0".to_owned();
+    let mut all = vec![plain, format!("PANIC_AT={panic_at}"), PEER.to_owned()];
+    all.extend(words(action, Some(tracker), flags));
+    let mut process = Process::start(name, "env", &all, folder);
+    process.allow_panic();
+    process
 }
 
 /// A .torrent made by `peer create`.

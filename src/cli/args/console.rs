@@ -1,5 +1,6 @@
 //! `peer console`: the flags of the interactive node.
 
+use super::super::door::Login;
 use super::super::exit::CliError;
 use super::super::logging::{LogArgs, level};
 use super::super::units::RateLimit;
@@ -28,7 +29,7 @@ pub struct ConsoleArgs {
     #[argh(option, short = 'p', arg_name = "n", from_str_fn(port))]
     pub port: Option<u16>,
 
-    /// address to listen on and to dial from (any, or 127.0.0.1 when every tracker is there)
+    /// address to listen on and to dial from (any, or a loopback when every tracker is there)
     #[argh(option, arg_name = "addr", from_str_fn(address))]
     pub bind: Option<IpAddr>,
 
@@ -46,7 +47,7 @@ pub struct ConsoleArgs {
 
     /// user and password of the remote control; needed beyond the loopback
     #[argh(option, arg_name = "user:password", from_str_fn(user_and_password))]
-    pub auth: Option<(String, String)>,
+    pub auth: Option<Login>,
 
     /// read flags from this file, too: key = value
     #[argh(option, arg_name = "file")]

@@ -1,5 +1,6 @@
 //! `peer daemon`: the flags of a program that keeps many torrents.
 
+use super::super::door::Login;
 use super::super::exit::CliError;
 use super::super::logging::{LogArgs, level};
 use super::super::places::Places;
@@ -48,7 +49,7 @@ pub struct DaemonArgs {
     #[argh(option, short = 'p', arg_name = "n", from_str_fn(port))]
     pub port: Option<u16>,
 
-    /// address to listen on and to dial from (any, or 127.0.0.1 when every tracker is there)
+    /// address to listen on and to dial from (any, or a loopback when every tracker is there)
     #[argh(option, arg_name = "addr", from_str_fn(address))]
     pub bind: Option<IpAddr>,
 
@@ -156,7 +157,7 @@ pub struct DaemonArgs {
 
     /// user and password of the remote control; needed beyond the loopback
     #[argh(option, arg_name = "user:password", from_str_fn(user_and_password))]
-    pub auth: Option<(String, String)>,
+    pub auth: Option<Login>,
 
     /// a name that the remote control may be called by, besides localhost and addresses; repeatable
     #[argh(option, arg_name = "name")]
@@ -351,8 +352,7 @@ impl DaemonArgs {
             "on-done" => live.on_done.as_deref().map_or(Setting::Unset, text),
             "web" => Setting::Text(self.door().to_string()),
             "auth" => {
-                let pair = self.auth.as_ref().map(|(user, password)| format!("{user}:{password}"));
-                pair.map_or(Setting::Unset, Setting::Text)
+                self.auth.as_ref().map_or(Setting::Unset, |login| Setting::Text(login.pair()))
             }
             "allow-host" => Setting::List(self.allow_host.clone()),
             "web-home" => path(&self.web_home),

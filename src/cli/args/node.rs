@@ -1,5 +1,6 @@
 //! `peer --seed`, `peer --leech`: the flags of a running node.
 
+use super::super::door::Login;
 use super::super::exit::CliError;
 use super::super::logging::{LogArgs, level};
 use super::super::show::read_torrent;
@@ -41,7 +42,7 @@ pub struct NodeArgs {
     #[argh(option, short = 'p', arg_name = "n", from_str_fn(port))]
     pub port: Option<u16>,
 
-    /// address to listen on and to dial from (any, or 127.0.0.1 when every tracker is there)
+    /// address to listen on and to dial from (any, or a loopback when every tracker is there)
     #[argh(option, arg_name = "addr", from_str_fn(address))]
     pub bind: Option<IpAddr>,
 
@@ -108,7 +109,7 @@ pub struct NodeArgs {
 
     /// user and password of the remote control; needed beyond the loopback
     #[argh(option, arg_name = "user:password", from_str_fn(user_and_password))]
-    pub auth: Option<(String, String)>,
+    pub auth: Option<Login>,
 
     /// read flags from this file, too: key = value
     #[argh(option, arg_name = "file")]
@@ -329,13 +330,8 @@ pub fn endpoint(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// Reads `USER:PASSWORD`.
-pub fn user_and_password(text: &str) -> Result<(String, String), String> {
-    match text.split_once(':') {
-        Some((user, password)) if !user.is_empty() && !password.is_empty() => {
-            Ok((user.to_owned(), password.to_owned()))
-        }
-        _ => Err("expected USER:PASSWORD, neither of them empty".into()),
-    }
+pub fn user_and_password(text: &str) -> Result<Login, String> {
+    text.parse()
 }
 
 /// Whether `--seed` names a .torrent and not data.

@@ -1,7 +1,9 @@
 //! `peer remote`: its words and flags, made into one errand.
 
+use super::super::door::Login;
 use super::super::exit::CliError;
 use super::super::units::RateLimit;
+use super::node::user_and_password;
 use crate::nearest::nearest;
 use argh::{ArgsInfo, FromArgs};
 use std::path::PathBuf;
@@ -28,8 +30,8 @@ pub struct RemoteArgs {
     pub at: Option<String>,
 
     /// its user and password (or in the environment: PEER_AUTH)
-    #[argh(option, arg_name = "user:password")]
-    pub auth: Option<String>,
+    #[argh(option, arg_name = "user:password", from_str_fn(user_and_password))]
+    pub auth: Option<Login>,
 
     /// add: wait to be started
     #[argh(switch)]

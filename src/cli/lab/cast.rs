@@ -148,6 +148,7 @@ impl Cast {
             words: &words,
             folder,
             run: self.started,
+            lies: false,
             listens: false,
             moves: true,
         };

@@ -112,6 +112,8 @@ pub struct Start<'a> {
     pub moves: bool,
     /// Its number.
     pub run: u32,
+    /// Whether it is a peer that lies.
+    pub lies: bool,
     /// Whether it is told something by [`Child::tell`].
     pub listens: bool,
 }
@@ -142,6 +144,9 @@ impl Child {
         let (heard, said) = io::pipe().map_err(|why| failed(&why))?;
         let mut command = Command::new(start.program);
         command.args(start.words).process_group(0);
+        if start.lies {
+            command.env("PEER_LIES", "1");
+        }
         if start.moves {
             command.current_dir(start.folder);
         }

@@ -31,9 +31,9 @@ pub const EXTRAS: [Extra; 7] = [
             "A value may be attached or not: --port=6881, --port 6881, -p6881. Words behind \
              --seed and --leech belong to these up to the next flag.",
             "Data goes to standard output; progress, the log and errors to standard error.",
-            "Ctrl-C or SIGTERM ends it within three seconds, after it has said goodbye to its \
-             trackers; the same command later goes on where it stopped. A second one ends it at \
-             once.",
+            "Ctrl-C, SIGTERM or a closed terminal ends it within three seconds, after it has said \
+             goodbye to its trackers; the same command later goes on where it stopped. A second \
+             one ends it at once.",
         ],
         examples: &[
             ("peer --seed big.zip", "Hash a file, publish it and serve it until Ctrl-C."),
@@ -146,11 +146,16 @@ impl Variable {
 }
 
 /// All of them, by how many pages they stand on.
-pub const ENVIRONMENT: [Variable; 9] = [
+pub const ENVIRONMENT: [Variable; 10] = [
     Variable::new("RUST_LOG", &[], "which messages are logged, before -q, -v and --log-level"),
     Variable::new("NO_COLOR", &[], "if set, nothing is coloured unless --color always says so"),
     Variable::new("TERM", &[], "dumb: progress is printed line by line, and nothing is drawn over"),
-    Variable::new("PEER_AUTH", &["peer-remote"], "USER:PASSWORD, which a command line would show"),
+    Variable::new(
+        "PEER_AUTH",
+        REMOTE,
+        "--auth of a remote control, which a command line would show",
+    ),
+    Variable::new("PEER_LIES", NODES, "if set, every block that is sent is wrong: for experiments"),
     Variable::new("PEER_HOME", NODES, "the folder of the settings and of the torrents"),
     Variable::new("XDG_CONFIG_HOME", NODES, "where the folder of the settings lies (~/.config)"),
     Variable::new("XDG_STATE_HOME", DAEMON, "where that of the torrents lies (~/.local/state)"),
@@ -161,6 +166,8 @@ pub const ENVIRONMENT: [Variable; 9] = [
 const NODES: &[&str] = &["peer", "peer-console", "peer-daemon"];
 
 const DAEMON: &[&str] = &["peer-daemon"];
+
+const REMOTE: &[&str] = &["peer", "peer-console", "peer-daemon", "peer-remote"];
 
 #[cfg(test)]
 mod tests {
@@ -216,8 +223,8 @@ mod tests {
             source.split(call).skip(1).filter_map(|rest| rest.split('"').next()).collect()
         };
         let read = ["set(\"", "absolute(\"", "below(\""].map(names).concat();
-        // That a program knows where its user is at home needs no words.
-        for name in read.into_iter().filter(|name| *name != "HOME") {
+        // That a program knows where its user is at home needs no words, and what only tests set none.
+        for name in read.into_iter().filter(|name| !["HOME", "PANIC_AT"].contains(name)) {
             assert!(ENVIRONMENT.iter().any(|known| known.name == name), "{name}");
         }
     }

@@ -32,7 +32,7 @@ fn taken(answers: Vec<Result<Given, NoMetadata>>, grace: Duration, more: bool) -
     let peer = "192.0.2.1:1".parse().unwrap();
     answers.into_iter().for_each(|answer| sender.send((peer, answer)).unwrap());
     let kept = more.then_some(sender);
-    let best = best(&heard, grace, |_, _| {}, || false);
+    let best = best(&heard, grace, |_, _| {}, || {}, || false);
     drop(kept);
     best.map(|meta| meta.name)
 }

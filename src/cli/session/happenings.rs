@@ -3,17 +3,18 @@
 
 use super::job::{Job, Running, Stage};
 use super::{Session, on_done, today};
-use crate::cli::exit::CliError;
+use crate::cli::exit::{CliError, Exit};
 use crate::cli::json::{Event, secs};
 use crate::cli::prepare::{News, Prepared};
 use crate::cli::progress::{Finished, State, done_line};
 use crate::cli::units;
 use crate::clock::Moment;
+use crate::ids::PieceIndex;
 use crate::node::{self, NewTorrent, Torrent, TorrentStatus};
 use crate::protocol::Dialect;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 impl Session<'_> {
     /// A thread that prepares or checks a torrent says something.
@@ -108,6 +109,7 @@ impl Session<'_> {
             moved: now,
             looked: now,
             failed: None,
+            halted: None,
             paused: !runs,
         }));
         self.settle(id);
@@ -173,12 +175,18 @@ impl Session<'_> {
                 self.node.announce();
                 self.on_whole(&torrent);
             }
+            node::Event::Halted { torrent, error } => self.on_halted(&torrent, error.into()),
+            node::Event::Recovered { torrent } => self.on_recovered(&torrent),
             node::Event::Failed { torrent, error } => {
                 let why = error.to_string();
                 let Some((id, running)) = self.running(&torrent) else { return };
-                running.failed = Some(why);
+                (running.failed, running.halted) = (Some(why), None);
                 self.fail(id, error.into());
             }
+            node::Event::Lost { torrent, pieces, file, again } => {
+                self.on_lost(&torrent, &pieces, &file, again);
+            }
+            node::Event::Bug { thread } => self.on_bug(thread),
             node::Event::TrackerLost { why, .. } => self.say(&format!("peer: {why}")),
             node::Event::TrackerWarned { tracker, text } => {
                 self.say(&format!("peer: {tracker} says: {text}"));
@@ -190,6 +198,48 @@ impl Session<'_> {
                 self.emit(&Event::Registered { hashes, tracker: tracker.to_string() });
             }
         }
+    }
+
+    /// Pieces are not right any more: somebody else was at the file.
+    fn on_lost(&mut self, torrent: &Torrent, pieces: &[PieceIndex], file: &Path, again: bool) {
+        let what = match pieces {
+            [one] => one.to_string(),
+            all => format!("{} pieces from {} on", all.len(), all[0]),
+        };
+        let then = if again { "fetched again" } else { "not served any more" };
+        let file = file.display();
+        self.say(&format!("{}: {file}: changed by somebody else: {what}: {then}", torrent.name));
+        for piece in pieces {
+            self.emit(&Event::VerifyFailed { hashes: (&torrent.meta).into(), piece: piece.0 });
+        }
+    }
+
+    /// The disk failed, and is tried again: a full one is no reason to end.
+    fn on_halted(&mut self, torrent: &Torrent, error: CliError) {
+        let Some((_, running)) = self.running(torrent) else { return };
+        running.halted = Some(error.clone());
+        let message = error.message;
+        self.say(&format!(
+            "{}: disk error: {message}; it goes on by itself after that",
+            torrent.name
+        ));
+        self.emit(&Event::Halted { hashes: (&torrent.meta).into(), message });
+    }
+
+    fn on_recovered(&mut self, torrent: &Torrent) {
+        let now = self.now();
+        let Some((_, running)) = self.running(torrent) else { return };
+        (running.halted, running.moved) = (None, now);
+        self.say(&format!("{}: the disk works again: it goes on", torrent.name));
+        self.emit(&Event::Recovered { hashes: (&torrent.meta).into() });
+    }
+
+    /// Without this thread nothing would go on: the program says so and ends.
+    fn on_bug(&mut self, thread: &str) {
+        let message =
+            format!("the {thread} thread panics again and again: this is a bug, please report it");
+        self.failure = Some(CliError::new(Exit::Failed, message));
+        (self.broken, self.closing) = (true, true);
     }
 
     /// A peer that runs `client` came, or one went.
@@ -258,10 +308,7 @@ impl Session<'_> {
     pub(super) fn look_at(&mut self, now: Moment, at: usize) {
         let Some(running) = self.jobs[at].running() else { return };
         let torrent = running.torrent.clone();
-        if running.whole_since.is_none()
-            && !running.paused
-            && torrent.completed.load(Ordering::Acquire)
-        {
+        if running.whole_since.is_none() && !running.paused && torrent.is_settled() {
             // The event that says so is dropped when stdout is not read for a while.
             self.node.announce();
             self.on_whole(&torrent);

@@ -8,6 +8,7 @@
 //! What should be (`runs`, `settings`, `priorities`) stands beside what is (`stage`), so that an
 //! order that comes while the disk is looked at holds as soon as that is over.
 
+use super::super::exit::CliError;
 use super::super::item::Item;
 use super::super::prepare::Leash;
 use super::super::progress::{State, TorrentLine};
@@ -101,6 +102,8 @@ pub struct Running {
     pub looked: Moment,
     /// Why it cannot go on.
     pub failed: Option<String>,
+    /// Why it does not go on now: its disk failed, and is tried again.
+    pub halted: Option<CliError>,
     /// Whether it is taken out of the node.
     pub paused: bool,
 }
@@ -266,6 +269,7 @@ impl Running {
         let last = &self.last;
         let state = match &self.failed {
             Some(why) => State::Halted { why: why.clone() },
+            None if let Some(error) = &self.halted => State::Halted { why: error.message.clone() },
             None if self.paused => return None,
             None if last.left == 0 => State::Seeding,
             None => self.fetching(now),

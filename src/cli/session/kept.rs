@@ -12,7 +12,7 @@
 //! and checked, as every torrent is at start. Writing is done by the thread `keep`.
 
 use super::job::Job;
-use super::record::Kept;
+use super::record::{Kept, MOST};
 use crate::cli::exit::{CliError, Exit};
 use crate::cli::item::Item;
 use crate::cli::what::What;
@@ -222,11 +222,11 @@ fn read(folder: &Path) -> Left {
     let sum: KeptSum =
         read_json(&folder.join("statistics.json"), &mut left.troubles).unwrap_or_default();
     left.sum = Sum {
-        downloaded: sum.downloaded,
-        uploaded: sum.uploaded,
-        added: sum.added,
-        runs: sum.runs,
-        active: Duration::from_secs(sum.active_secs),
+        downloaded: sum.downloaded.min(MOST),
+        uploaded: sum.uploaded.min(MOST),
+        added: sum.added.min(MOST),
+        runs: sum.runs.min(MOST),
+        active: Duration::from_secs(sum.active_secs.min(MOST)),
     };
     let mut paths: Vec<PathBuf> = fs::read_dir(folder.join("torrents"))
         .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
@@ -234,24 +234,24 @@ fn read(folder: &Path) -> Left {
     paths.sort();
     let ends_in = |path: &Path, ending: &str| path.extension().is_some_and(|e| e == ending);
     for path in paths.iter().filter(|path| ends_in(path, "torrent")) {
-        match crate::cli::show::read_torrent(path) {
+        match read_torrent(path) {
             Ok(meta) => {
                 let json = path.with_extension("json");
-                let kept: Kept = read_json(&json, &mut left.troubles).unwrap_or_default();
+                let kept = read_kept(&json, &mut left.troubles).unwrap_or_default();
                 let item = match &kept.seed {
                     Some(seed) => Item::Seed(seed.clone()),
                     None => Item::Torrent(Arc::new(meta)),
                 };
                 left.torrents.push(Found { item, kept });
             }
-            Err(error) => left.troubles.push(set_aside(path, &error.to_string())),
+            Err(why) => left.troubles.push(set_aside(path, &why)),
         }
     }
     for path in paths.iter().filter(|path| ends_in(path, "json")) {
         if path.with_extension("torrent").exists() || !path.exists() {
             continue;
         }
-        let Some(kept) = read_json::<Kept>(path, &mut left.troubles) else { continue };
+        let Some(kept) = read_kept(path, &mut left.troubles) else { continue };
         let item = match (&kept.what, &kept.seed) {
             (_, Some(seed)) => Some(Item::Seed(seed.clone())),
             (Some(word), None) => word.parse::<What>().ok().map(Item::Leech),
@@ -261,6 +261,21 @@ fn read(folder: &Path) -> Left {
     }
     left.torrents.sort_by_key(|found| found.kept.place);
     left
+}
+
+/// A .torrent that is what its name says.
+fn read_torrent(path: &Path) -> Result<Metainfo, String> {
+    let meta = crate::cli::show::read_torrent(path).map_err(|error| error.to_string())?;
+    let named = path.file_stem().is_some_and(|stem| *stem == *meta.info_hash().to_string());
+    if named { Ok(meta) } else { Err(format!("it is another torrent, {}", meta.info_hash())) }
+}
+
+/// How a torrent is to go on, in a form that we know.
+fn read_kept(path: &Path, troubles: &mut Vec<String>) -> Option<Kept> {
+    let kept: Kept = read_json(path, troubles)?;
+    let Some(why) = kept.is_foreign() else { return Some(kept) };
+    troubles.push(set_aside(path, &why));
+    None
 }
 
 /// A JSON file of ours; `None` if it is not there, or cannot be read: then it is set aside.
@@ -323,4 +338,137 @@ pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     drop(file);
     fs::rename(&beside, path)?;
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metainfo::build::{BuildOptions, build};
+    use crate::storage::create::{HashOptions, hash_path};
+
+    /// A folder as a daemon leaves it, of one torrent.
+    struct Folder {
+        path: PathBuf,
+        torrent: PathBuf,
+        json: PathBuf,
+    }
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let name = format!("swarmlet-kept-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            fs::create_dir_all(path.join("torrents")).unwrap();
+            let content = path.join("film.bin");
+            fs::write(&content, vec![7; 40_000]).unwrap();
+            let options = HashOptions { piece_length: Some(16384), ..HashOptions::default() };
+            let draft = hash_path(&content, &options, &mut |_, _| {}).unwrap();
+            let meta = build(&draft, &BuildOptions::default()).unwrap();
+            let at = |ending| path.join(format!("torrents/{}.{ending}", meta.info_hash()));
+            let (torrent, json) = (at("torrent"), at("json"));
+            fs::write(&torrent, meta.to_torrent()).unwrap();
+            let mut kept = serde_json::to_value(Kept::default()).unwrap();
+            kept["folder"] = "/srv/downloads".into();
+            kept["downloaded"] = 123_456_789.into();
+            kept["downloading_secs"] = 17.into();
+            kept["labels"] = vec!["lecture"].into();
+            kept["priorities"] = "n".into();
+            fs::write(&json, serde_json::to_vec_pretty(&kept).unwrap()).unwrap();
+            Self { path, torrent, json }
+        }
+
+        /// What is read once `file` holds `bytes`; the file is as before afterwards. A torrent is
+        /// taken up, or what is wrong was set aside under its name.
+        fn read_with(&self, file: &Path, bytes: &[u8]) -> Left {
+            let before = fs::read(file).unwrap();
+            fs::write(file, bytes).unwrap();
+            let left = read(&self.path);
+            let aside = PathBuf::from(format!("{}.bad", file.display()));
+            let is_aside = aside.exists();
+            let is_named = left.troubles.iter().any(|t| t.contains(file.to_str().unwrap()));
+            assert_eq!(is_aside, is_named, "{:?}", left.troubles);
+            if file == self.torrent {
+                assert_ne!(left.torrents.is_empty(), !is_aside, "{:?}", left.troubles);
+            } else {
+                assert_eq!(left.torrents.len(), 1, "its .torrent is whole");
+            }
+            let _ = fs::remove_file(aside);
+            fs::write(file, before).unwrap();
+            left
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+
+    #[test]
+    fn every_truncation_is_taken_up_or_set_aside_by_name() {
+        let folder = Folder::new("cut");
+        for file in [&folder.torrent, &folder.json] {
+            let whole = fs::read(file).unwrap();
+            for length in 0..whole.len() {
+                let left = folder.read_with(file, &whole[..length]);
+                assert_eq!(left.troubles.len(), 1, "{length} bytes of {}", file.display());
+            }
+            assert_eq!(folder.read_with(file, &whole).troubles, [""; 0]);
+        }
+    }
+
+    #[test]
+    fn a_thousand_flipped_bits_are_taken_up_or_set_aside_by_name() {
+        let folder = Folder::new("flip");
+        let mut random = fastrand::Rng::with_seed(11);
+        for file in [&folder.torrent, &folder.json] {
+            let whole = fs::read(file).unwrap();
+            for _ in 0..1000 {
+                let mut bytes = whole.clone();
+                bytes[random.usize(..whole.len())] ^= 1 << random.u32(..8);
+                folder.read_with(file, &bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn what_another_version_wrote_is_set_aside() {
+        let folder = Folder::new("version");
+        for version in ["0", "2", "4294967295"] {
+            let kept = format!("{{\"version\": {version}, \"downloaded\": 5}}");
+            let left = folder.read_with(&folder.json, kept.as_bytes());
+            assert!(
+                left.troubles[0].contains(&format!("version {version}")),
+                "{:?}",
+                left.troubles
+            );
+        }
+    }
+
+    #[test]
+    fn a_torrent_under_the_name_of_another_is_set_aside() {
+        let (folder, other) = (Folder::new("name"), Folder::new("other"));
+        let mut bytes = fs::read(&other.torrent).unwrap();
+        while let Some(at) = bytes.windows(8).position(|window| window == b"film.bin") {
+            bytes[at] = b'F';
+        }
+        let left = folder.read_with(&folder.torrent, &bytes);
+        assert!(left.troubles[0].contains("another torrent"), "{:?}", left.troubles);
+    }
+
+    #[test]
+    fn figures_that_no_run_can_have_reached_do_no_harm() {
+        let folder = Folder::new("figures");
+        let most = u64::MAX;
+        let kept = format!(
+            "{{\"downloaded\": {most}, \"uploaded\": {most}, \"downloading_secs\": {most}, \
+             \"seeding_secs\": {most}, \"place\": {most}}}"
+        );
+        let left = folder.read_with(&folder.json, kept.as_bytes());
+        assert_eq!(left.troubles, [""; 0]);
+        let sum = folder.path.join("statistics.json");
+        fs::write(&sum, format!("{{\"active_secs\": {most}, \"runs\": {most}}}")).unwrap();
+        let left = read(&folder.path);
+        assert_eq!(left.sum.active + Duration::from_hours(1), Duration::from_secs(MOST + 3600));
+        assert_eq!(left.sum.runs + 1, MOST + 1);
+    }
 }

@@ -311,7 +311,7 @@ fn catalogue(trackers: &[SocketAddr]) -> Reply {
 
 /// What was fetched goes to the disk, before its files are closed.
 pub(super) fn make_durable(torrent: &Torrent) {
-    if let Err(error) = torrent.storage.sync(&|| true) {
+    if let Some(error) = torrent.storage.settle(&|| true).damage.trouble {
         log::warn!("{error}");
     }
 }

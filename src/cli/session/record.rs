@@ -12,6 +12,9 @@ use std::time::Duration;
 /// The form of the files.
 const VERSION: u32 = 1;
 
+/// The most that a figure of earlier runs counts: whatever a damaged file says, sums fit.
+pub(super) const MOST: u64 = 1 << 60;
+
 /// What is written of a torrent beside its .torrent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -48,6 +51,14 @@ pub struct Kept {
     started: Option<i64>,
     active: Option<i64>,
     edited: Option<i64>,
+}
+
+impl Kept {
+    /// Why it cannot be taken up although it could be read; `None` if it can.
+    pub fn is_foreign(&self) -> Option<String> {
+        let version = self.version;
+        (version != VERSION).then(|| format!("it is of version {version}, and we know {VERSION}"))
+    }
 }
 
 impl Default for Kept {
@@ -181,10 +192,10 @@ impl Kept {
             bandwidth: self.bandwidth.clamp(-1, 1),
         };
         job.past = Past {
-            downloaded: self.downloaded,
-            uploaded: self.uploaded,
-            downloading: Duration::from_secs(self.downloading_secs),
-            seeding: Duration::from_secs(self.seeding_secs),
+            downloaded: self.downloaded.min(MOST),
+            uploaded: self.uploaded.min(MOST),
+            downloading: Duration::from_secs(self.downloading_secs.min(MOST)),
+            seeding: Duration::from_secs(self.seeding_secs.min(MOST)),
             added: self.added,
             done: self.done,
             started: self.started,

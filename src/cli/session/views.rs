@@ -56,11 +56,12 @@ impl Session<'_> {
         view.corrupt = last.corrupt;
         (view.down, view.up) = if running.paused { (0, 0) } else { (last.down, last.up) };
         view.eta = last.left.checked_div(view.down).map(Duration::from_secs);
-        if let Some(why) = &running.failed {
+        let halted = running.halted.as_ref().map(|error| &error.message);
+        if let Some(why) = running.failed.as_ref().or(halted) {
             view.trouble = Some(Trouble::Local(why.clone()));
         }
         let quiet = self.now().since(running.moved) >= STALLED;
-        view.is_stalled = !running.paused && quiet && running.failed.is_none();
+        view.is_stalled = !running.paused && quiet && view.trouble.is_none();
         view.torrent_file = self.keeper.as_ref().map(|keeper| keeper.torrent_path(&torrent.meta));
         view.tiers.clone_from(&torrent.tiers.lock());
         let trackers = view.tiers.concat();

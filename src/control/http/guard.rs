@@ -4,10 +4,15 @@
 //! |---|---|---|
 //! | `Host` is ours | a page whose name was made to point here (DNS rebinding) | 421 |
 //! | `Origin`, if there is one, is ours | a page of somebody else's | 403 |
-//! | `Sec-Fetch-Site` is not `cross-site` | the same | 403 |
+//! | `Sec-Fetch-Site` is not `cross-site`, nor `same-site` without an `Origin` | the same | 403 |
 //! | not five wrong passwords within a minute | guessing | 429 |
 //! | the password is right | strangers | 401 |
 //! | the session id is known | the first, once more: no other page can read it | 409 |
+//!
+//! The last rule is what keeps forged requests out where a browser tells neither: a page can make a
+//! browser send a form or plain text anywhere, but a header of its own only after a question
+//! (`OPTIONS`) that is never answered with a yes. So the body's type need not be looked at, and
+//! Transmission's remote controls, which name various types or none, are understood.
 //!
 //! Sources: Transmission CVE-2018-5702, and its session id since 1.50. No sockets and no clock here.
 
@@ -167,6 +172,7 @@ mod tests {
         check(&format!("{host}Sec-Fetch-Site: same-origin\r\n"), Ok(()));
         check(&format!("{host}Sec-Fetch-Site: none\r\n"), Ok(()));
         check(&format!("{host}Sec-Fetch-Site: cross-site\r\n"), Err(403));
+        check(&format!("{host}Sec-Fetch-Site: same-site\r\n"), Err(403));
     }
 
     #[test]

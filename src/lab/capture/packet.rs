@@ -6,9 +6,10 @@ use std::net::SocketAddrV4;
 
 /// TCP's flags.
 pub(super) const FIN: u8 = 0x01;
-pub(super) const SYN: u8 = 0x02;
+pub(in crate::lab) const SYN: u8 = 0x02;
+pub(in crate::lab) const RST: u8 = 0x04;
 pub(super) const PSH: u8 = 0x08;
-pub(super) const ACK: u8 = 0x10;
+pub(in crate::lab) const ACK: u8 = 0x10;
 
 const IP_HEADER: usize = 20;
 const TCP_HEADER: usize = 20;
@@ -28,7 +29,7 @@ const SYN_OPTIONS: [u8; 8] = [2, 4, 0x05, 0xb4, 1, 3, 3, 7];
 
 /// What of TCP's header is not always the same.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Segment {
+pub(in crate::lab) struct Segment {
     pub from: SocketAddrV4,
     pub to: SocketAddrV4,
     pub seq: u32,
@@ -37,7 +38,7 @@ pub(super) struct Segment {
 }
 
 /// A TCP packet.
-pub(super) fn tcp(head: &Segment, ip_id: u16, payload: &[u8]) -> Vec<u8> {
+pub(in crate::lab) fn tcp(head: &Segment, ip_id: u16, payload: &[u8]) -> Vec<u8> {
     let options: &[u8] = if head.flags & SYN == 0 { &[] } else { &SYN_OPTIONS };
     let length = TCP_HEADER + options.len() + payload.len();
     let mut out = ip(head.from, head.to, 6, ip_id, length);
@@ -115,7 +116,7 @@ fn folded(mut sum: u64) -> u16 {
 
 /// What a receiver does: the sum over everything, the checksum included, is all ones.
 #[cfg(test)]
-pub(super) fn is_right(packet: &[u8]) -> bool {
+pub(in crate::lab) fn is_right(packet: &[u8]) -> bool {
     let end = |at: usize| {
         let ip: [u8; 4] = packet[at..at + 4].try_into().unwrap();
         SocketAddrV4::new(ip.into(), 0)

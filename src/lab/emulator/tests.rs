@@ -11,6 +11,7 @@ const PLAIN: NetLink = NetLink {
     rtt: Duration::ZERO,
     jitter: Duration::ZERO,
     loss: 0.0,
+    reset: 0.0,
     queue: 1 << 20,
 };
 
@@ -130,6 +131,19 @@ fn as_many_are_lost_as_the_share_says_and_always_the_same() {
     assert_ne!(pattern, lost(8, lossy, false));
     assert!(!lost(7, PLAIN, false).contains(&true));
     assert!(!lost(7, NetLink { loss: 1.0, ..PLAIN }, false).contains(&false));
+}
+
+#[test]
+fn as_many_are_refused_as_the_share_says_and_none_without_one() {
+    let refused = |link: NetLink| {
+        let mut emulator = Emulator::new(&[link; 2], 7);
+        let is_refused =
+            |n: &u64| emulator.on_packet(at(*n), 0, 1, 100) == Verdict::Dropped(Why::Reset);
+        (0..20_000).filter(is_refused).count()
+    };
+    assert_eq!(refused(PLAIN), 0);
+    assert!((100..300).contains(&refused(NetLink { reset: 0.01, ..PLAIN })));
+    assert_eq!(refused(NetLink { reset: 1.0, ..PLAIN }), 20_000);
 }
 
 #[test]

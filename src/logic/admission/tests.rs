@@ -91,6 +91,63 @@ fn there_is_room_for_so_many_in_all_and_for_few_of_one_address() {
     assert_eq!(admit(id(5), &Line { ip: near[0].ip, ..new }, &near, ROOM), Entry::Enters);
 }
 
+fn guest(key: u64, ip: &str) -> Guest {
+    Guest { key: PeerKey(key), ip: ip.parse().unwrap(), since: at(key), busy: false }
+}
+
+/// Who makes way for a caller from `ip`; the guests came in this order.
+fn makes_way_of(ip: &str, guests: &[&str]) -> Option<u64> {
+    let guests: Vec<_> = (0..).zip(guests).map(|(key, ip)| guest(key, ip)).collect();
+    makes_way(ip.parse().unwrap(), &guests).map(|key| key.0)
+}
+
+#[test]
+fn the_youngest_of_a_crowded_network_makes_way_for_one_from_elsewhere() {
+    let crowd = ["10.0.0.1", "9.9.9.1", "9.9.9.2", "9.9.9.3", "8.8.8.8"];
+    assert_eq!(makes_way_of("7.7.7.7", &crowd), Some(3));
+    assert_eq!(makes_way_of("10.0.0.2", &crowd), Some(3), "three are more than one and one");
+    assert_eq!(makes_way_of("9.9.9.4", &crowd), None, "it is of the crowd itself");
+    let v6 = ["2001:db8:1:2::1", "2001:db8:1:3::1", "::ffff:9.9.9.1"];
+    assert_eq!(makes_way_of("2001:db8:2::1", &v6), Some(1));
+}
+
+#[test]
+fn in_one_network_the_youngest_of_a_crowded_machine_makes_way() {
+    let crowd = ["9.9.9.1", "9.9.9.1", "9.9.9.2"];
+    assert_eq!(makes_way_of("9.9.9.3", &crowd), Some(1));
+    assert_eq!(makes_way_of("9.9.9.2", &crowd), None);
+    // Whoever has many addresses in one network does not push a shared one elsewhere out.
+    let shared = ["9.9.9.1", "9.9.9.1", "8.8.8.1", "8.8.8.2", "8.8.8.3"];
+    assert_eq!(makes_way_of("8.8.8.4", &shared), None);
+    let site = ["2001:db8:1:2::1", "2001:db8:1:2::2", "2001:db8:1:3::1"];
+    assert_eq!(makes_way_of("2001:db8:1:4::1", &site), Some(1));
+}
+
+#[test]
+fn nobody_makes_way_who_serves_or_is_served_or_where_all_have_their_share() {
+    let mut guests = [1, 2, 3].map(|key| guest(key, "9.9.9.9"));
+    guests[2].busy = true;
+    let ip = "7.7.7.7".parse().unwrap();
+    assert_eq!(makes_way(ip, &guests), Some(PeerKey(2)));
+    assert_eq!(makes_way(ip, &guests.map(|guest| Guest { busy: true, ..guest })), None);
+    assert_eq!(makes_way_of("7.7.7.7", &["9.9.9.9", "8.8.8.8"]), None);
+    assert_eq!(makes_way_of("7.7.7.7", &[]), None);
+}
+
+#[test]
+fn callers_of_two_networks_come_to_share_the_places_and_then_change_nothing() {
+    let mut guests: Vec<Guest> = (0..10).map(|n| guest(n, "9.9.9.9")).collect();
+    for n in 10..30 {
+        let new = guest(n, "8.8.8.8");
+        let Some(old) = makes_way(new.ip, &guests) else { continue };
+        guests.retain(|guest| guest.key != old);
+        guests.push(new);
+    }
+    let newcomers = guests.iter().filter(|guest| guest.key >= PeerKey(10)).count();
+    assert_eq!((guests.len(), newcomers), (10, 5));
+    assert_eq!(makes_way("9.9.9.9".parse().unwrap(), &guests), None, "nor back again");
+}
+
 /// What is under way on one stream, in one direction.
 #[derive(Debug, Clone)]
 enum Word {

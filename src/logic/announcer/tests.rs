@@ -150,6 +150,16 @@ fn a_tracker_that_fails_is_asked_ever_more_rarely() {
 }
 
 #[test]
+fn a_tracker_nearby_that_fails_is_asked_every_two_minutes_at_least() {
+    let mut talk = Talk::new(&[&["udp://192.168.1.1:6969"]]);
+    for usual in [5.0, 15.0, 30.0, 60.0, 96.0, 96.0, 96.0] {
+        talk.check(&["> 192.168.1.1 Started"]).fail().check(&[]);
+        let waited = talk.wait().as_secs_f64();
+        assert!((usual * 0.75..=usual * 1.25).contains(&waited), "{waited} for {usual}");
+    }
+}
+
+#[test]
 fn a_tracker_may_ask_to_be_left_alone_for_longer_but_not_for_ever() {
     let mut talk = Talk::new(&[&[A]]);
     talk.check(&["> a Started"]);

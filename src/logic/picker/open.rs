@@ -73,12 +73,14 @@ pub(super) struct OpenPiece {
     /// Several peers wrote it and it failed: from now on one peer at a time is asked, so that the
     /// next failure has one writer.
     pub(super) alone: bool,
+    /// Somebody else was at its file: if it fails, that is nobody's fault.
+    pub(super) doubtful: bool,
 }
 
 impl OpenPiece {
     pub(super) fn new(piece: PieceIndex, blocks: u32) -> Self {
         let all = vec![Block::default(); blocks as usize];
-        Self { piece, blocks: all, wanted: blocks, written: 0, alone: false }
+        Self { piece, blocks: all, wanted: blocks, written: 0, alone: false, doubtful: false }
     }
 
     /// Whether a peer may be asked for its blocks.
@@ -110,6 +112,19 @@ impl OpenPiece {
             self.written -= 1;
             self.wanted += 1;
         }
+    }
+
+    /// What was written may be gone, and is wanted again; a piece that waits for its verdict is judged.
+    pub(super) fn doubt(&mut self) {
+        self.doubtful = true;
+        if self.is_whole() {
+            return;
+        }
+        for block in self.blocks.iter_mut().filter(|block| block.state == BlockState::Written) {
+            *block = Block::default();
+            self.wanted += 1;
+        }
+        self.written = 0;
     }
 
     /// All its blocks are stored.

@@ -45,6 +45,17 @@ impl Crowd {
     }
 }
 
+/// Whom an address stands for: itself, or an IPv6 customer's /64.
+pub(super) fn customer(ip: IpAddr) -> [u8; 8] {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            let [a, b, c, d] = ip.octets();
+            [0, 0, 0, 0, a, b, c, d]
+        }
+        IpAddr::V6(ip) => ip.octets().first_chunk::<8>().copied().expect("8 of 16 bytes"),
+    }
+}
+
 fn leave<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, u32>, key: &K) {
     let Some(count) = counts.get_mut(key) else { return };
     *count -= 1;

@@ -1,7 +1,7 @@
 //! The members of a torrent that have addresses of one family, in few bytes each.
 //!
 //! ```text
-//! record    address: 4 or 16   port: 2   due: 3   marks: 1
+//! record    address: 4 or 16   port: 2   due: 19 bits   marks: 5 bits   tag: 1
 //! records   seeders .. | leechers ..
 //! ```
 //! A few are searched one by one; beyond [`FEW`] there is an [`Index`] of them.
@@ -12,11 +12,11 @@ use std::hash::{BuildHasher, RandomState};
 /// An address and its port as they travel: 6 bytes (BEP 23) or 18 (BEP 7).
 pub(super) type Compact<const N: usize> = [u8; N];
 
-/// A moment in ticks of the wheel, cut to 24 bits: enough to tell it from those around it.
+/// A moment in ticks of the wheel, cut to 19 bits: enough to tell it from those around it.
 pub(super) type Due = u32;
 
 /// Bits of a [`Due`].
-pub(super) const DUE_BITS: u32 = 24;
+pub(super) const DUE_BITS: u32 = 19;
 
 /// Members that are searched one by one.
 const FEW: usize = 32;
@@ -33,6 +33,8 @@ impl Mark {
     pub const BITTORRENT: Self = Self(4);
     /// More is known of it, in a side table.
     pub const DETAILS: Self = Self(8);
+    /// Somebody else has tried to stop it.
+    pub const CONTESTED: Self = Self(16);
 
     pub fn has(self, mark: Self) -> bool {
         self.0 & mark.0 != 0
@@ -55,6 +57,8 @@ pub(super) struct Standing {
     /// When it expires.
     pub due: Due,
     pub marks: Mark,
+    /// A few bits of a keyed hash of who it says it is.
+    pub tag: u8,
 }
 
 /// A member.
@@ -65,18 +69,20 @@ pub(super) struct Record<const N: usize> {
 }
 
 impl<const N: usize> Record<N> {
-    pub fn new(addr: Compact<N>, Standing { due, marks: Mark(marks) }: Standing) -> Self {
-        let [a, b, c, _] = due.to_le_bytes();
-        Self { addr, standing: [a, b, c, marks] }
+    pub fn new(addr: Compact<N>, Standing { due, marks: Mark(marks), tag }: Standing) -> Self {
+        let due = due & ((1 << DUE_BITS) - 1);
+        let [a, b, c, _] = (due | u32::from(marks) << DUE_BITS).to_le_bytes();
+        Self { addr, standing: [a, b, c, tag] }
     }
 
     pub fn marks(&self) -> Mark {
-        Mark(self.standing[3])
+        Mark(self.standing[2] >> (DUE_BITS - 16))
     }
 
     pub fn standing(&self) -> Standing {
-        let [a, b, c, marks] = self.standing;
-        Standing { due: Due::from_le_bytes([a, b, c, 0]), marks: Mark(marks) }
+        let [a, b, c, tag] = self.standing;
+        let due = Due::from_le_bytes([a, b, c, 0]) & ((1 << DUE_BITS) - 1);
+        Standing { due, marks: self.marks(), tag }
     }
 }
 

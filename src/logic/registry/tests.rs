@@ -229,8 +229,9 @@ fn an_address_has_its_cap_and_local_ones_have_none() {
 }
 
 #[test]
-fn beats_fill_the_bitmap_and_bitmaps_have_their_cap() {
-    let mut r = registry(|p| p.max_bitmap_bytes = 3);
+fn beats_fill_the_bitmap_and_bitmaps_have_their_budget() {
+    let two = 2 * details::COST + About::cost("big.zip");
+    let mut r = registry(|p| p.max_aside = two + 3);
     let with = |n, left| Registration { have: Have::Some(Bitfield::new(10)), ..peer(1, n, left) };
     r.on_register(at(0), with(1, 100)).unwrap();
     r.on_register(at(0), with(2, 100)).unwrap();
@@ -238,7 +239,7 @@ fn beats_fill_the_bitmap_and_bitmaps_have_their_cap() {
     let have = |n| r.holders(&hash(1)).find(|h| h.addr == addr(n)).unwrap().have.clone();
     let Have::Some(bits) = have(1) else { panic!("peer 1 has said what it has") };
     assert_eq!(bits.as_bytes(), [0x80, 0x40]);
-    assert_eq!(have(2), Have::Unknown, "the cap is three bytes");
+    assert_eq!(have(2), Have::Unknown, "three bytes were left");
     r.on_completed(at(2), &hash(1), addr(1));
     r.on_register(at(2), with(2, 100)).unwrap();
     assert!(r.holders(&hash(1)).any(|h| matches!(h.have, Have::Some(_))), "room again");
@@ -263,9 +264,116 @@ fn one_publisher_is_asked_at_a_time() {
     assert!(r.next_publisher(at(2), &hash(1), pause));
 }
 
+fn caller(n: u32) -> Caller {
+    Caller { peer_id: PeerId([n as u8; 20]), key: n }
+}
+
 fn announced(torrent: u8, n: u32, left: u64) -> Report {
     let info_hash = hash(torrent).short();
-    Report { info_hash, addr: addr(n), details: None, seeds: left == 0, completed: false }
+    let (addr, caller) = (addr(n), caller(n));
+    Report { info_hash, addr, caller, details: None, seeds: left == 0, completed: false }
+}
+
+/// The same by HTTP, where the id and the progress are kept.
+fn over_http(torrent: u8, n: u32, left: u64) -> Report {
+    let (peer_id, uploaded, downloaded) = (PeerId([n as u8; 20]), 0, 0);
+    let details = Some(Progress { peer_id, left, uploaded, downloaded });
+    Report { details, ..announced(torrent, n, left) }
+}
+
+#[test]
+fn somebody_else_at_a_peers_address_neither_stops_nor_overwrites_it() {
+    let (owner, id) = (caller(1), hash(1).short());
+    let stranger = |key| Caller { key, ..owner };
+    for report in [announced(1, 1, 5), over_http(1, 1, 5)] {
+        let mut r = registry(|_| {});
+        r.on_announce(at(0), &report).unwrap();
+        let other = (2..9999).map(stranger).find(|&other| r.tag(other) != r.tag(owner)).unwrap();
+        let as_seed = Report { caller: other, seeds: true, ..report };
+        r.on_announce(at(899), &as_seed).unwrap();
+        assert_eq!(r.seeders(), 0, "it is no seeder because another says so");
+        assert!(!r.on_left(id, addr(1), other) && r.knows(&short(1), addr(1)));
+        assert!(!r.on_left(id, addr(1), owner), "who was contested leaves by falling silent");
+        assert_eq!((r.on_tick(at(899), 9), r.on_tick(at(900), 9)), (0, 1), "nobody kept it alive");
+        r.on_announce(at(901), &as_seed).unwrap();
+        assert_eq!(r.seeders(), 1, "the place is free");
+        assert!(r.on_left(id, addr(1), other));
+    }
+}
+
+#[test]
+fn who_guesses_a_key_has_one_guess() {
+    let stopped = (0..200).filter(|&seed| {
+        let mut r = registry(|_| {});
+        let report = announced(1, seed, 5);
+        r.on_announce(at(0), &report).unwrap();
+        let all = (1000..2000).map(|key| Caller { key, ..report.caller });
+        all.for_each(|guess| _ = r.on_left(report.info_hash, addr(seed), guess));
+        !r.knows(&short(1), addr(seed))
+    });
+    let stopped = stopped.count();
+    assert!(stopped < 10, "{stopped} of 200 were stopped, one of 256 was to be expected");
+}
+
+#[test]
+fn an_address_that_announces_too_fast_is_told_so_and_local_ones_are_not() {
+    let mut r = registry(|p| p.max_a_second = 10);
+    let outcomes: Vec<_> = (0..150).map(|_| r.on_announce(at(0), &announced(1, 1, 5))).collect();
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 100);
+    assert_eq!(outcomes[149], Err(Refused::Pace));
+    let from_1 = Registration { addr: addr(1), ..peer(1, 1, 5) };
+    assert_eq!(r.on_register(at(0), from_1), Err(Refused::Pace), "in either dialect");
+    assert_eq!(r.on_announce(at(0), &announced(1, 2, 5)), Ok(()), "others go on");
+    assert_eq!(r.on_announce(at(10), &announced(1, 1, 5)), Ok(()), "and it does later");
+    let near = Report { addr: "10.0.0.1:1".parse().unwrap(), ..announced(1, 3, 5) };
+    assert!((0..1000).all(|_| r.on_announce(at(10), &near).is_ok()));
+}
+
+#[test]
+fn names_and_details_have_a_budget_in_which_made_up_peers_displace_each_other() {
+    let mut r = registry(|p| p.max_aside = 100_000);
+    for n in 0..5 {
+        r.on_register(at(0), peer(1, n, 5)).unwrap();
+        assert!(r.on_beat(at(1), addr(n), &beat(1, 4, &[])));
+    }
+    for n in 100..5000 {
+        let name = "x".repeat(255);
+        let full = InfoHashV2(std::array::from_fn(|at| (n >> (at % 4 * 8)) as u8)).into();
+        r.on_register(at(2), Registration { info_hash: full, name, ..peer(9, n, 5) }).unwrap();
+        assert!(r.details.used().0 <= 100_000);
+    }
+    assert_eq!(counts(&r, 1), Some((0, 5)), "who beats stays");
+    assert!(r.peers() > 100, "{}", r.peers());
+}
+
+#[test]
+fn ids_of_announces_by_http_give_way_to_native_peers_and_their_peers_stay() {
+    let mut r = registry(|p| p.max_aside = 100_000);
+    for n in 0..1000 {
+        for secs in [0, 1] {
+            r.on_announce(at(secs), &over_http(1, n, 5)).unwrap();
+        }
+    }
+    assert_eq!(r.details.used().1, 100_000 / details::COST);
+    for n in 0..50 {
+        r.on_register(at(2), peer(2, n, 0)).unwrap();
+    }
+    assert_eq!((counts(&r, 2), r.peers()), (Some((50, 0)), 1050));
+    let known = |n| r.peer_id(&[short(1)], addr(n)).is_some();
+    assert!(!known(0) && known(300) && r.knows(&short(1), addr(0)));
+}
+
+#[test]
+fn who_was_silent_is_dropped_however_long_the_process_stood_still() {
+    for pause in (1..40).map(|n| n * 137).chain([2621, 2622, 5242, 5243, 5250, 1_000_000]) {
+        let mut r = registry(|_| {});
+        r.on_register(at(0), peer(1, 1, 5)).unwrap();
+        // Ticks of a hundredth of a second go round after 524,288, and then they may lie ahead of
+        // somebody by less than twice its patience.
+        let came_again = pause * 100 % 524_288 > 524_288 - 3001;
+        let dropped = r.on_tick(at(15 + pause), 9);
+        assert!(dropped == 1 || came_again, "after {pause} s");
+    }
 }
 
 #[test]
@@ -357,15 +465,18 @@ fn where_hardly_anybody_suits_a_draw_ends_early() {
     assert_eq!(looked, 4 * 50 + 64);
 }
 
+/// Of four native peers of four torrents, and a few bytes for bitmaps.
+const BUDGET: usize = 4 * (details::COST + 200) + 7;
+
 proptest! {
     /// Whatever happens, counts agree with the tables and caps hold.
     #[test]
     fn any_history_keeps_the_tables_consistent(
-        events in proptest::collection::vec((0..8_u8, 0..4_u8, 0..12_u32, 0..3_u64), 1..300),
+        events in proptest::collection::vec((0..10_u8, 0..4_u8, 0..12_u32, 0..3_u64), 1..300),
     ) {
         let mut r = registry(|p| {
             (p.max_torrents, p.max_peers, p.max_peers_per_torrent) = (3, 9, 5);
-            (p.max_per_address, p.max_bitmap_bytes) = (2, 7);
+            (p.max_per_address, p.max_aside) = (2, BUDGET);
         });
         let mut now = 0;
         for (what, torrent, n, left) in events {
@@ -378,6 +489,8 @@ proptest! {
                 3 => _ = r.on_beat(at(now), addr(n), &beat(torrent, left, &[n])),
                 4 => _ = r.on_completed(at(now), &hash(torrent), addr(n)),
                 7 => _ = r.on_announce(at(now), &announced(torrent, n, left)),
+                8 => _ = r.on_announce(at(now), &over_http(torrent, n, left)),
+                9 => _ = r.on_left(hash(torrent).short(), addr(n), caller(n)),
                 5 => _ = r.on_stopped(&hash(torrent), addr(n), PeerId([n as u8; 20])),
                 _ => {
                     now += 4;
@@ -386,7 +499,7 @@ proptest! {
             }
             let swarms: Vec<_> = r.swarms_after(None).map(|(h, s)| (h.into(), s.seeders, s.leechers)).collect();
             let mut all = 0;
-            let mut bytes = 0;
+            let (mut bytes, mut known) = (0, 0);
             let short: Vec<_> = (0..4).map(short).filter(|h| r.swarm(h).is_some()).collect();
             let short = short.iter().map(|h| (*h, r.swarm(h).unwrap()));
             let short: Vec<_> = short.map(|(h, s)| (h, s.seeders, s.leechers)).collect();
@@ -396,16 +509,20 @@ proptest! {
                 prop_assert_eq!(r.holders(&h).count(), members);
                 prop_assert!(r.holders(&h).filter(|m| m.left == 0).count() >= seeders as usize);
                 bytes += r.holders(&h).map(|m| m.have.bytes()).sum::<usize>();
+                let is_native = matches!(h, InfoHash::V2(_));
+                bytes += if is_native { About::cost("big.zip") } else { 0 };
+                known += r.holders(&h).filter(|m| is_native || m.left < u64::MAX).count();
                 let given = peers(&mut r, &[h], n, 99);
                 prop_assert!(given.len() + 1 >= members && given.iter().all(|g| g.addr != addr(n)));
                 all += members;
             }
-            prop_assert_eq!((all, bytes), (r.peers(), r.details.bitmap_bytes()));
-            prop_assert!(all <= 9 && r.torrents() <= 3 && bytes <= 7);
+            let (used, details) = r.details.used();
+            prop_assert_eq!((all, bytes + details * details::COST), (r.peers(), used));
+            prop_assert!(all <= 9 && r.torrents() <= 3 && used <= BUDGET && details <= known);
         }
         r.on_tick(at(now + 1000), 1000);
         prop_assert_eq!((r.peers(), r.torrents(), r.crowd.len()), (0, 0, 0));
-        prop_assert_eq!((r.unproven.first(), r.details.bitmap_bytes()), (None, 0));
+        prop_assert_eq!((r.unproven.first(), r.details.used()), (None, (0, 0)));
         prop_assert_eq!(r.deadline(), None);
     }
 }

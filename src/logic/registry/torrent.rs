@@ -32,6 +32,13 @@ pub(super) struct About {
     pub publish_asked: Option<Moment>,
 }
 
+impl About {
+    /// What it takes in memory with its torrent's place among the native ones, rounded up.
+    pub fn cost(name: &str) -> usize {
+        192 + name.len()
+    }
+}
+
 /// Where a member stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
@@ -134,8 +141,8 @@ impl Torrent {
 
     /// Sets or clears marks of a member.
     pub fn mark(&mut self, place: Place, changed: impl FnOnce(Mark) -> Mark) {
-        let Standing { due, marks } = self.standing(place);
-        self.set_standing(place, Standing { due, marks: changed(marks) });
+        let standing = self.standing(place);
+        self.set_standing(place, Standing { marks: changed(standing.marks), ..standing });
     }
 
     /// Adds a leecher.

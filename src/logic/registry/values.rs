@@ -18,10 +18,13 @@ pub struct Params {
     pub max_peers_per_torrent: usize,
     /// Registrations at most from one address (IPv6: one /64).
     pub max_per_address: usize,
-    /// Whether loopback and private addresses are free of the cap on an address.
+    /// Whether loopback and private addresses are free of the bounds on an address.
     pub exempt_local: bool,
-    /// Bytes at most of all have-bitmaps; a bitmap beyond is forgotten, its peer is not.
-    pub max_bitmap_bytes: usize,
+    /// Announces and registrations a second from one address (IPv6: one /64); zero: any number.
+    pub max_a_second: u32,
+    /// Bytes at most of what only some peers say: names, ids, progress and have-bitmaps. A bitmap
+    /// beyond is forgotten, its peer is not.
+    pub max_aside: usize,
     /// Who registered and is silent this long is dropped.
     pub expire: Duration,
     /// Who announced itself and is silent this long is dropped.
@@ -38,7 +41,8 @@ impl Default for Params {
             max_peers_per_torrent: 1_000_000,
             max_per_address: 10_000,
             exempt_local: true,
-            max_bitmap_bytes: 64 << 20,
+            max_a_second: 200,
+            max_aside: 64 << 20,
             expire: Duration::from_secs(15),
             announce_expire: Duration::from_mins(15),
             seed: 0,
@@ -103,12 +107,23 @@ pub struct Report {
     pub info_hash: InfoHashV1,
     /// Where the peer listens.
     pub addr: SocketAddr,
+    /// Who it says it is.
+    pub caller: Caller,
     /// The id it gave itself, if that is to be kept, and how far it is.
     pub details: Option<Progress>,
     /// Whether it lacks nothing.
     pub seeds: bool,
     /// Whether it has just become a seeder.
     pub completed: bool,
+}
+
+/// Who announces: the id that others see, and a number that only its trackers do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Caller {
+    /// The id it gave itself.
+    pub peer_id: PeerId,
+    /// The `key` of its announces; zero if it has none.
+    pub key: u32,
 }
 
 /// Who a peer is, and how far.
@@ -130,6 +145,12 @@ pub enum Refused {
     /// The cap on an address.
     #[error("too many registrations from this address")]
     Address,
+    /// The pace of an address.
+    #[error("too many announces from this address: announce less often")]
+    Pace,
+    /// The budget of what is kept besides addresses.
+    #[error("the tracker keeps as much about peers as it may")]
+    Memory,
     /// The cap on torrents.
     #[error("the tracker knows as many torrents as it may")]
     Torrents,

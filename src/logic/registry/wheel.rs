@@ -109,10 +109,12 @@ impl Wheel {
         Moment::after(Duration::from_nanos(tick.saturating_mul(self.tick)))
     }
 
-    /// Whether a moment has come.
+    /// Whether a moment has come. One that is further ahead than anybody's patience came so long ago
+    /// that the ticks went round: the process stood still.
     pub fn is_over(&self, now: Moment, due: Due) -> bool {
         // BEGIN SOLUTION C2
-        !is_before((nanos(now.elapsed()) / self.tick) as Due, due)
+        let ahead = ticks_from((nanos(now.elapsed()) / self.tick) as Due, due);
+        u64::try_from(ahead).map_or(true, |ahead| ahead == 0 || ahead > 2 * self.patience)
         // END SOLUTION
     }
 

@@ -76,6 +76,9 @@ pub enum Parting {
     /// It refused whatever it was asked for.
     #[error("it refused {MOST_REFUSALS} requests in a row for pieces that it says it has")]
     Refuses,
+    /// It was told of a piece that we lost, and its dialect has no word for that.
+    #[error("we no longer have a piece that it was told of")]
+    Lost,
     /// It sent wrong bytes.
     #[error("it sent bytes that do not match their hash")]
     Banned,

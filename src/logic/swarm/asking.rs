@@ -92,6 +92,11 @@ impl Swarm {
         self.stop_requesting();
     }
 
+    /// Whoever was to store what was granted broke off: it is wanted again.
+    pub fn on_broke_off(&mut self, granted: &[Span]) {
+        granted.iter().for_each(|&span| self.picker.on_not_written(span));
+    }
+
     /// Time passed: requests that nobody answered are asked of others, and a peer with nothing to
     /// do is asked once more (it may have refused, or the end game may have begun since).
     pub fn on_tick(&mut self, now: Moment, out: &mut Vec<Action>) {

@@ -54,7 +54,8 @@ impl Swarm {
         }
     }
 
-    /// A piece did not match its hash; `found` are the leaf hashes of what is stored.
+    /// A piece did not match its hash; `found` are the leaf hashes of what is stored. Where somebody
+    /// else was at the file it is fetched again without a word.
     pub fn on_failed(
         &mut self,
         now: Moment,
@@ -63,6 +64,11 @@ impl Swarm {
         leaves: Option<HashRange>,
         out: &mut Vec<Action>,
     ) {
+        if self.picker.is_doubtful(piece) {
+            self.on_not_judged(piece);
+            self.fill_all(now, out);
+            return;
+        }
         self.sessions.values_mut().for_each(|session| session.trust.on_judged(piece));
         self.corrupt += u64::from(self.picker.geometry().length_of(piece));
         let writers = self.picker.on_failed(piece);

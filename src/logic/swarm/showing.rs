@@ -108,6 +108,9 @@ impl Swarm {
             let Some((piece, copies)) = showing.next_piece(session.have(), &mut shown) else {
                 break;
             };
+            if !self.picker.have().has(piece) {
+                continue; // we lost it
+            }
             decide(&self.params, out, || Decision::Show(peer, piece, copies));
             out.push(Action::Say(peer, Message::Have(piece)));
         }

@@ -74,6 +74,11 @@ pub struct PeerStatus {
 }
 
 impl Swarm {
+    /// Whether somebody wants something of us and is not served.
+    pub fn has_waiting(&self) -> bool {
+        self.sessions.values().any(|session| session.peer_interested && session.am_choking)
+    }
+
     /// All peers, for people to look at.
     pub fn peers(&self, now: Moment) -> Vec<PeerStatus> {
         self.sessions.values().map(|session| self.status(now, session)).collect()

@@ -18,6 +18,7 @@ use super::status::{TrackerStatus, sentence};
 use crate::clock::Clock;
 use crate::ids::{InfoHash, InfoHashV1, PeerId};
 use crate::logic::announcer::reach_of;
+use crate::node::guard::Guard;
 use crate::protocol::announce::{Announce, Event};
 use crate::protocol::url::{Scheme, Url};
 use board::{Board, Job};
@@ -78,6 +79,8 @@ pub struct AnnounceConfig {
     pub always: Vec<String>,
     /// The time; its scale divides the intervals.
     pub clock: Clock,
+    /// The panics of the node.
+    pub guard: Guard,
 }
 
 /// How one of our torrents stands.
@@ -174,6 +177,7 @@ impl Announcers {
             board: board.clone(),
             me: config.me,
             clock: config.clock,
+            guard: config.guard,
             source,
             events,
             under_way: HashSet::new(),
@@ -230,6 +234,7 @@ type Finished = (usize, Box<Job>, Result<Announced, AskError>);
 struct Desk {
     me: AnnounceIdentity,
     clock: Clock,
+    guard: Guard,
     asker: Arc<Asker>,
     /// Locked by whoever looks, too; never while something is asked.
     board: Arc<Mutex<Board>>,
@@ -282,10 +287,15 @@ impl Desk {
             let (announce, job) = (self.announce(&job), Box::new(job));
             let (asker, results) = (self.asker.clone(), self.results_in.clone());
             let deadline = deadline_of(&job.ask.url, end);
-            let copy = job.clone();
+            let (copy, guard) = (job.clone(), self.guard.clone());
             let spawned = Builder::new().name(format!("announce-{slot}")).spawn(move || {
                 let id = job.ask.tracker_id.clone();
-                let result = asker.announce(&job.ask.url, job.reach, announce, id, deadline);
+                let result = guard.contain(|| {
+                    guard.point("announce");
+                    asker.announce(&job.ask.url, job.reach, announce, id, deadline)
+                });
+                // However it ends, its slot is free again.
+                let result = result.unwrap_or_else(|| Err(broke_off()));
                 // When the node has stopped nobody wants to know.
                 let _ = results.send((slot, job, result));
             });
@@ -347,6 +357,10 @@ impl Desk {
             }
         }
     }
+}
+
+fn broke_off() -> AskError {
+    super::udp::UdpError::Io(io::Error::other("asking it broke off: this is a bug")).into()
 }
 
 /// When an announce that starts now is given up.

@@ -21,7 +21,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// The most bytes of an answer; a thousand peers with their names take a tenth of it.
-const MAX_ANSWER: u64 = 2 << 20;
+const MAX_ANSWER: u64 = 1 << 20;
 
 /// Peers of one answer that are believed: more than anybody asks for.
 const MAX_PEERS: usize = 200;
@@ -62,6 +62,19 @@ pub enum AskError {
 }
 
 impl AskError {
+    /// The same without what of our URL the tracker says back: it may hold a passkey.
+    fn without(self, url: &Url) -> Self {
+        match self {
+            Self::Answer { what: BadAnswer::Failure(text), rest } => {
+                Self::Answer { what: BadAnswer::Failure(url.kept_out_of(&text)), rest }
+            }
+            Self::Udp(UdpError::Refused(text)) => {
+                Self::Udp(UdpError::Refused(url.kept_out_of(&text)))
+            }
+            other => other,
+        }
+    }
+
     /// How long the tracker wants to be left alone, if it said so.
     pub fn rest(&self) -> Option<Duration> {
         match self {
@@ -148,18 +161,19 @@ impl Asker {
         deadline: Instant,
     ) -> Result<Announced, AskError> {
         if url.scheme == Scheme::Udp {
-            let answer = self.udp.announce(url, announce, deadline)?;
+            let answer = self.udp.announce(url, announce, deadline);
+            let answer = answer.map_err(|error| AskError::from(error).without(url))?;
             let interval = Some(answer.interval.into());
             let peers = answer.peers.into_iter().take(MAX_PEERS).collect();
             let (seeders, leechers) = (Some(answer.seeders), Some(answer.leechers));
             return Ok(Announced { interval, peers, seeders, leechers, ..Announced::default() });
         }
         let query = AnnounceQuery { tracker_id, ..AnnounceQuery::new(announce) }.query();
-        let url = url.with_query(&query);
-        let answered = self.body(&url, reach, deadline, read_announce_answer);
+        let asked = url.with_query(&query);
+        let answered = self.body(&asked, reach, deadline, read_announce_answer);
         let (answer, tracker) = match answered {
             Err(AskError::Http(HttpError::Inside(_))) => return Err(AskError::NoAnnounce),
-            answered => answered?,
+            answered => answered.map_err(|error| error.without(url))?,
         };
         let peers = answer.peers.iter().map(|peer| peer.addr);
         Ok(Announced {
@@ -170,7 +184,7 @@ impl Asker {
             seeders: answer.seeders,
             leechers: answer.leechers,
             completed: answer.completed,
-            warning: answer.warning,
+            warning: answer.warning.map(|text| url.kept_out_of(&text)),
         })
     }
 
@@ -183,14 +197,16 @@ impl Asker {
         deadline: Instant,
     ) -> Result<Vec<Figures>, AskError> {
         if url.scheme == Scheme::Udp {
-            return Ok(self.udp.scrape(url, hashes, deadline)?);
+            let figures = self.udp.scrape(url, hashes, deadline);
+            return figures.map_err(|error| AskError::from(error).without(url));
         }
         let url = scrape_url(&url.to_string()).ok_or(AskError::NoScrape)?;
-        let url = Url::parse(&url)?;
+        let base = Url::parse(&url)?;
         let mut all = Vec::new();
         for some in hashes.chunks(HASHES_A_SCRAPE) {
-            let url = url.with_query(&scrape_query(some));
-            let (answer, _) = self.body(&url, Reach::Anywhere, deadline, read_scrape_answer)?;
+            let url = base.with_query(&scrape_query(some));
+            let answered = self.body(&url, Reach::Anywhere, deadline, read_scrape_answer);
+            let (answer, _) = answered.map_err(|error| error.without(&base))?;
             let figures = |hash: &InfoHashV1| {
                 let known = answer.files.iter().find(|(known, _)| known == hash);
                 known.map_or(Figures::default(), |(_, figures)| *figures)

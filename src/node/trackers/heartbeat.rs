@@ -32,7 +32,7 @@ const DATAGRAMS_A_TURN: usize = 64;
 pub struct HeartbeatConfig {
     /// All trackers.
     pub trackers: Vec<SocketAddr>,
-    /// The address to send from; any if `None`.
+    /// The address that we listen at and send from; any if `None`.
     pub bind: Option<IpAddr>,
     /// Where we listen for peers.
     pub port: u16,
@@ -390,6 +390,11 @@ impl Line {
 }
 
 fn connected_to(tracker: SocketAddr, bind: Option<IpAddr>) -> io::Result<UdpSocket> {
+    if let Some(bind) = bind.filter(|&bind| !listens_for(bind, tracker)) {
+        // It would list us where it hears us from, and send others there for nothing.
+        let why = format!("{tracker} cannot send others to {bind}, where we listen: try --bind ::");
+        return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, why));
+    }
     let any: IpAddr = match tracker {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
@@ -399,4 +404,29 @@ fn connected_to(tracker: SocketAddr, bind: Option<IpAddr>) -> io::Result<UdpSock
     socket.set_nonblocking(true)?;
     socket.connect(tracker)?;
     Ok(socket)
+}
+
+/// Whether who listens at `bind` can be reached in the tracker's family of addresses.
+fn listens_for(bind: IpAddr, tracker: SocketAddr) -> bool {
+    let is_both = bind.is_ipv6() && bind.is_unspecified();
+    is_both || bind.is_ipv4() == tracker.is_ipv4()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tracker_is_not_told_of_a_place_where_nobody_listens() {
+        let check = |bind: &str, tracker: &str, is_told: bool| {
+            let (at, tracker) = (bind.parse().unwrap(), tracker.parse().unwrap());
+            assert_eq!(connected_to(tracker, Some(at)).is_ok(), is_told, "{bind} {tracker}");
+        };
+        check("127.0.0.1", "127.0.0.1:9", true);
+        check("0.0.0.0", "127.0.0.1:9", true);
+        check("::", "127.0.0.1:9", true);
+        check("127.0.0.1", "[::1]:9", false);
+        check("0.0.0.0", "[::1]:9", false);
+        check("::1", "127.0.0.1:9", false);
+    }
 }

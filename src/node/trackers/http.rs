@@ -133,13 +133,14 @@ pub enum HttpError {
 
 /// Fetches from where `reach` allows. The body of whatever status is not a redirect goes to `sink`.
 pub fn get(ask: &Get<'_>, reach: Reach, sink: &mut Sink<'_>) -> Result<Head, HttpError> {
-    Ok(follow(ask, reach, sink)?.0)
+    Ok(follow(ask, reach, Scheme::Http, sink)?.0)
 }
 
-/// Follows redirects; gives the address of who answered, too.
+/// Follows redirects, from https to nothing below `least`; gives the address of who answered, too.
 fn follow(
     ask: &Get<'_>,
     mut reach: Reach,
+    least: Scheme,
     sink: &mut Sink<'_>,
 ) -> Result<(Head, IpAddr), HttpError> {
     let mut url = ask.url.clone();
@@ -161,6 +162,9 @@ fn follow(
         if next.scheme == Scheme::Udp {
             return Err(HttpError::Scheme("a udp URL"));
         }
+        if is_downgrade(&url, &next) && least == Scheme::Https {
+            return Err(HttpError::Redirects("it redirects from https to http"));
+        }
         seen.push(url);
         if seen.contains(&next) {
             return Err(HttpError::Redirects("it redirects in a circle"));
@@ -178,7 +182,13 @@ fn reach_from(reach: Reach, server: IpAddr) -> Reach {
     if is_local(server) { reach } else { Reach::Outside }
 }
 
-/// Fetches a body of at most `ask.limit` bytes into memory, from wherever the user's URL leads.
+/// Whether a redirect leads out of what nobody on the way can read or change.
+fn is_downgrade(from: &Url, to: &Url) -> bool {
+    from.scheme == Scheme::Https && to.scheme != Scheme::Https
+}
+
+/// Fetches a body of at most `ask.limit` bytes into memory, from wherever the user's URL leads. What
+/// is fetched so is believed, and its URL may hold a passkey: https never leads to http.
 pub fn fetch(ask: &Get<'_>) -> Result<(Head, Vec<u8>), HttpError> {
     let (head, body, _) = fetch_within(ask, Reach::Anywhere)?;
     Ok((head, body))
@@ -187,7 +197,7 @@ pub fn fetch(ask: &Get<'_>) -> Result<(Head, Vec<u8>), HttpError> {
 /// Likewise, from where `reach` allows. Gives the address of who answered, too.
 pub fn fetch_within(ask: &Get<'_>, reach: Reach) -> Result<(Head, Vec<u8>, IpAddr), HttpError> {
     let mut all = Vec::new();
-    let (head, server) = follow(ask, reach, &mut |_, bytes| {
+    let (head, server) = follow(ask, reach, Scheme::Https, &mut |_, bytes| {
         all.extend_from_slice(bytes);
         Ok(())
     })?;
@@ -209,14 +219,14 @@ fn one(ask: &Get<'_>, reach: Reach, sink: &mut Sink<'_>) -> Result<(Outcome, IpA
         Scheme::Udp => Err(HttpError::Scheme("a udp URL")),
         #[cfg(feature = "tls")]
         Scheme::Https => {
-            // The library asks for the addresses itself: none of them may be one too many.
+            // The library chooses among the addresses: none of them may be one too many.
             let all = addresses(ask)?;
             if let Some(inside) = all.iter().find(|address| !reach.allows(address.ip())) {
                 return Err(HttpError::Inside(inside.ip()));
             }
             let outside = all.iter().find(|address| !is_local(address.ip()));
             let server = outside.unwrap_or(&all[0]).ip();
-            Ok((tls::one(ask, sink)?, server))
+            Ok((tls::one(ask, all, sink)?, server))
         }
         #[cfg(not(feature = "tls"))]
         Scheme::Https => Err(HttpError::NoTls),

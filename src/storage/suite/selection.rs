@@ -319,7 +319,7 @@ fn the_choice_may_change_while_blocks_are_written_and_read() {
         storage.set_wanted(&[true; 3]).unwrap();
         torrent.assert_whole();
         assert_eq!(hidden_folders(scratch.path()), 0);
-        assert!(storage.sync(&|| true).unwrap());
+        assert!(storage.settle(&|| true).all);
     });
 }
 

@@ -107,6 +107,8 @@ fn only_our_own_page_with_the_token_may_order() {
         check(&format!("Origin: {origin}\r\n"), true, 403);
     }
     check("Sec-Fetch-Site: cross-site\r\n", true, 403);
+    check("Sec-Fetch-Site: same-site\r\n", true, 403);
+    check("Origin: http://127.0.0.1:7000\r\nOrigin: http://127.0.0.1:7000\r\n", true, 400);
     for token in ["", "secre", "secretx", "Secret"] {
         check(&format!("X-Token: {token}\r\n"), true, 403);
     }

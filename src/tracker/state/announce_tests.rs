@@ -216,7 +216,7 @@ fn an_asker_gets_as_many_peers_as_it_wants_within_bounds() {
     assert_eq!(given(None), (50, 50));
     assert_eq!(given(Some(0)), (0, 0));
     assert_eq!(given(Some(7)), (7, 7));
-    assert_eq!(given(Some(u32::MAX)), (200, 200));
+    assert_eq!(given(Some(u32::MAX)), (200, 50), "a datagram has few");
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn the_families_get_peers_they_can_dial() {
     };
     assert_eq!(given("10.0.0.2:1"), ["10.0.0.1:4".parse().unwrap()]);
     let six = given("[fd00::1]:1");
-    assert!(six.len() == 76 && six.iter().all(SocketAddr::is_ipv6), "{} peers", six.len());
+    assert!(six.len() == 50 && six.iter().all(SocketAddr::is_ipv6), "{} peers", six.len());
     let both = peers(&mut s, "10.0.0.2", report());
     assert_eq!(both.len(), 102, "both families, without the asker");
 }
@@ -282,9 +282,9 @@ fn an_id_that_was_not_kept_is_not_asked_for_and_one_that_was_is_given_out() {
         peer_id: PeerId([9; 20]),
         ..announce(ONE, port, 5)
     };
-    udp(&mut s, "10.0.0.1:9", &udp_announce(another(1)));
     udp(&mut s, "10.0.0.2:9", &udp_announce(another(2)));
-    assert_eq!(peers(&mut s, "10.0.0.3", announce(ONE, 3, 5)), ["10.0.0.2:2"]);
+    let both = ["10.0.0.1:1", "10.0.0.2:2"];
+    assert_eq!(peers(&mut s, "10.0.0.3", announce(ONE, 3, 5)), both);
 }
 
 #[test]

@@ -6,14 +6,15 @@
 //! scrape   ---> figures
 //! ```
 //! A peer is where its announce came from and the port it named; what it says of its address is
-//! not believed.
+//! not believed. Its id and `key` tell it from others at the same address, who can neither stop nor
+//! overwrite it.
 
 use super::requests::Asker;
 use super::{Names, State, as_seen_by, outside};
 use crate::clock::Moment;
 use crate::ids::{InfoHash, InfoHashV1};
 use crate::logic::is_local;
-use crate::logic::registry::{Progress, Refused, Report, Wanted};
+use crate::logic::registry::{Caller as Announcer, Progress, Refused, Report, Wanted};
 use crate::protocol::announce::{Announce, Event, Family, Figures, put_compact};
 use crate::protocol::tracker_http::{
     AnnounceAnswer, AnnounceQuery, HttpPeer, PeersAs, ScrapeAnswer, failure, read_scrape_query,
@@ -30,6 +31,10 @@ const USUAL_PEERS: u32 = 50;
 
 /// Peers at most.
 const MOST_PEERS: usize = 200;
+
+/// Peers at most in a datagram: who has stolen an address that receives, or shares it, makes us send
+/// no more than three times what it sent.
+const MOST_PEERS_A_DATAGRAM: usize = 50;
 
 /// A datagram's bytes before its peers.
 const UDP_HEAD: usize = 20;
@@ -103,7 +108,7 @@ impl State {
         out: &mut Vec<u8>,
     ) {
         let family = Family::of(ip);
-        let fit = (MAX_ANSWER - UDP_HEAD) / family.peer_length();
+        let fit = MOST_PEERS_A_DATAGRAM.min((MAX_ANSWER - UDP_HEAD) / family.peer_length());
         let bound = self.options.listen.ip();
         let caller = Caller { ip, reached: Some(bound).filter(|ip| !ip.is_unspecified()) };
         let (names, wanted) = match self.on_announce(now, caller, announce, None) {
@@ -259,15 +264,16 @@ impl State {
         }
         let addr = SocketAddr::new(self.address_of(caller.ip, announce), announce.port);
         let names = self.names(info_hash.into());
+        let caller = Announcer { peer_id: announce.peer_id, key: announce.key };
         if announce.event == Event::Stopped {
-            self.registry.on_stopped(&info_hash.into(), addr, announce.peer_id);
+            self.registry.on_left(info_hash, addr, caller);
             return Ok((names, 0));
         }
         if announce.port == 0 {
             return Err(NotTaken::Unreachable);
         }
         let (seeds, completed) = (announce.left == 0, announce.event == Event::Completed);
-        let report = Report { info_hash, addr, details, seeds, completed };
+        let report = Report { info_hash, addr, caller, details, seeds, completed };
         self.registry.on_announce(now, &report)?;
         let wanted = announce.numwant.unwrap_or(USUAL_PEERS) as usize;
         Ok((names, wanted.min(MOST_PEERS)))

@@ -59,6 +59,8 @@ pub struct Tally {
     pub bytes: u64,
     /// Packets that were lost by lot.
     pub lost: u64,
+    /// Packets that were refused, and their senders told.
+    pub refused: u64,
     /// Packets that found a full queue.
     pub crowded_out: u64,
     /// Packets that came while nothing passed.
@@ -196,8 +198,20 @@ impl Forwarder {
             }
             Verdict::Dropped(why) => {
                 self.count(why);
+                if why == Why::Reset {
+                    self.refuse(from, packet.bytes());
+                }
                 self.reuse(packet.buffer);
             }
+        }
+    }
+
+    /// Tells a node at once that a packet of TCP's was refused.
+    fn refuse(&self, node: usize, packet: &[u8]) {
+        let interface = self.interfaces.get(node).and_then(Option::as_ref);
+        if let (Some(file), Some(answer)) = (interface, packet::reset(packet)) {
+            // What an interface does not take is lost.
+            let _ = write(file, &answer);
         }
     }
 
@@ -237,6 +251,7 @@ impl Forwarder {
         let counter = match why {
             Why::Queue => &mut self.tally.crowded_out,
             Why::Loss => &mut self.tally.lost,
+            Why::Reset => &mut self.tally.refused,
             Why::Partition => &mut self.tally.parted,
             Why::Nobody => &mut self.tally.unknown,
         };

@@ -47,6 +47,7 @@ fn links(setting: &Setting, members: &[Member]) -> Vec<NetLink> {
         rtt: link.rtt,
         jitter: Duration::ZERO,
         loss: 0.0,
+        reset: 0.0,
         queue: link.queue,
     };
     let peer = |member: &Member| {

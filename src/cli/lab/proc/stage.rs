@@ -149,10 +149,9 @@ impl<'a> Stage<'a> {
         self.until(watch, "the tracker listens", |stage| stage.hall.at.is_some())?;
         for (at, member) in members.iter().enumerate() {
             let folder = self.store.folder(&format!("peer-{at}")).map_err(failed)?;
-            let group = &self.setting.groups[member.group];
             if member.role == Role::Seed {
                 let spoils = |event: &Planned| event.deed == Deed::Corrupt;
-                let copy = group.lies || self.setting.events.iter().any(spoils);
+                let copy = self.setting.events.iter().any(spoils);
                 self.store.give(&folder, copy).map_err(failed)?;
             }
             let trace = watch.wants_trace().then(|| folder.join("trace.jsonl"));
@@ -173,11 +172,6 @@ impl<'a> Stage<'a> {
         let serves = |player: &Player| player.completed.is_some() && player.registered;
         let all = move |stage: &Self| stage.players.iter().filter(|p| is_first(p)).all(serves);
         self.until(watch, "all seeds are listed", all)?;
-        for player in self.players.iter().filter(|player| is_first(player)) {
-            if self.setting.groups[player.member.group].lies {
-                self.store.spoil(&player.folder).map_err(failed)?;
-            }
-        }
         Ok(())
     }
 

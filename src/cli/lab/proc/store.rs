@@ -1,7 +1,7 @@
 //! The files of a run: the content, its .torrent, and a folder for each peer.
 //!
 //! ```text
-//! content/content.bin, content.torrent    peer-0/content.bin (a link, a liar's a copy)    peer-1/ ..
+//! content/content.bin, content.torrent    peer-0/content.bin (a link, or a copy to be spoilt)    peer-1/ ..
 //! ```
 
 use super::super::folder::Folder;
@@ -34,7 +34,7 @@ impl Store {
         let copies: usize = setting
             .groups
             .iter()
-            .filter(|group| group.role == Role::Leech || group.lies)
+            .filter(|group| group.role == Role::Leech)
             .map(|group| group.count)
             .sum();
         let mut dice = fastrand::Rng::with_seed(seed);

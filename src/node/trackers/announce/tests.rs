@@ -57,7 +57,7 @@ fn me() -> AnnounceIdentity {
 
 fn config(always: &[&str]) -> AnnounceConfig {
     let always = always.iter().map(|url| (*url).into()).collect();
-    AnnounceConfig { me: me(), always, clock: Clock::start(1.0) }
+    AnnounceConfig { me: me(), always, clock: Clock::start(1.0), guard: Guard::default() }
 }
 
 fn report(url: &str) -> AnnounceReport {

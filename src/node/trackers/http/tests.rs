@@ -221,6 +221,19 @@ fn redirects_are_followed_five_times_and_never_in_a_circle() {
 }
 
 #[test]
+fn https_never_leads_to_http_and_http_may_lead_to_https() {
+    let check = |from: &str, to: &str, expected: bool| {
+        let [from, to] = [from, to].map(|url| Url::parse(url).unwrap());
+        assert_eq!(is_downgrade(&from, &to), expected, "{from} to {to}");
+    };
+    check("https://t.example/announce", "http://t.example/announce", true);
+    check("https://t.example/announce", "http://other.example/", true);
+    check("https://t.example/announce", "https://other.example/", false);
+    check("http://t.example/announce", "https://t.example/announce", false);
+    check("http://t.example/announce", "http://t.example/a", false);
+}
+
+#[test]
 fn nobody_outside_sends_us_to_our_own_network() {
     let check = |reach, server: &str, expected| {
         assert_eq!(reach_from(reach, server.parse().unwrap()), expected, "{server}");

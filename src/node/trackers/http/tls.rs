@@ -1,26 +1,39 @@
 //! `https`, by ureq over rustls, with a cryptography that is not compiled from C.
 //!
 //! Redirects are followed by the caller, so that a server cannot lead from here to anything that
-//! is not asked for in the same way.
+//! is not asked for in the same way. Nor does the library ask for addresses: it calls those that
+//! the caller has found and held against its reach, and starts no thread.
 
 use super::{
     Get, Head, HttpError, Outcome, Sink, USER_AGENT, content_range, is_redirect, left_until,
     retry_after,
 };
 use std::io::{ErrorKind, Read};
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use ureq::http::{HeaderMap, HeaderValue};
+use ureq::config::Config;
+use ureq::http::{HeaderMap, HeaderValue, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Error};
 
 /// Bytes handed over at once.
 const PART: usize = 64 * 1024;
 
-/// One request, and its answer's body unless it leads elsewhere.
-pub fn one(ask: &Get<'_>, sink: &mut Sink<'_>) -> Result<Outcome, HttpError> {
-    let agent = agent().ok_or_else(|| {
+/// Addresses that one host is called at: more than a library needs to try.
+const MOST_ADDRESSES: usize = 16;
+
+/// One request to a host at these addresses, and its answer's body unless it leads elsewhere.
+pub fn one(
+    ask: &Get<'_>,
+    addresses: Vec<SocketAddr>,
+    sink: &mut Sink<'_>,
+) -> Result<Outcome, HttpError> {
+    let config = config().ok_or_else(|| {
         HttpError::Tls("this processor lacks the instructions that it takes".into())
     })?;
+    let agent = Agent::with_parts(config, DefaultConnector::default(), Known(addresses));
     let mut request = agent.get(ask.url.to_string());
     if let Some((first, last)) = ask.range {
         request = request.header("Range", format!("bytes={first}-{last}"));
@@ -61,19 +74,32 @@ fn is_compressed(headers: &HeaderMap) -> bool {
     encoding.is_some_and(|value| !value.eq_ignore_ascii_case(b"identity"))
 }
 
-/// The one agent of the process: it holds the certificates of the authorities. None where the
-/// cryptography would not run.
-fn agent() -> Option<&'static Agent> {
-    static AGENT: OnceLock<Option<Agent>> = OnceLock::new();
-    AGENT.get_or_init(|| can_run().then(new_agent)).as_ref()
+/// The addresses of the host that is asked, known already. The library's own resolver would start
+/// a thread for every request, and panic where the system has none left.
+#[derive(Debug)]
+struct Known(Vec<SocketAddr>);
+
+impl Resolver for Known {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        let mut found = self.empty();
+        self.0.iter().take(MOST_ADDRESSES).for_each(|&address| found.push(address));
+        if found.is_empty() { Err(Error::HostNotFound) } else { Ok(found) }
+    }
 }
 
-fn new_agent() -> Agent {
+/// How every request is made; it holds the certificates of the authorities. None where the
+/// cryptography would not run.
+fn config() -> Option<Config> {
+    static CONFIG: OnceLock<Option<Config>> = OnceLock::new();
+    CONFIG.get_or_init(|| can_run().then(new_config)).clone()
+}
+
+fn new_config() -> Config {
     let tls = TlsConfig::builder()
         .root_certs(RootCerts::WebPki)
         .unversioned_rustls_crypto_provider(Arc::new(rustls_graviola::default_provider()))
         .build();
-    let config = Agent::config_builder()
+    Agent::config_builder()
         .tls_config(tls)
         .https_only(true)
         .proxy(None)
@@ -83,8 +109,7 @@ fn new_agent() -> Agent {
         .max_idle_connections(0)
         .accept_encoding("")
         .user_agent(USER_AGENT)
-        .build();
-    config.into()
+        .build()
 }
 
 /// Whether the processor has what the cryptography would otherwise panic for.

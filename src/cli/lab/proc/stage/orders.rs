@@ -151,11 +151,17 @@ impl Stage<'_> {
         };
         self.started += 1;
         let listens = matches!(whose, Whose::Peer(_));
+        let lies = if let Whose::Peer(at) = &whose {
+            self.setting.groups[self.players[*at].member.group].lies
+        } else {
+            false
+        };
         let start = Start {
             program: Path::new(program),
             words,
             folder,
             run: self.started,
+            lies,
             listens,
             moves: false,
         };

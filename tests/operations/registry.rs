@@ -1,9 +1,15 @@
-//! The tables beside a plain map that follows the same rules: whatever happens, they agree.
+//! The tracker's tables beside a plain map that follows the same rules: whatever happens, they agree.
 
-use super::*;
-use crate::protocol::announce::put_compact;
-use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use swarmlet::clock::Moment;
+use swarmlet::ids::{InfoHash, InfoHashV2, PeerId};
+use swarmlet::logic::registry::{
+    Caller, Have, Params, Refused, Registration, Registry, Report, Wanted,
+};
+use swarmlet::protocol::announce::put_compact;
 
 const MOST_TORRENTS: usize = 3;
 const MOST_PEERS: usize = 90;
@@ -12,7 +18,8 @@ const MOST_OF_A_TORRENT: usize = 50;
 /// Patience and tick of native peers and of those that announce themselves, in milliseconds.
 const TIMES: [(u64, u64); 2] = [(15_000, 10), (900_000, 1000)];
 
-#[derive(Debug, Clone)]
+/// What can happen to the tables.
+#[derive(Debug, Clone, Copy)]
 enum Event {
     Register {
         torrent: u8,
@@ -44,22 +51,35 @@ enum Event {
     },
 }
 
-fn events() -> impl Strategy<Value = Vec<Event>> {
-    let at = || (0..6_u8, 0..60_u8);
-    let event = prop_oneof![
-        4 => (at(), any::<bool>())
-            .prop_map(|((torrent, peer), seeds)| Event::Register { torrent, peer, seeds }),
-        8 => (at(), any::<bool>())
-            .prop_map(|((torrent, peer), seeds)| Event::Announce { torrent, peer, seeds }),
-        1 => at().prop_map(|(torrent, peer)| Event::Stop { torrent, peer }),
-        2 => (at(), 0..60_usize)
-            .prop_map(|((torrent, asker), wanted)| Event::Draw { torrent, asker, wanted }),
-        1 => (0..20_000_u64, 0..5_usize)
-            .prop_map(|(millis, limit)| Event::Turn { millis, limit }),
-        1 => prop_oneof![0..20_000_u64, 0..2_000_000_u64]
-            .prop_map(|millis| Event::Turns { millis }),
-    ];
-    proptest::collection::vec(event, 1..400)
+impl From<[u8; 4]> for Event {
+    fn from([kind, torrent, peer, c]: [u8; 4]) -> Self {
+        let (torrent, peer, seeds) = (torrent % 6, peer % 60, c % 2 == 0);
+        let millis = u64::from(u16::from_be_bytes([torrent, c])) * 13;
+        match kind % 17 {
+            0..4 => Self::Register { torrent, peer, seeds },
+            4..12 => Self::Announce { torrent, peer, seeds },
+            12 => Self::Stop { torrent, peer },
+            13 | 14 => Self::Draw { torrent, asker: peer, wanted: usize::from(c) % 60 },
+            15 => Self::Turn { millis, limit: usize::from(peer) % 5 },
+            _ => Self::Turns { millis: millis << (peer % 8) },
+        }
+    }
+}
+
+/// Four bytes are an event.
+pub fn run(bytes: &[u8]) {
+    let mut pair = Pair::new();
+    for &event in bytes.as_chunks().0 {
+        pair.happen(&Event::from(event));
+        pair.check();
+    }
+}
+
+/// A history in which every cap is reached.
+pub fn seeds() -> Vec<Vec<u8>> {
+    let mut dice = fastrand::Rng::with_seed(1);
+    let history = |length| std::iter::repeat_with(|| dice.u8(..)).take(length).collect();
+    [40, 400, 1600].map(history).into()
 }
 
 /// Native torrents are the even ones.
@@ -123,7 +143,7 @@ impl Pair {
         proves: bool,
         said: Result<(), Refused>,
     ) {
-        let (patience, tick) = TIMES[kind(&name(torrent))];
+        let (patience, tick) = TIMES[usize::from(torrent % 2)];
         let due = self.now.div_ceil(tick) * tick + patience;
         let known = self.model.get(&(torrent, peer)).copied();
         let gone = self.gone();
@@ -194,7 +214,9 @@ impl Pair {
             Event::Announce { torrent, peer, seeds } if !torrent.is_multiple_of(2) => {
                 let info_hash = name(torrent).short();
                 let (addr, completed) = (addr(peer), false);
-                let report = Report { info_hash, addr, details: None, seeds, completed };
+                let caller = Caller { peer_id: PeerId([peer; 20]), key: 1 };
+                let details = None;
+                let report = Report { info_hash, addr, caller, details, seeds, completed };
                 let said = self.tables.on_announce(at(self.now), &report);
                 self.heard(torrent, peer, seeds, true, said);
             }
@@ -202,7 +224,13 @@ impl Pair {
             Event::Stop { torrent, peer } => {
                 let there = self.model.remove(&(torrent, peer)).is_some();
                 let id = PeerId([peer; 20]);
-                assert_eq!(self.tables.on_stopped(&name(torrent), addr(peer), id), there);
+                let stopped = match name(torrent) {
+                    InfoHash::V1(name) => {
+                        self.tables.on_left(name, addr(peer), Caller { peer_id: id, key: 1 })
+                    }
+                    full @ InfoHash::V2(_) => self.tables.on_stopped(&full, addr(peer), id),
+                };
+                assert_eq!(stopped, there);
             }
             Event::Draw { torrent, asker, wanted } => self.draw(torrent, asker, wanted),
             Event::Turn { millis, limit } => {
@@ -282,20 +310,6 @@ impl Pair {
             let counted = (swarm.seeders as usize, swarm.leechers as usize);
             assert_eq!(counted, (seeders, all - seeders));
             assert!(all <= MOST_OF_A_TORRENT);
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-
-    /// Counts, caps, who gives way, expiry to the tick, and draws.
-    #[test]
-    fn the_tables_do_what_a_plain_map_would(events in events()) {
-        let mut pair = Pair::new();
-        for event in &events {
-            pair.happen(event);
-            pair.check();
         }
     }
 }
