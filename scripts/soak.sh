@@ -23,35 +23,22 @@ cd "$(dirname -- "${BASH_SOURCE[0]}")/.."
 minutes=${MINUTES:-$((${HOURS:-0} * 60))}
 if ((minutes == 0)); then minutes=3; fi
 gigabytes=${GIGABYTES:-1} leechers=${LEECHERS:-4} megabytes=${MEGABYTES:-64} kills=${KILLS:-3}
-slope=${SLOPE:-2} bin=${BIN_DIR:-} nice=${NICE:-0}
-if [[ -z $bin ]]; then
-    cargo build --release --locked --quiet --bins
-    bin=${CARGO_TARGET_DIR:-target}/release
-fi
-bin=$(cd "$bin" && pwd)
+slope=${SLOPE:-2} nice=${NICE:-0}
+# shellcheck source=scripts/faults/lib/programs.sh
+. scripts/faults/lib/programs.sh
+find_programs
 
 work=$(mktemp -d)
 slots=() seeder='' tracker=''
 # shellcheck disable=SC2317,SC2329  # the trap calls it
 finish() {
     touch "$work/stop"
-    for id in "${slots[@]}" $seeder $tracker; do
-        if kill "$id" 2>/dev/null; then wait "$id" 2>/dev/null || true; fi
-    done
+    end "${slots[@]}" "$seeder" "$tracker"
     rm -rf -- "$work"
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-pause() { read -rt "$1" <> <(:) || true; }
-
-# await FILE WORDS ID: until a program says them.
-await() {
-    until grep -q -- "$2" "$1"; do
-        kill -0 "$3" 2>/dev/null || { echo "FAILED: it ended without $2"; cat "${1%.json}.log"; exit 1; }
-        pause 0.1
-    done
-}
 now() { date +%s; }
 
 # field NAME ID: a number of /proc/ID/status.
@@ -62,18 +49,6 @@ sample() {
     local open=(/proc/"$2"/fd/*)
     printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "$(($(now) - begun))" "$(field VmRSS "$2")" \
         "$(field RssAnon "$2")" "${#open[@]}" "$(field Threads "$2")" >>"$work/samples"
-}
-
-# port LOG: where a program listens, once it says so.
-port() {
-    local found=''
-    for _ in $(seq 200); do
-        found=$(sed -n 's/.*"event":"start".*"port":\([0-9]*\).*/\1/p' "$1" | head -1)
-        [[ -z $found ]] || break
-        pause 0.1
-    done
-    [[ -n $found ]] || { echo "a program did not start: $1" >&2; cat "${1%.json}.log" >&2; return 1; }
-    echo "$found"
 }
 
 # One leecher after the other in a place of its own.
@@ -116,11 +91,12 @@ if [[ -n ${RATE:-} ]]; then limit=(--uplimit "$RATE"); fi
 nice -n "$nice" "$bin/tracker" --listen 127.0.0.1:0 --json --keepalive 5s --expire 15s \
     >"$work/tracker.json" 2>"$work/tracker.log" &
 tracker=$!
-at=$(port "$work/tracker.json")
+port "$work/tracker.json"
+at=$found
 nice -n "$nice" "$bin/peer" --seed "$work/src/film.bin" -t "127.0.0.1:$at" --bind 127.0.0.1 -p 0 \
     --json "${limit[@]}" >"$work/seeder.json" 2>"$work/seeder.log" &
 seeder=$!
-port "$work/seeder.json" >/dev/null
+port "$work/seeder.json"
 await "$work/seeder.json" '"event":"registered"' "$seeder"
 # What each program needs only once is there when its first leechers have come and gone.
 renice -n "$nice" "$BASHPID" >/dev/null

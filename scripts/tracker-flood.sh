@@ -31,8 +31,8 @@ group=
 pid=
 # shellcheck disable=SC2317,SC2329  # the trap calls it
 finish() {
-    if [[ -n $pid ]]; then kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; fi
-    if [[ -n $group ]]; then rmdir "$group" 2>/dev/null; fi
+    if [[ -n $pid ]] && kill "$pid" 2>/dev/null; then wait "$pid" 2>/dev/null || true; fi
+    if [[ -n $group ]]; then rmdir "$group" 2>/dev/null || true; fi
     rm -rf "$work"
 }
 trap finish EXIT

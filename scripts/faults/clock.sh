@@ -13,39 +13,18 @@ for path in /usr/lib/*/faketime/libfaketimeMT.so.1 /usr/lib/faketime/libfaketime
     if [[ -e $path ]]; then fake=$path; fi
 done
 [[ -n $fake ]] || { echo "NOT RUN: libfaketime is missing (package faketime)"; exit 77; }
-bin=${BIN_DIR:-}
-if [[ -z $bin ]]; then
-    cargo build --release --locked --quiet --bins
-    bin=${CARGO_TARGET_DIR:-target}/release
-fi
+# shellcheck source=scripts/faults/lib/programs.sh
+. scripts/faults/lib/programs.sh
+find_programs
 
 work=$(mktemp -d)
 tracker='' seeder='' leecher=''
 # shellcheck disable=SC2317,SC2329  # the trap calls it
 finish() {
-    for id in $leecher $seeder $tracker; do
-        if kill "$id" 2>/dev/null; then wait "$id" 2>/dev/null || true; fi
-    done
+    end "$leecher" "$seeder" "$tracker"
     rm -rf -- "$work"
 }
 trap finish EXIT
-pause() { read -rt "$1" <> <(:) || true; }
-# await FILE WORDS ID: until a program says them.
-await() {
-    until grep -q -- "$2" "$1"; do
-        kill -0 "$3" 2>/dev/null || { echo "FAILED: it ended without $2"; cat "${1%.json}.log"; exit 1; }
-        pause 0.1
-    done
-}
-port() {
-    for _ in $(seq 200); do
-        found=$(sed -n 's/.*"event":"start".*"port":\([0-9]*\).*/\1/p' "$1" | head -1)
-        [[ -z $found ]] || return 0
-        pause 0.1
-    done
-    echo "a program did not start: $1" >&2
-    return 1
-}
 jump() { echo "$1" >"$work/clock.new" && mv "$work/clock.new" "$work/clock"; }
 # The clock that only ever goes on is left alone: no system turns that back.
 faked() {

@@ -12,32 +12,19 @@
 set -euo pipefail
 cd "$(dirname -- "${BASH_SOURCE[0]}")/../.."
 
-peers=${PEERS:-100} mebibytes=${MEBIBYTES:-1024} bin=${BIN_DIR:-}
-if [[ -z $bin ]]; then
-    cargo build --release --locked --quiet --bins
-    bin=${CARGO_TARGET_DIR:-target}/release
-fi
-bin=$(cd "$bin" && pwd)
+peers=${PEERS:-100} mebibytes=${MEBIBYTES:-1024}
+# shellcheck source=scripts/faults/lib/programs.sh
+. scripts/faults/lib/programs.sh
+find_programs
 work=$(mktemp -d)
 running=() groups=()
 # shellcheck disable=SC2317,SC2329  # the trap calls it
 finish() {
-    for id in "${running[@]}"; do
-        if kill "$id" 2>/dev/null; then wait "$id" 2>/dev/null || true; fi
-    done
+    end "${running[@]}"
     for group in "${groups[@]}"; do rmdir "$group" || true; done
     rm -rf -- "$work"
 }
 trap finish EXIT
-pause() { read -rt "$1" <> <(:) || true; }
-
-# await FILE WORDS ID: until a program says them.
-await() {
-    until grep -q -- "$2" "$1"; do
-        kill -0 "$3" 2>/dev/null || { echo "FAILED: it ended without $2"; cat "${1%.json}.log"; exit 1; }
-        pause 0.1
-    done
-}
 
 # group NAME CONTROLLER FILES VALUE: makes a group with one limit; sets $group.
 group() {
@@ -62,17 +49,6 @@ within() {
     echo "$BASHPID" >"$1/cgroup.procs"
     shift
     exec "$@"
-}
-
-port() {
-    for _ in $(seq 300); do
-        found=$(sed -n 's/.*"event":"start".*"port":\([0-9]*\).*/\1/p' "$1" | head -1)
-        [[ -z $found ]] || return 0
-        pause 0.1
-    done
-    echo "a program did not start: $1" >&2
-    cat "${1%.json}.log" >&2
-    return 1
 }
 
 start_tracker() {
@@ -200,9 +176,7 @@ for part; do
         memory) memory || code=$? ;;
         *) echo "no such part: $part" >&2; exit 2 ;;
     esac
-    for id in "${running[@]}"; do
-        if kill "$id" 2>/dev/null; then wait "$id" 2>/dev/null || true; fi
-    done
+    end "${running[@]}"
     running=()
     rm -rf -- "${work:?}"/*
     ((code == 0 || result == 1)) || result=$((code == 77 ? 77 : 1))
