@@ -1,7 +1,7 @@
 //! swarmlet: a BitTorrent-like file-sharing system to run, read and take apart.
 //!
 //! The modules stand in reading order; a module may use those above it, never those below
-//! (`tests/architecture.rs` enforces it, ARCHITECTURE.md explains it).
+//! (`tests/documents/architecture.rs` enforces it, ARCHITECTURE.md explains it).
 
 // -- foundations: no I/O
 

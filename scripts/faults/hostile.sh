@@ -29,12 +29,14 @@ export HOSTILE_LONG=1
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 failed=0
-for test in hostile_crowd hostile_bittorrent hostile choosing; do
-    if "${cargo[@]}" test "${profile[@]}" --test "$test" -- --test-threads 1 --nocapture "$@" \
-        >"$log" 2>&1; then
-        echo "$test: kept"
+for part in hostile/crowd hostile/bittorrent hostile/native node/choosing; do
+    filter=("${part#*/}::")
+    [ $# -eq 0 ] || filter=("$@")
+    if "${cargo[@]}" test "${profile[@]}" --test "${part%/*}" -- --test-threads 1 --nocapture \
+        "${filter[@]}" >"$log" 2>&1; then
+        echo "$part: kept"
     else
-        echo "$test: NOT KEPT"
+        echo "$part: NOT KEPT"
         failed=1
     fi
     grep -E '^\[harness\]|^test .*(ok|FAILED)$|panicked at|^test result' "$log" | sed 's/^/    /' || true

@@ -5,4 +5,4 @@
 #   scripts/faults/kill.sh [CYCLES]         default: 1000, about a second each
 set -euo pipefail
 cd "$(dirname -- "${BASH_SOURCE[0]}")/../.."
-CYCLES=${1:-${CYCLES:-1000}} exec ${CARGO:-cargo} test --locked --quiet --test crash -- --nocapture
+CYCLES=${1:-${CYCLES:-1000}} exec ${CARGO:-cargo} test --locked --quiet --test faults -- crash:: --nocapture

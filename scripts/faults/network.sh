@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What networks do to swarms, at length: the tests of tests/network.rs with more of everything.
+# What networks do to swarms, at length: the tests of tests/faults/network.rs with more of everything.
 #
 # A swarm over links of 20 Mbit/s that lose one packet of twenty, in which one peer's link goes down
 # for 40 s, once with each way of the kernel's to react to loss; one leecher alone, held against a bare
@@ -25,7 +25,7 @@ trap 'rm -f "$log"' EXIT
 play() {
     printf '== %s\n' "$1"
     local status=0
-    cargo test --locked "${profile[@]}" --test network -- --nocapture --exact "$2" >"$log" 2>&1 ||
+    cargo test --locked "${profile[@]}" --test faults -- --nocapture --exact "network::$2" >"$log" 2>&1 ||
         status=$?
     grep -aE '^\[harness\]|^NOT RUN|panicked|of a bare copy' "$log" || true
     if [ "$status" -ne 0 ]; then

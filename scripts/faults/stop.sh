@@ -5,4 +5,4 @@
 #   scripts/faults/stop.sh [ROUNDS]         default: 500, five at a time
 set -euo pipefail
 cd "$(dirname -- "${BASH_SOURCE[0]}")/../.."
-ROUNDS=${1:-${ROUNDS:-500}} exec ${CARGO:-cargo} test --locked --quiet --test shutdown -- --nocapture
+ROUNDS=${1:-${ROUNDS:-500}} exec ${CARGO:-cargo} test --locked --quiet --test faults -- shutdown:: --nocapture

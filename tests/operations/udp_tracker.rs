@@ -22,9 +22,13 @@ pub fn run(bytes: &[u8]) {
         check_alike(again.1, request);
     }
     for family in [Family::V4, Family::V6] {
-        let Ok((id, answer)) = Answer::read(bytes, family) else { continue };
+        let Ok((id, mut answer)) = Answer::read(bytes, family) else { continue };
         if bytes.len() > MAX_ANSWER {
             continue;
+        }
+        // An IPv4 address that an IPv6 answer holds as such is left out when it is written.
+        if let Answer::Announce { peers, .. } = &mut answer {
+            peers.retain(|peer| Family::of(peer.ip()) == family);
         }
         let mut out = Vec::new();
         answer.put(id, family, &mut out);
