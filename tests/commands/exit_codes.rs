@@ -24,13 +24,13 @@ const TABLE: [(Exit, Shown); 11] = [
     (Exit::Failed, Here(anything_else)),
     (Exit::Usage, Here(usage)),
     (Exit::NoAnswer, Here(no_answer)),
-    (Exit::NotFound, By("acceptance_files", "an_unknown_name_ends_with_4_within_the_timeout")),
+    (Exit::NotFound, By("acceptance/files", "an_unknown_name_ends_with_4_within_the_timeout")),
     (Exit::BadData, Here(bad_data)),
     (Exit::BadTorrent, Here(bad_torrent)),
-    (Exit::Stopped, By("acceptance_files", "a_stop_is_quick_though_the_tracker_is_a_black_hole")),
+    (Exit::Stopped, By("acceptance/files", "a_stop_is_quick_though_the_tracker_is_a_black_hole")),
     (Exit::Disk, Here(disk)),
     (Exit::PortInUse, Here(port_in_use)),
-    (Exit::Interrupted, By("acceptance_files", "a_second_interrupt_ends_at_once_with_130")),
+    (Exit::Interrupted, By("acceptance/files", "a_second_interrupt_ends_at_once_with_130")),
 ];
 
 /// Runs a program to its end; what went wrong must be one line on stderr.
