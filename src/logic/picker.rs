@@ -8,7 +8,8 @@
 //! of its time.
 //! Nothing is asked twice, except in the end game: when every missing block has been asked of
 //! someone, a peer with nothing left to do is asked for what others still owe, at most two copies
-//! of a block in flight.
+//! of a block in flight. A peer that is late, or has delivered nothing yet, is only *probed* with
+//! what another owes: that is no copy anybody relies on, and keeps no block from those who deliver.
 //!
 //! Blocks survive choke, disconnect and a change of peer. A block is *claimed* before its bytes
 //! are stored, by one frame only; what is not wanted any more is not granted and never stored.
@@ -73,6 +74,8 @@ pub enum Ask {
     Fresh,
     /// That, or in the end game what another owes: the peer owes us nothing.
     Idle,
+    /// The same, but it has delivered nothing so far: nobody relies on its copies.
+    Untried,
     /// Only what another owes: the peer is late.
     Copy,
 }
@@ -209,7 +212,7 @@ impl Picker {
     ) -> Option<(Span, Why)> {
         let blocks = (most / u64::from(crate::geometry::BLOCK_LEN)).max(1) as u32;
         if ask == Ask::Copy {
-            return self.copy(peer, theirs, blocks).map(|span| (span, Why::Probe));
+            return self.probe(peer, theirs, blocks).map(|span| (span, Why::Probe));
         }
         let begun = self.begun_piece(peer, theirs);
         let new = if begun.is_some_and(|(_, mine)| mine) { None } else { self.new_piece(theirs) };
@@ -222,10 +225,12 @@ impl Picker {
         if let Some((at, _)) = begun {
             return Some((self.ask(at, peer, blocks), Why::Begun));
         }
-        if ask == Ask::Idle && self.is_end_game() {
-            return self.copy(peer, theirs, blocks).map(|span| (span, Why::EndGame));
-        }
-        None
+        let copied = match ask {
+            Ask::Idle if self.is_end_game() => self.copy(peer, theirs, blocks),
+            Ask::Untried if self.is_end_game() => self.probe(peer, theirs, blocks),
+            _ => None,
+        };
+        copied.map(|span| (span, Why::EndGame))
     }
 
     /// `peer` will not send this: choked, rejected, late or gone. True if anything is wanted again.
@@ -259,7 +264,8 @@ impl Picker {
             if matches!(block.state, BlockState::Wanted | BlockState::Asked) {
                 open.wanted -= u32::from(block.state == BlockState::Wanted);
                 block.state = BlockState::Claimed;
-                for other in block.asked.iter_mut().filter_map(Option::take) {
+                let owing = block.asked.iter_mut().chain([&mut block.probed]);
+                for other in owing.filter_map(Option::take) {
                     if other != peer {
                         claim.cancel(other, geometry.span_of_blocks(span.piece, index, 1));
                     }
@@ -424,8 +430,8 @@ impl Picker {
     fn ask(&mut self, at: usize, peer: PeerKey, most: u32) -> Span {
         let open = &mut self.open[at];
         open.leave_to(peer);
-        let wanted = |block: &Block| block.state == BlockState::Wanted;
-        let first = open.blocks.iter().position(wanted).expect("an open piece with wanted > 0");
+        let wanted = |block: &Block| block.is_wanted_of(peer);
+        let first = open.blocks.iter().position(wanted).expect("the piece is open to the peer");
         let run = open.blocks[first..].iter().take_while(|block| wanted(block)).count();
         let count = run.min(most as usize);
         open.blocks[first..first + count].iter_mut().for_each(|block| block.ask(peer));

@@ -125,6 +125,8 @@ pub struct Swarm {
     /// Where peers that wrote blocks were; they may be gone when a piece fails.
     addresses: HashMap<PeerKey, SocketAddr>,
     sources: HashSet<SocketAddr>,
+    /// Whoever left while it kept requests waiting.
+    stallers: HashSet<SocketAddr>,
     /// Pieces that were here and were lost, whether they came back or not.
     lost: HashSet<PieceIndex>,
     down: Rate,
@@ -161,6 +163,7 @@ impl Swarm {
             sessions: BTreeMap::new(),
             addresses: HashMap::new(),
             sources: HashSet::new(),
+            stallers: HashSet::new(),
             lost: HashSet::new(),
             down: Rate::over(Duration::from_secs(2)),
             corrupt: 0,
@@ -258,6 +261,10 @@ impl Swarm {
         if let Some(blocks) = self.params.pipeline {
             session.requests.pipeline = Pipeline::fixed(blocks);
         }
+        if self.stallers.contains(&address) {
+            // It begins as it ended: with a block at a time, until it delivers.
+            session.requests.pipeline.on_missed();
+        }
         session.shown = self.hides().then(|| Shown::new(pieces));
         self.sessions.insert(peer, session);
         if self.addresses.len() >= KNOWN_ADDRESSES {
@@ -280,6 +287,9 @@ impl Swarm {
     pub fn on_left(&mut self, now: Moment, peer: PeerKey, out: &mut Vec<Action>) {
         self.hand_back(peer);
         let Some(session) = self.sessions.remove(&peer) else { return };
+        if session.requests.pipeline.is_snubbed() && self.stallers.len() < KNOWN_ADDRESSES {
+            self.stallers.insert(session.address);
+        }
         self.picker.on_left(session.have());
         self.picker.on_gone(peer);
         if let Some(showing) = &mut self.showing {

@@ -25,13 +25,25 @@ pub(super) struct Block {
     pub(super) state: BlockState,
     /// Who owes it to us; two in the end game.
     pub(super) asked: [Option<PeerKey>; 2],
+    /// Who was asked for it as well, to see whether it answers: nobody relies on that.
+    pub(super) probed: Option<PeerKey>,
     /// Who sent what is stored.
     pub(super) writer: Option<PeerKey>,
 }
 
 impl Block {
     pub(super) fn is_asked_of(&self, peer: PeerKey) -> bool {
-        self.asked.contains(&Some(peer))
+        self.asked.contains(&Some(peer)) || self.probed == Some(peer)
+    }
+
+    /// Nobody owes it, and the peer was not asked for it either.
+    pub(super) fn is_wanted_of(&self, peer: PeerKey) -> bool {
+        self.state == BlockState::Wanted && self.probed != Some(peer)
+    }
+
+    /// Exactly one other peer owes it, and nobody is probed with it.
+    pub(super) fn may_probe(&self, peer: PeerKey) -> bool {
+        self.may_be_copied_by(peer) && self.probed.is_none()
     }
 
     /// Exactly one other peer owes it.
@@ -47,9 +59,10 @@ impl Block {
         }
     }
 
-    /// The peer does not owe it any more; true if the block is wanted again.
+    /// The peer does not owe it any more; true if the block is wanted again, which a probe does not
+    /// keep it from.
     pub(super) fn forget(&mut self, peer: PeerKey) -> bool {
-        for slot in &mut self.asked {
+        for slot in self.asked.iter_mut().chain([&mut self.probed]) {
             if *slot == Some(peer) {
                 *slot = None;
             }
@@ -83,11 +96,12 @@ impl OpenPiece {
         Self { piece, blocks: all, wanted: blocks, written: 0, alone: false, doubtful: false }
     }
 
-    /// Whether a peer may be asked for its blocks.
+    /// Whether a peer may be asked for some of its blocks.
     pub(super) fn is_open_to(&self, peer: PeerKey) -> bool {
         let owed_by_others = |block: &Block| block.asked.iter().flatten().any(|&p| p != peer);
         let in_use = |block: &Block| block.state == BlockState::Claimed || owed_by_others(block);
-        !self.alone || !self.blocks.iter().any(in_use)
+        let is_free = !self.alone || !self.blocks.iter().any(in_use);
+        is_free && self.blocks.iter().any(|block| block.is_wanted_of(peer))
     }
 
     /// What others wrote of a piece that one peer is to write alone is wanted again.

@@ -295,6 +295,34 @@ fn a_late_peer_is_asked_only_for_what_another_owes_too() {
 }
 
 #[test]
+fn what_a_peer_is_only_tried_with_is_kept_from_nobody() {
+    let mut p = picker();
+    let all = Bitfield::full(4);
+    while next(&mut p, ANN, &all, 4).is_some() {}
+    let (tried, why) = p.next_span(EVE, &all, 16384, Ask::Untried).unwrap();
+    assert_eq!(why, Why::EndGame);
+    let zoe = PeerKey(9);
+    let (other, _) = p.next_span(zoe, &all, 16384, Ask::Untried).unwrap();
+    assert_ne!(other, tried, "one at a time is tried with a block");
+    assert_eq!(p.next_span(BEN, &all, 16384, Ask::Idle), Some((tried, Why::EndGame)));
+    let claim = p.claim(BEN, tried);
+    assert_eq!((claim.granted, claim.cancel), (vec![tried], vec![(ANN, tried), (EVE, tried)]));
+}
+
+#[test]
+fn what_nobody_but_a_peer_on_trial_owes_is_asked_of_others_and_not_of_it_again() {
+    let mut p = picker();
+    let only = pieces(&[1]);
+    let owed = next(&mut p, ANN, &only, 1).unwrap();
+    assert_eq!(p.next_span(EVE, &only, 16384, Ask::Copy), Some((owed, Why::Probe)));
+    assert!(p.on_void(ANN, owed), "it is wanted again");
+    let (of_eve, _) = p.next_span(EVE, &only, 65536, Ask::Fresh).unwrap();
+    assert_eq!(of_eve, span(1, 16384, 3 * 16384), "she was asked for the first block");
+    assert_eq!(next(&mut p, BEN, &only, 4), Some(owed));
+    assert_eq!(p.claim(EVE, owed).granted, [owed], "and is welcome with it");
+}
+
+#[test]
 fn a_pick_says_how_rare_and_among_how_many() {
     let mut p = picker();
     p.on_verified(PieceIndex(3));

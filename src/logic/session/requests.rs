@@ -114,7 +114,7 @@ impl Requests {
             return Ok(true);
         }
         if let Some(at) = self.late.iter().position(holds) {
-            // It is welcome once; the deadlines that were missed stay missed.
+            // It is welcome once; the deadlines that were missed stay missed, unless it is of use.
             let late = self.late.remove(at).expect("found at this place");
             let (start, end) = (chunk.offset, chunk.offset + chunk.length);
             let before = Span { length: start - late.offset, ..late };
@@ -128,9 +128,10 @@ impl Requests {
         if self.unasked > UNASKED { Err(Fault::ChunksNotAsked) } else { Ok(false) }
     }
 
-    /// Bytes of the peer were of use: they are stored.
+    /// Bytes of the peer were of use: they are stored. Who is slow and not outrun by others is not
+    /// let go for it, however late each block comes.
     pub fn on_granted(&mut self) {
-        (self.unasked, self.busy) = (0, true);
+        (self.unasked, self.busy, self.misses) = (0, true, 0);
     }
 
     /// The worker is done with what the peer sent, and reads on.

@@ -34,6 +34,7 @@ impl Swarm {
         let granted = self.claim_for(peer, chunk, out);
         if let Some(session) = self.sessions.get_mut(&peer).filter(|_| !granted.is_empty()) {
             session.on_granted(now, bytes_of(&granted));
+            self.stallers.remove(&session.address);
         }
         Ok(granted)
     }
@@ -157,19 +158,21 @@ impl Swarm {
         others.for_each(|peer| self.fill(now, peer, out));
     }
 
-    /// Who is asked first: whoever missed no deadline, then whoever gives most, so that what one
-    /// stalled peer owed does not go to the next one. Who may not be asked is left out.
+    /// Who is asked first: whoever missed no deadline, then who has delivered something, then whoever
+    /// gives most, so that what one stalled peer owed does not go to the next one. Who may not be
+    /// asked is left out.
     fn by_merit(&self, now: Moment) -> Vec<PeerKey> {
         let mut peers: Vec<_> = self
             .sessions
             .iter()
             .filter(|(_, session)| session.may_be_asked())
             .map(|(&peer, session)| {
-                (session.requests.misses, Reverse(session.gives.per_second(now)), peer)
+                let gives = Reverse(session.gives.per_second(now));
+                (session.requests.misses, session.last_block.is_none(), gives, peer)
             })
             .collect();
         peers.sort_unstable();
-        peers.into_iter().map(|(_, _, peer)| peer).collect()
+        peers.into_iter().map(|(.., peer)| peer).collect()
     }
 
     /// Asks a peer for as much as its pipeline takes.
@@ -196,8 +199,12 @@ impl Swarm {
             }
             // Under a limit of our own a second copy would only take room from the first.
             let may_double = self.params.endgame && self.params.down_limit.is_none();
-            let idle = session.is_idle() && may_double;
-            let ask = late.unwrap_or(if idle { Ask::Idle } else { Ask::Fresh });
+            let fresh = match session.is_idle() && may_double {
+                true if is_late || session.last_block.is_none() => Ask::Untried,
+                true => Ask::Idle,
+                false => Ask::Fresh,
+            };
+            let ask = late.unwrap_or(fresh);
             let most = room.min(longest).min(session.most_at_once());
             let theirs = fast.as_ref().unwrap_or(session.have());
             let only = session.trust.only(theirs);

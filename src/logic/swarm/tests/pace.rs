@@ -1,9 +1,15 @@
 //! How much is asked of one peer at once, and whether what is owed is asked twice.
 
-use super::{ANN, BEN, Stage, at};
+use super::{ANN, BEN, EVE, Stage, at};
 use crate::bitfield::Bitfield;
-use crate::logic::swarm::Swarm;
+use crate::clock::Moment;
+use crate::logic::PeerKey;
+use crate::logic::swarm::{Action, Swarm};
+use crate::protocol::Dialect;
 use crate::protocol::message::Message;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
 
 fn asked(s: &Stage, peer: &str) -> Vec<String> {
     let of_peer = format!("{peer} < get ");
@@ -54,4 +60,102 @@ fn without_an_end_game_what_a_silent_peer_owes_is_asked_of_another_all_the_same(
     s.now = at(10);
     s.act(Swarm::on_tick);
     assert!(!asked(&s, "peer 2").is_empty(), "{}", s.script);
+}
+
+/// Nine who take requests and answer none, beside Ann, who gives 64 KiB every tenth of a second;
+/// after how many of these everything is here.
+fn tenths_beside_stallers(dialect: Dialect, down_limit: Option<u64>) -> u64 {
+    const PIECES: u32 = 24;
+    let mut swarm =
+        Stage::with(Bitfield::new(PIECES), |params| params.down_limit = down_limit).swarm;
+    let (mut out, mut owed, mut left) = (Vec::new(), VecDeque::new(), PIECES);
+    for peer in (11..=19).map(PeerKey).chain([ANN]) {
+        let address = SocketAddr::from(([127, 0, 0, 1], peer.0 as u16));
+        swarm.on_joined(at(0), peer, address, dialect);
+        for message in [Message::HaveAll, Message::Unchoke] {
+            swarm.on_message(at(0), peer, &message, &mut out).unwrap();
+        }
+    }
+    for tenth in 1..1000 {
+        let now = Moment::after(Duration::from_millis(tenth * 100));
+        if tenth % 5 == 0 {
+            swarm.on_tick(now, &mut out);
+        }
+        let mut given = 0;
+        while given < 65536 {
+            while !out.is_empty() {
+                for action in std::mem::take(&mut out) {
+                    match action {
+                        Action::Say(ANN, Message::Get(span)) => owed.push_back(span),
+                        Action::Say(ANN, Message::Cancel(part)) => owed.retain(|&s| s != part),
+                        Action::Verify(piece) => {
+                            left -= 1;
+                            swarm.on_verified(now, piece, &mut out);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            let Some(asked) = owed.pop_front() else { break };
+            given += asked.length;
+            let granted = swarm.claim(now, ANN, asked, &mut out).unwrap();
+            swarm.on_written(now, ANN, &granted, &mut out);
+        }
+        if left == 0 {
+            return tenth;
+        }
+    }
+    panic!("it is never done");
+}
+
+#[test]
+fn peers_that_stall_keep_no_block_from_one_that_delivers() {
+    for dialect in [Dialect::Native, Dialect::BitTorrent] {
+        let tenths = tenths_beside_stallers(dialect, None);
+        assert!(tenths < 100, "{dialect}: {tenths}, though no deadline need pass");
+        let tenths = tenths_beside_stallers(dialect, Some(1 << 20));
+        assert!(tenths < 150, "{dialect}: {tenths} under a limit, which is more than one deadline");
+    }
+}
+
+#[test]
+fn who_stalled_and_comes_back_is_asked_for_one_block_that_another_owes_until_it_delivers() {
+    let mut s = Stage::new(Bitfield::new(40));
+    for peer in [EVE, ANN] {
+        s.join(peer);
+        s.hear_all(peer, &[Message::HaveAll, Message::Unchoke]);
+    }
+    s.now = at(9);
+    s.chunk(ANN, 2, 0, 65536);
+    s.now = at(10);
+    s.act(Swarm::on_tick);
+    s.act(|swarm, now, out| swarm.on_left(now, EVE, out));
+    s.script.clear();
+    s.join(EVE);
+    s.hear_all(EVE, &[Message::HaveAll, Message::Unchoke]);
+    let probe = asked(&s, "peer 3");
+    assert!(probe.len() == 1 && probe[0].ends_with("(16384 bytes)"), "{}", s.script);
+    let before = asked(&s, "peer 1").len();
+    s.chunk(EVE, 3, 49152, 16384);
+    assert!(asked(&s, "peer 3").len() > 1, "she is one of us again: {}", s.script);
+    assert_eq!(asked(&s, "peer 1").len(), before);
+}
+
+/// Each of its blocks takes twenty seconds.
+#[test]
+fn who_is_slow_and_alone_is_not_let_go_and_all_it_sends_is_taken() {
+    let mut s = Stage::new(Bitfield::new(2));
+    s.join_in_bittorrent(ANN);
+    s.hear_all(ANN, &[Message::HaveAll, Message::Unchoke]);
+    let mut next = 0;
+    for half in 1..=320 {
+        s.now = Moment::after(Duration::from_millis(half * 500));
+        s.act(Swarm::on_tick);
+        if half % 40 == 0 {
+            s.chunk(ANN, next / 65536, next % 65536, 16384);
+            next += 16384;
+        }
+    }
+    assert!(!s.script.contains("Disconnect"), "{}", s.script);
+    assert_eq!(s.script.matches("! Verify").count(), 2, "{}", s.script);
 }
