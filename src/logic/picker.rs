@@ -263,7 +263,7 @@ impl Picker {
             let block = &mut open.blocks[index as usize];
             if matches!(block.state, BlockState::Wanted | BlockState::Asked) {
                 open.wanted -= u32::from(block.state == BlockState::Wanted);
-                block.state = BlockState::Claimed;
+                (block.state, block.writer) = (BlockState::Claimed, Some(peer));
                 let owing = block.asked.iter_mut().chain([&mut block.probed]);
                 for other in owing.filter_map(Option::take) {
                     if other != peer {
@@ -288,7 +288,7 @@ impl Picker {
         let open = self.open_mut(span.piece)?;
         for block in &mut open.blocks[first as usize..(first + count) as usize] {
             if block.state == BlockState::Claimed {
-                *block = Block { state: BlockState::Written, writer: Some(peer), ..*block };
+                (block.state, block.writer) = (BlockState::Written, Some(peer));
                 open.written += 1;
             }
         }

@@ -148,10 +148,11 @@ fn a_flood_of_callers_costs_little_and_somebody_honest_is_served() {
          honest was served in {beside:?}; CLOSE_WAIT {waits:?}; then {quiet:?} of half a second",
         most.threads, most.descriptors
     ));
-    // Sixty-four may be in their opening; some more are on their way out.
-    assert!(most.threads < base.threads + 250, "{base:?} before, {most:?}");
+    // Sixty-four may be in their opening; many more are on their way out where others use the
+    // processor as well.
+    assert!(most.threads < base.threads + 500, "{base:?} before, {most:?}");
     assert!(most.descriptors < base.descriptors + 500, "{base:?} before, {most:?}");
-    assert!(growth < GROWTH + 250 * PER_CONNECTION, "{base:?} before, {most:?}");
+    assert!(growth < GROWTH + 500 * PER_CONNECTION, "{base:?} before, {most:?}");
     assert!(waits < Duration::from_secs(5), "CLOSE_WAIT for {waits:?}");
     assert!(beside < Duration::from_secs(10), "somebody honest waited {beside:?}");
 }

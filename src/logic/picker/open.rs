@@ -27,7 +27,7 @@ pub(super) struct Block {
     pub(super) asked: [Option<PeerKey>; 2],
     /// Who was asked for it as well, to see whether it answers: nobody relies on that.
     pub(super) probed: Option<PeerKey>,
-    /// Who sent what is stored.
+    /// Who sent what is stored, or is being stored.
     pub(super) writer: Option<PeerKey>,
 }
 
@@ -99,7 +99,9 @@ impl OpenPiece {
     /// Whether a peer may be asked for some of its blocks.
     pub(super) fn is_open_to(&self, peer: PeerKey) -> bool {
         let owed_by_others = |block: &Block| block.asked.iter().flatten().any(|&p| p != peer);
-        let in_use = |block: &Block| block.state == BlockState::Claimed || owed_by_others(block);
+        let stored_for_others =
+            |block: &Block| block.state == BlockState::Claimed && block.writer != Some(peer);
+        let in_use = |block: &Block| stored_for_others(block) || owed_by_others(block);
         let is_free = !self.alone || !self.blocks.iter().any(in_use);
         is_free && self.blocks.iter().any(|block| block.is_wanted_of(peer))
     }

@@ -153,6 +153,21 @@ fn a_piece_that_several_spoiled_is_asked_of_one_at_a_time() {
 }
 
 #[test]
+fn who_writes_a_piece_alone_goes_on_with_it_while_its_blocks_are_being_stored() {
+    let mut p = picker();
+    let only = pieces(&[0]);
+    let first = next(&mut p, ANN, &only, 2).unwrap();
+    let second = next(&mut p, BEN, &only, 2).unwrap();
+    fetch(&mut p, ANN, first);
+    fetch(&mut p, BEN, second);
+    p.on_failed(PieceIndex(0));
+    let again = next(&mut p, ANN, &only, 2).unwrap();
+    assert_eq!(p.claim(ANN, again).granted, [again]);
+    assert_eq!(next(&mut p, BEN, &only, 2), None, "what Ann sent is being stored");
+    assert_eq!(next(&mut p, ANN, &only, 2), Some(span(0, 32768, 32768)));
+}
+
+#[test]
 fn what_was_never_asked_of_anyone_is_not_stored() {
     let mut p = picker();
     assert_eq!(p.claim(EVE, span(0, 0, 16384)), Claim::default());
