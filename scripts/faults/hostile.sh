@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Hostile peers in numbers that take too long for every change: 500 openings that never end, 10,000
-# connections, 200 places filled from one network, 40 stalled readers with the best of three, 1,000
-# rounds of two peers that call each other at once, liars and stallers.
+# connections, 200 places filled from one network, 40 stalled readers with the best of three, 40 that
+# call again and again, 1,000 rounds of two peers that call each other at once, liars and stallers.
 #
 #   scripts/faults/hostile.sh [FILTER]        all, or the tests whose names contain FILTER
 #   CARGO="cargo" PROFILE=release scripts/faults/hostile.sh
@@ -22,6 +22,7 @@ export HOSTILE_SLOW=${HOSTILE_SLOW:-500}
 export HOSTILE_FLOOD=${HOSTILE_FLOOD:-10000}
 export HOSTILE_PLACES=${HOSTILE_PLACES:-200}
 export HOSTILE_BEST_OF=${HOSTILE_BEST_OF:-3}
+export HOSTILE_READERS=${HOSTILE_READERS:-40} # for four slots
 export HOSTILE_LOSS=${HOSTILE_LOSS:-10}
 export HOSTILE_ROUNDS=${HOSTILE_ROUNDS:-500} # each is two calls at once
 export HOSTILE_LONG=1

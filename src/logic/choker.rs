@@ -8,12 +8,14 @@
 //! ```
 //! A [`Strategy`] decides; the [`Choker`] calls it every round and whenever a slot is free in
 //! between, because an idle slot helps nobody. It also keeps any strategy to what every one must
-//! hold: who wants nothing is not served, nobody twice, and never more than there are slots.
+//! hold: who wants nothing is not served, nobody twice, and never more than there are slots. Who
+//! takes nothing of what it is sent is given no slot, and loses the one it has to whoever waits.
 //! The strategies that ship stand in a file each and have names, see [`ChokerPolicy`].
 
 use crate::clock::Moment;
 use crate::logic::PeerKey;
 use crate::logic::timers::Timers;
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -90,6 +92,10 @@ pub struct Candidate {
     pub last_block: Option<Moment>,
     /// Whether requests of it wait to be answered.
     pub pending: bool,
+    /// Whether it takes nothing of what it is sent.
+    pub stuck: bool,
+    /// Whether somebody at its address took nothing a while ago: it is no newcomer.
+    pub returns: bool,
     /// How many of the pieces it has, in thousandths.
     pub share: u32,
 }
@@ -108,6 +114,8 @@ impl Candidate {
             joined: now,
             last_block: None,
             pending: false,
+            stuck: false,
+            returns: false,
             share: 0,
         }
     }
@@ -272,7 +280,8 @@ impl Choker {
     /// A round: who is served from now on, and why. Everyone else is choked.
     pub fn next_round(&mut self, now: Moment, seeding: bool, peers: &[Candidate]) -> Vec<Served> {
         self.round += 1;
-        let view = self.view(now, seeding, peers);
+        let peers = those_who_take(peers);
+        let view = self.view(now, seeding, &peers);
         let mut served = self.strategy.next_round(&view, &mut self.rng);
         let mut may: Vec<(PeerKey, bool)> = view.interested().map(|p| (p.peer, true)).collect();
         may.sort_unstable();
@@ -292,7 +301,8 @@ impl Choker {
         seeding: bool,
         peers: &[Candidate],
     ) -> Option<Served> {
-        let view = self.view(now, seeding, peers);
+        let peers = those_who_take(peers);
+        let view = self.view(now, seeding, &peers);
         if view.served().count() >= self.slots() || view.waiting().next().is_none() {
             return None;
         }
@@ -306,6 +316,18 @@ impl Choker {
         let Params { slots, upload_capacity, timers } = self.params;
         View { now, round: self.round, seeding, slots, upload_capacity, timers, peers }
     }
+}
+
+/// The peers as strategies see them: who takes nothing of what it is sent is as good as one that
+/// wants nothing, unless it is served and nobody else waits.
+fn those_who_take(peers: &[Candidate]) -> Cow<'_, [Candidate]> {
+    if !peers.iter().any(|p| p.stuck) {
+        return Cow::Borrowed(peers);
+    }
+    let waits = |p: &Candidate| p.interested && !p.unchoked && !p.stuck;
+    let others_wait = peers.iter().any(waits);
+    let takes = |p: &Candidate| !p.stuck || p.unchoked && !others_wait;
+    peers.iter().map(|&p| Candidate { interested: p.interested && takes(&p), ..p }).collect()
 }
 
 #[cfg(test)]

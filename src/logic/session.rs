@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// What a peer may not do.
 mod fault;
+/// Whether a peer takes what it is sent.
+mod flow;
 /// What a peer says it has.
 mod having;
 /// What we asked of a peer.
@@ -27,6 +29,7 @@ pub mod trust;
 pub use fault::{Fault, LONGEST_REQUEST};
 
 use fault::MOST_HANDSHAKES;
+use flow::Flow;
 use requests::Requests;
 use trust::Trust;
 
@@ -75,6 +78,10 @@ pub struct Session {
     pub last_block: Option<Moment>,
     /// Requests of it wait to be answered.
     pub waits: bool,
+    /// It takes nothing of what it is sent.
+    pub stuck: bool,
+    /// Somebody at its address took nothing a while ago.
+    pub returns: bool,
     /// How much of our upload it is meant to have, in thousandths of an equal share.
     pub weight: u32,
     /// How many pieces it has that we lack.
@@ -85,6 +92,7 @@ pub struct Session {
     pub shown: Option<Shown>,
     /// How many requests may be open with it.
     most_asked: usize,
+    flow: Flow,
     /// Pieces that may be asked for while it chokes us (BEP 6).
     allowed_fast: Option<Bitfield>,
     /// Pieces that it may ask for while we choke it (BEP 6), and bytes of them still to be had so.
@@ -131,11 +139,14 @@ impl Session {
             takes: Rate::over(window),
             last_block: None,
             waits: false,
+            stuck: false,
+            returns: false,
             weight: EQUAL,
             wanted: 0,
             refusals: 0,
             shown: None,
             most_asked: MOST_ASKED,
+            flow: Flow::default(),
             allowed_fast: None,
             given_fast: Vec::new(),
             fast_bytes: 0,
@@ -234,6 +245,14 @@ impl Session {
         self.takes.add(now, total.saturating_sub(before));
         self.waits = waits;
         self.shown.iter_mut().for_each(|shown| shown.on_sent(total));
+    }
+
+    /// Its socket is full since then, or not, and has taken so many bytes in all. True if that makes
+    /// it stuck, or stuck no more.
+    pub fn on_flow(&mut self, now: Moment, full: Option<Moment>, taken: u64) -> bool {
+        self.flow.on_look(full, taken);
+        let before = std::mem::replace(&mut self.stuck, self.flow.is_stuck(now));
+        before != self.stuck
     }
 
     /// Time passed: a peer that refused may be asked again.

@@ -127,6 +127,8 @@ pub struct Swarm {
     sources: HashSet<SocketAddr>,
     /// Whoever left while it kept requests waiting.
     stallers: HashSet<SocketAddr>,
+    /// Where somebody took nothing of what we sent.
+    unread: serving::Unread,
     /// Pieces that were here and were lost, whether they came back or not.
     lost: HashSet<PieceIndex>,
     down: Rate,
@@ -164,6 +166,7 @@ impl Swarm {
             addresses: HashMap::new(),
             sources: HashSet::new(),
             stallers: HashSet::new(),
+            unread: serving::Unread::default(),
             lost: HashSet::new(),
             down: Rate::over(Duration::from_secs(2)),
             corrupt: 0,
@@ -265,6 +268,7 @@ impl Swarm {
             // It begins as it ended: with a block at a time, until it delivers.
             session.requests.pipeline.on_missed();
         }
+        session.returns = self.unread.knows(now, address.ip());
         session.shown = self.hides().then(|| Shown::new(pieces));
         self.sessions.insert(peer, session);
         if self.addresses.len() >= KNOWN_ADDRESSES {

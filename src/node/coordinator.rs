@@ -79,7 +79,7 @@ pub fn run(shared: &Arc<Shared>, wires: &Wires) {
             },
             recv(wires.nudged) -> _ => {}
             recv(shared.stopped) -> _ => return,
-            default(TICK) => {}
+            default(coordinator.tick.left(shared.clock.now())) => {}
         }
         coordinator.turn();
     }
@@ -221,6 +221,11 @@ struct Timer {
 }
 
 impl Timer {
+    /// How long until then.
+    fn left(&self, now: Moment) -> Duration {
+        self.next.since(now)
+    }
+
     /// Whether it is to be done now; then it is due again after a while.
     fn is_due(&mut self, now: Moment) -> bool {
         let due = now >= self.next;

@@ -112,6 +112,8 @@ pub struct Outbox {
     granted: AtomicU64,
     /// Bytes that the socket took.
     taken: AtomicU64,
+    /// Since when the socket takes no more; it is waited for.
+    full: Mutex<Option<Instant>>,
     /// Since when something waits that the socket does not take at once, and what it had taken then.
     stalls: Mutex<Option<(Instant, u64)>>,
 }
@@ -125,6 +127,7 @@ impl Outbox {
             weight: AtomicU32::new(EQUAL),
             granted: AtomicU64::new(0),
             taken: AtomicU64::new(0),
+            full: Mutex::default(),
             stalls: Mutex::default(),
         }
     }
@@ -132,6 +135,16 @@ impl Outbox {
     /// The socket took so many bytes.
     pub fn on_taken(&self, bytes: u64) {
         self.taken.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Since when the socket is full, if it is, and how many bytes it took in all.
+    pub fn flow(&self) -> (Option<Instant>, u64) {
+        (*self.full.lock(), self.taken.load(Ordering::Relaxed))
+    }
+
+    /// The socket takes more again, or is not waited for any longer.
+    pub fn on_writable(&self) {
+        *self.full.lock() = None;
     }
 
     /// Nothing waits, or it is we who send no more now.
@@ -143,6 +156,7 @@ impl Outbox {
     /// wait has no more time for them than who takes nothing.
     pub fn on_stall(&self, now: Instant, others_wait: bool) -> Instant {
         let taken = self.taken.load(Ordering::Relaxed);
+        *self.full.lock() = Some(now);
         let mut stalls = self.stalls.lock();
         let slow = stalls.filter(|(_, before)| others_wait && taken - before < ENOUGH);
         let (since, _) = *stalls.insert(slow.unwrap_or((now, taken)));

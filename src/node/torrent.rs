@@ -128,6 +128,8 @@ impl Torrent {
         for (&peer, connection) in lines {
             let total = connection.uploaded.load(Ordering::Relaxed);
             swarm.on_sent(now, peer, total, connection.outbox.is_waiting());
+            let (full, taken) = connection.outbox.flow();
+            swarm.on_flow(now, peer, full.map(|since| now - since.elapsed()), taken);
         }
     }
 

@@ -268,7 +268,10 @@ pub fn watch_parked(shared: &Arc<Shared>) {
         allowed.iter().for_each(|connection| shared.schedule(connection));
         let longest = next.map_or(STALLED / 4, |next| next.since(now).min(STALLED / 4));
         match shared.parked.wait(longest) {
-            Ok(awake) => awake.iter().for_each(|connection| shared.schedule(connection)),
+            Ok(awake) => awake.iter().for_each(|connection| {
+                connection.outbox.on_writable();
+                shared.schedule(connection);
+            }),
             Err(error) => {
                 log::error!("waiting for sockets failed: {error}");
                 return;

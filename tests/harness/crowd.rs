@@ -110,6 +110,15 @@ impl Drop for Crowd {
     }
 }
 
+/// Calls from an address of this machine, with a receive buffer as small as the system allows.
+pub fn narrow_from(ip: IpAddr, address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_recv_buffer_size(4096)?;
+    socket.bind(&SocketAddr::new(ip, 0).into())?;
+    socket.connect_timeout(&address.into(), CALL)?;
+    Ok(socket.into())
+}
+
 fn call_from(ip: IpAddr, address: SocketAddr) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.bind(&SocketAddr::new(ip, 0).into())?;

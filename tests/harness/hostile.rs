@@ -580,6 +580,13 @@ impl Caller {
         Ok(Self { frames: Frames { stream, pending: Vec::new() } })
     }
 
+    /// Over a stream that is there.
+    pub fn over(stream: TcpStream) -> io::Result<Self> {
+        stream.set_read_timeout(Some(READ))?;
+        stream.set_write_timeout(Some(READ))?;
+        Ok(Self { frames: Frames { stream, pending: Vec::new() } })
+    }
+
     /// Connects from an address of this machine.
     pub fn connect_from(ip: IpAddr, address: SocketAddr) -> io::Result<Self> {
         let domain = socket2::Domain::for_address(address);

@@ -4,19 +4,24 @@
 //! What is measured is bounded generously where many tests run at once; `scripts/faults/hostile.sh`
 //! raises the counts by environment variables, tightens the bounds and prints the figures.
 
-use crate::harness::bittorrent::{BtPeer, message};
-use crate::harness::crowd::{CloseWaits, Crowd, Manner, stranger};
+use crate::harness::bittorrent::{BtPeer, any_id, message};
+use crate::harness::crowd::{CloseWaits, Crowd, Manner, narrow_from, stranger};
 use crate::harness::hostile::{Caller, Content};
 use crate::harness::process::say;
 use crate::harness::programs::{Listening, create, leecher, quick_tracker, seeder};
 use crate::harness::scratch::{Scratch, assert_same};
 use crate::harness::{DOWNLOAD, SOON, alone, count, pass, until};
+use crossbeam_channel::{TryRecvError, bounded};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::spawn;
 use std::time::{Duration, Instant};
 use swarmlet::ids::{PeerId, PieceIndex, Span};
 use swarmlet::protocol::frame::PEER_MAGIC;
+use swarmlet::protocol::handshake::Reserved;
 use swarmlet::protocol::message::{Hello, Message, VERSION};
 
 const MIB: u64 = 1024 * 1024;
@@ -244,6 +249,89 @@ fn forty_stalled_readers_in_bittorrent_do_not_either() {
         }
         caller
     });
+}
+
+/// Ten for two slots, or as many as are said for a tenth of that: each waits for a slot, asks for
+/// everything and reads nothing of it; one in three calls again three seconds later, the others when
+/// they are let go. Somebody honest comes last.
+fn check_returning<R: Send>(
+    name: &str,
+    wait: impl Fn(TcpStream, &Content) -> io::Result<R> + Copy + Send + 'static,
+    ask: impl Fn(&mut R, &Content) -> io::Result<()> + Copy + Send + 'static,
+) {
+    let _turn = alone();
+    let readers = count("HOSTILE_READERS", 10);
+    let slots = (readers / 10).max(2);
+    let stage = Stage::new(name, 4 * MIB, &format!("--upload-slots {slots}"));
+    let (came, served) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (stop, stopped) = bounded::<()>(0);
+    let start = |n| {
+        let (address, content) = (stage.victim.address, stage.content.clone());
+        let (stopped, came, served) = (stopped.clone(), came.clone(), served.clone());
+        spawn(move || {
+            while stopped.try_recv() != Err(TryRecvError::Disconnected) {
+                let reader = narrow_from(stranger(9, n), address).and_then(|s| wait(s, &content));
+                let Ok(mut reader) = reader else { continue };
+                came.fetch_add(1, Ordering::Relaxed);
+                let is_late = |e: &io::Error| e.kind() == io::ErrorKind::WouldBlock;
+                let mut asked = ask(&mut reader, &content);
+                while asked.as_ref().is_err_and(is_late) {
+                    asked = ask(&mut reader, &content); // it has no slot yet, and waits on
+                }
+                if asked.is_ok() {
+                    served.fetch_add(1, Ordering::Relaxed);
+                    let stays = if n % 3 == 0 { 3 } else { 30 };
+                    let _ = stopped.recv_timeout(Duration::from_secs(stays));
+                }
+            }
+        })
+    };
+    let threads: Vec<_> = (0..readers).map(start).collect();
+    let counted = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+    let all = || (counted(&came) >= readers && counted(&served) >= slots).then_some(());
+    until("all wait, and have all slots", SOON, all);
+    let took = stage.fetch("honest", "");
+    let had = counted(&served);
+    say(&format!("beside {readers} for {slots} slots, who had {had} of them: {took:?}"));
+    drop(stop);
+    drop(stage); // whoever waits for a slot hears that the seeder is gone
+    threads.into_iter().for_each(|thread| thread.join().expect("a reader does not panic"));
+    assert!(took < Duration::from_secs(20), "somebody honest waited {took:?}");
+}
+
+#[test]
+fn readers_that_call_again_and_again_leave_a_slot_to_who_reads() {
+    check_returning(
+        "returning",
+        |stream, content| Caller::over(stream)?.into_interested(content.info_hash),
+        |caller, content| {
+            caller.expect(|m| (*m == Message::Unchoke).then_some(()))?;
+            (0..content.pieces).map(PieceIndex).try_for_each(|piece| {
+                caller.say(&Message::Get(Span { piece, offset: 0, length: PIECE }))
+            })
+        },
+    );
+}
+
+#[test]
+fn readers_that_call_again_and_again_in_bittorrent_do_so_too() {
+    check_returning(
+        "bt-returning",
+        |stream, content| {
+            let mut caller = BtPeer::over(stream)?;
+            let v1 = content.meta.info_hash_v1.expect("it is hybrid");
+            caller.shake_hands(Reserved::ours(), v1, any_id())?;
+            caller.say_all(&[Message::HaveNone, Message::Interested])?;
+            Ok(caller)
+        },
+        |caller, content| {
+            caller.expect(1)?;
+            (0..4 * content.pieces).try_for_each(|n| {
+                let numbers = [n / 4, n % 4 * 16384, 16384].map(u32::to_be_bytes);
+                caller.send(&message(6, numbers.as_flattened()))
+            })
+        },
+    );
 }
 
 /// A listener that takes no calls: who dials waits until it gives up.

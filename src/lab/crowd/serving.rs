@@ -168,6 +168,8 @@ impl Crowd {
             joined: at(met.min(self.stamp())),
             last_block: (heard != NO_STAMP).then(|| at(heard)),
             pending: served && interested,
+            stuck: false,
+            returns: false,
             share: share as u32,
         }
     }

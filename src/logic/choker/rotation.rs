@@ -4,6 +4,8 @@
 //! anywhere else in the rotation" (BEP 3): a new one is put in front by three faces of the die,
 //! at each other place by one. Those who were there move up with every turn, so that nobody
 //! waits for ever and equals get equal turns, which drawing by lot each time would not promise.
+//! Who comes back after it took nothing of what it was sent goes to the end: else whoever calls
+//! again and again is in front sooner or later.
 
 use super::Candidate;
 use crate::logic::PeerKey;
@@ -30,10 +32,11 @@ impl Rotation {
         let here = sorted(peers.iter().map(|p| p.peer));
         self.peers.retain(|peer| here.binary_search(peer).is_ok());
         let known = sorted(self.peers.iter().copied());
-        let is_new = |peer: &PeerKey| known.binary_search(peer).is_err();
-        for new in peers.iter().map(|p| p.peer).filter(is_new) {
-            let place = rng.usize(..self.peers.len() + IN_FRONT).saturating_sub(IN_FRONT - 1);
-            self.peers.insert(place, new);
+        let is_new = |p: &&Candidate| known.binary_search(&p.peer).is_err();
+        for new in peers.iter().filter(is_new) {
+            let end = self.peers.len();
+            let mut place = || rng.usize(..end + IN_FRONT).saturating_sub(IN_FRONT - 1);
+            self.peers.insert(if new.returns { end } else { place() }, new.peer);
         }
     }
 
@@ -83,6 +86,18 @@ mod tests {
         }
         assert!((2850..3150).contains(&places[0]), "{places:?}");
         assert!(places[1..].iter().all(|n| (900..1100).contains(n)), "{places:?}");
+    }
+
+    #[test]
+    fn who_took_nothing_and_comes_back_is_the_last() {
+        for seed in 0..100 {
+            let (mut rotation, mut rng) = (Rotation::default(), fastrand::Rng::with_seed(seed));
+            rotation.admit(&peers(0..4), &mut rng);
+            let mut more = peers(0..5);
+            more[4].returns = true;
+            rotation.admit(&more, &mut rng);
+            assert_eq!(rotation.peers[4], PeerKey(4));
+        }
     }
 
     #[test]

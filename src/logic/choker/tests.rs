@@ -385,6 +385,27 @@ fn every_decision_is_remembered_with_its_reason() {
     assert_eq!(world.choker.decision(late.peer), Some(late));
 }
 
+#[test]
+fn whatever_the_strategy_who_takes_nothing_has_no_slot_while_others_wait() {
+    for policy in ChokerPolicy::ALL {
+        for seeding in [false, true] {
+            let mut world = World { seeding, ..World::new(policy, 4, 10) };
+            world.give(&[(0, 9000), (1, 8000), (2, 7000), (3, 6000)]);
+            for nth in 0..4 {
+                let peer = &mut world.peers[nth];
+                (peer.unchoked, peer.pending, peer.stuck) = (true, true, true);
+            }
+            let free = world.free_slot();
+            assert!(free.is_none_or(|s| s.peer.0 > 3), "{policy}: {free:?}");
+            let served = names(&world.round());
+            assert!(served.iter().all(|&peer| peer > 3), "{policy}: {served:?}");
+            world.peers.truncate(4);
+            let again = world.free_slot();
+            assert_eq!(again, None, "{policy}: it takes nothing still");
+        }
+    }
+}
+
 /// Any state of a peer.
 fn candidate(peer: u64) -> impl proptest::strategy::Strategy<Value = Candidate> {
     use proptest::strategy::Strategy as _;

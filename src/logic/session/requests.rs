@@ -129,7 +129,7 @@ impl Requests {
     }
 
     /// Bytes of the peer were of use: they are stored. Who is slow and not outrun by others is not
-    /// let go for it, however late each block comes.
+    /// let go for that, however late each block comes.
     pub fn on_granted(&mut self) {
         (self.unasked, self.busy, self.misses) = (0, true, 0);
     }

@@ -140,6 +140,20 @@ fn what_comes_late_is_still_welcome_but_what_was_never_asked_is_not() {
 }
 
 #[test]
+fn a_late_block_makes_up_for_missed_deadlines_if_it_is_of_use() {
+    let (mut s, timeout) = (session(1), Duration::from_secs(10));
+    s.requests.on_asked(at(0), span(0, 16384));
+    s.requests.next_missed(at(10), timeout);
+    s.requests.on_asked(at(10), span(16384, 16384));
+    s.requests.next_missed(at(20), timeout);
+    assert_eq!(s.requests.on_chunk(at(21), span(0, 16384)), Ok(true));
+    assert_eq!(s.requests.misses, 2, "another sent it first");
+    assert_eq!(s.requests.on_chunk(at(22), span(16384, 16384)), Ok(true));
+    s.on_granted(at(22), 16384);
+    assert_eq!(s.requests.misses, 0);
+}
+
+#[test]
 fn a_request_is_cancelled_from_its_end() {
     let mut s = session(1);
     s.requests.on_asked(at(0), span(0, 65536));

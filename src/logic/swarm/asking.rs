@@ -99,7 +99,8 @@ impl Swarm {
     }
 
     /// Time passed: requests that nobody answered are asked of others, and a peer with nothing to
-    /// do is asked once more (it may have refused, or the end game may have begun since).
+    /// do is asked once more (it may have refused, or the end game may have begun since). Who takes
+    /// nothing of what we send it loses its slot.
     pub fn on_tick(&mut self, now: Moment, out: &mut Vec<Action>) {
         let patience = self.patience();
         let mut again = false;
@@ -131,6 +132,7 @@ impl Swarm {
         if again {
             self.fill_all(now, out);
         }
+        self.pass_on_slots(now, out);
         self.show_all(now, out);
     }
 

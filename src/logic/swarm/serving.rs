@@ -8,13 +8,45 @@ use crate::logic::PeerKey;
 use crate::logic::choker::{Candidate, EQUAL, Served};
 use crate::logic::session::Session;
 use crate::protocol::message::Message;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// An address where somebody took nothing is no newcomer's for so long.
+const REMEMBERED: Duration = Duration::from_mins(10);
+
+/// How many such addresses are remembered.
+const MOST_REMEMBERED: usize = 4096;
+
+/// Where somebody took nothing of what it was sent, and when.
+#[derive(Debug, Default)]
+pub(super) struct Unread {
+    at: HashMap<IpAddr, Moment>,
+    /// Somebody got stuck, or stuck no more, since the slots were looked at.
+    is_news: bool,
+}
+
+impl Unread {
+    /// Whether somebody there took nothing lately.
+    pub(super) fn knows(&self, now: Moment, ip: IpAddr) -> bool {
+        self.at.get(&ip).is_some_and(|&at| now.since(at) < REMEMBERED)
+    }
+
+    fn on_stuck(&mut self, now: Moment, ip: IpAddr) {
+        if self.at.len() >= MOST_REMEMBERED {
+            self.at.retain(|_, at| now.since(*at) < REMEMBERED);
+        }
+        if self.at.len() < MOST_REMEMBERED {
+            self.at.insert(ip, now);
+        }
+    }
+}
 
 impl Swarm {
-    /// Whether an upload slot is free.
+    /// Whether an upload slot is free; one whose peer takes nothing is.
     pub fn has_free_slot(&self) -> bool {
-        let taken = self.sessions.values().filter(|s| !s.am_choking && s.peer_interested);
-        taken.count() < self.choker.slots()
+        let uses = |s: &&Session| !s.am_choking && s.peer_interested && !s.stuck;
+        self.sessions.values().filter(uses).count() < self.choker.slots()
     }
 
     /// From now on so many peers are served at once: more at once, fewer from the next round on.
@@ -40,6 +72,24 @@ impl Swarm {
         }
     }
 
+    /// A peer's socket is full since then, or not, and has taken so many bytes in all.
+    pub fn on_flow(&mut self, now: Moment, peer: PeerKey, full: Option<Moment>, taken: u64) {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        if session.on_flow(now, full, taken) {
+            self.unread.is_news = true;
+            if session.stuck {
+                self.unread.on_stuck(now, session.address.ip());
+            }
+        }
+    }
+
+    /// Slots of those who take nothing go to others at once.
+    pub(super) fn pass_on_slots(&mut self, now: Moment, out: &mut Vec<Action>) {
+        if std::mem::take(&mut self.unread.is_news) {
+            self.fill_slots(now, out);
+        }
+    }
+
     /// The choker's round: the upload slots are given out anew.
     pub fn on_round(&mut self, now: Moment, out: &mut Vec<Action>) {
         let candidates = self.candidates(now);
@@ -61,16 +111,17 @@ impl Swarm {
 
     /// Gives free upload slots to those who wait.
     pub(super) fn fill_slots(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let waits = |s: &Session| s.am_choking && s.peer_interested;
+        let waits = |s: &Session| s.am_choking && s.peer_interested && !s.stuck;
         // Most of the time there is no slot or nobody waits: then nobody's rates are asked for.
         while self.has_free_slot()
             && self.sessions.values().any(waits)
             && let Some(Served { peer, why, weight }) =
                 self.choker.next_for_free_slot(now, self.is_satisfied(), &self.candidates(now))
         {
-            // A slot whose peer wants nothing is as good as free, but the slots are counted.
+            // A slot whose peer wants or takes nothing is as good as free, but the slots are counted.
             let unchoked = self.sessions.values().filter(|s| !s.am_choking).count();
-            let idle = self.sessions.values().find(|s| !s.am_choking && !s.peer_interested);
+            let is_idle = |s: &&Session| !s.am_choking && (!s.peer_interested || s.stuck);
+            let idle = self.sessions.values().filter(is_idle).min_by_key(|s| s.peer_interested);
             if let Some(idle) = idle.map(|s| s.peer).filter(|_| unchoked >= self.choker.slots()) {
                 self.set_choking(now, idle, true, out);
             }
@@ -120,6 +171,8 @@ impl Swarm {
             joined: s.joined,
             last_block: s.last_block,
             pending: s.waits,
+            stuck: s.stuck,
+            returns: s.returns,
             share: (u64::from(s.have().count()) * 1000 / pieces) as u32,
         };
         self.sessions.values().map(candidate).collect()

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 mod pace;
 mod selection;
+mod serving;
 
 const ANN: PeerKey = PeerKey(1);
 const BEN: PeerKey = PeerKey(2);
