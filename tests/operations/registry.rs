@@ -18,6 +18,10 @@ const MOST_OF_A_TORRENT: usize = 50;
 /// Patience and tick of native peers and of those that announce themselves, in milliseconds.
 const TIMES: [(u64, u64); 2] = [(15_000, 10), (900_000, 1000)];
 
+/// How long a process may stand still before the times of native peers go round, in milliseconds; who
+/// was silent for longer may be taken for somebody who was just heard of.
+const LONGEST: u64 = 80 * 60 * 1000;
+
 /// What can happen to the tables.
 #[derive(Debug, Clone, Copy)]
 enum Event {
@@ -112,6 +116,8 @@ struct Pair {
     tables: Registry,
     model: BTreeMap<(u8, u8), Entry>,
     now: u64,
+    /// When all of those whose time had come were dropped last.
+    dropped: u64,
 }
 
 impl Pair {
@@ -122,7 +128,7 @@ impl Pair {
             max_peers_per_torrent: MOST_OF_A_TORRENT,
             ..Params::default()
         };
-        Self { tables: Registry::new(params), model: BTreeMap::new(), now: 1 }
+        Self { tables: Registry::new(params), model: BTreeMap::new(), now: 1, dropped: 1 }
     }
 
     fn of(&self, torrent: u8) -> impl Iterator<Item = (u8, Entry)> {
@@ -234,7 +240,7 @@ impl Pair {
             }
             Event::Draw { torrent, asker, wanted } => self.draw(torrent, asker, wanted),
             Event::Turn { millis, limit } => {
-                self.now += millis;
+                self.pass(millis);
                 let dropped = self.tables.on_tick(at(self.now), limit);
                 let gone = self.gone();
                 assert!(dropped <= limit && gone.len() == dropped);
@@ -242,13 +248,18 @@ impl Pair {
                 self.model.retain(|key, _| !gone.contains(key));
             }
             Event::Turns { millis } => {
-                self.now += millis;
+                self.pass(millis);
                 while self.tables.deadline().is_some_and(|deadline| deadline <= at(self.now)) {
                     self.tables.on_tick(at(self.now), 7);
                 }
                 self.model.retain(|_, entry| entry.due > self.now);
+                self.dropped = self.now;
             }
         }
+    }
+
+    fn pass(&mut self, millis: u64) {
+        self.now = (self.now + millis).min(self.dropped + LONGEST);
     }
 
     fn draw(&mut self, torrent: u8, asker: u8, peers: usize) {

@@ -377,6 +377,22 @@ fn who_was_silent_is_dropped_however_long_the_process_stood_still() {
 }
 
 #[test]
+fn after_a_process_stood_still_what_came_since_is_looked_at_once_and_not_for_ever() {
+    for pause in [60, 2000, 2700, 4000, 5000] {
+        let mut r = registry(|_| {});
+        r.on_register(at(0), peer(1, 1, 5)).unwrap();
+        r.on_register(at(pause), peer(1, 2, 5)).unwrap();
+        let now = at(pause);
+        let turns = (1..100).find(|_| {
+            r.on_tick(now, 7);
+            r.deadline().is_none_or(|deadline| deadline > now)
+        });
+        assert!(turns.is_some_and(|turns| turns < 3), "after {pause} s: {turns:?}");
+        assert_eq!((r.peers(), r.on_tick(at(pause + 15), 7)), (1, 1), "after {pause} s");
+    }
+}
+
+#[test]
 fn who_announces_itself_may_be_silent_longer() {
     let mut r = registry(|_| {});
     r.on_announce(at(0), &announced(1, 1, 5)).unwrap();

@@ -144,6 +144,9 @@ impl Wheel {
     pub fn next_scan(&mut self, now: Moment, all: &mut Torrents) -> Option<Scan> {
         if self.scan.is_none() {
             let tick = nanos(now.elapsed()) / self.tick;
+            // After a process stood still, the time of all that is filed has come, wherever it stands;
+            // and what is filed again must not be further ahead than a `Due` can say.
+            self.at = self.at.max(tick.saturating_sub(SLOTS as u64 - 1));
             self.at = self.next_busy().unwrap_or(tick).min(tick).max(self.at);
             let torrent = self.slots[self.at as usize % SLOTS].first()?;
             self.unfile(all, torrent);
