@@ -265,13 +265,19 @@ impl Running {
         last.down > 0 || last.up > 0 || (last.left > 0 && !self.paused)
     }
 
+    /// Whether all that is wanted is here, on the disk and under its name.
+    pub fn is_seeding(&self) -> bool {
+        self.last.left == 0 && self.torrent.is_settled()
+    }
+
     fn line(&self, now: Moment, ratio: f64) -> Option<TorrentLine> {
         let last = &self.last;
         let state = match &self.failed {
             Some(why) => State::Halted { why: why.clone() },
             None if let Some(error) = &self.halted => State::Halted { why: error.message.clone() },
             None if self.paused => return None,
-            None if last.left == 0 => State::Seeding,
+            None if self.is_seeding() => State::Seeding,
+            None if last.left == 0 => State::Downloading,
             None => self.fetching(now),
         };
         Some(TorrentLine {

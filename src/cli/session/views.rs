@@ -215,7 +215,7 @@ fn state_of(job: &Job) -> State {
         Stage::Preparing(_, Some(_)) => State::WaitsToCheck,
         Stage::Preparing(_, None) => State::Looking,
         Stage::Running(running) if running.paused || running.failed.is_some() => State::Stopped,
-        Stage::Running(running) if running.last.left == 0 => State::Seeding,
+        Stage::Running(running) if running.is_seeding() => State::Seeding,
         Stage::Running(_) => State::Downloading,
     }
 }
