@@ -106,7 +106,8 @@ impl From<[u8; 4]> for Operation {
             3 | 4 => Self::Have { peer, piece: a },
             5 => Self::DontHave { peer, piece: a },
             6 => Self::Choke { peer, drop: a % 2 == 0 },
-            7 => Self::Next { peer, blocks: a, ask: Ask::Copy },
+            7 if b % 2 == 0 => Self::Next { peer, blocks: a, ask: Ask::Copy },
+            7 => Self::Next { peer, blocks: a, ask: Ask::Untried },
             8 | 9 => Self::Next { peer, blocks: a, ask: Ask::Idle },
             10..=13 => Self::Next { peer, blocks: a, ask: Ask::Fresh },
             14 => Self::Run { peer, blocks: a, idle: b % 2 == 0 },
@@ -137,7 +138,7 @@ enum State {
     /// Not here; perhaps somebody owes it.
     #[default]
     Absent,
-    Claimed,
+    Claimed(PeerKey),
     Written(PeerKey),
 }
 
@@ -145,6 +146,8 @@ enum State {
 struct Block {
     state: State,
     owed_by: Vec<PeerKey>,
+    /// Who was asked as well, to see whether it answers.
+    probed: Option<PeerKey>,
 }
 
 impl Block {
@@ -152,9 +155,32 @@ impl Block {
         self.state == State::Absent && self.owed_by.is_empty()
     }
 
+    /// The same, and the peer was not probed with it.
+    fn is_wanted_of(&self, peer: PeerKey) -> bool {
+        self.is_free() && self.probed != Some(peer)
+    }
+
     /// Exactly one other peer owes it.
     fn may_be_copied_by(&self, peer: PeerKey) -> bool {
-        self.state == State::Absent && self.owed_by.len() == 1 && self.owed_by[0] != peer
+        let one_owes = self.owed_by.len() == 1 && self.owed_by[0] != peer;
+        self.state == State::Absent && one_owes && self.probed != Some(peer)
+    }
+
+    /// The same, and nobody is probed with it.
+    fn may_probe(&self, peer: PeerKey) -> bool {
+        self.may_be_copied_by(peer) && self.probed.is_none()
+    }
+
+    fn is_asked_of(&self, peer: PeerKey) -> bool {
+        self.owed_by.contains(&peer) || self.probed == Some(peer)
+    }
+
+    /// True if it owed it.
+    fn forget(&mut self, peer: PeerKey) -> bool {
+        self.probed.take_if(|probed| *probed == peer);
+        let owed = self.owed_by.contains(&peer);
+        self.owed_by.retain(|&other| other != peer);
+        owed
     }
 }
 
@@ -172,8 +198,10 @@ struct Piece {
 
 impl Piece {
     fn is_open_to(&self, peer: PeerKey) -> bool {
-        let in_use =
-            |b: &Block| b.state == State::Claimed || b.owed_by.iter().any(|&other| other != peer);
+        let in_use = |b: &Block| {
+            matches!(b.state, State::Claimed(other) if other != peer)
+                || b.owed_by.iter().any(|&other| other != peer)
+        };
         !self.alone || !self.blocks.iter().any(in_use)
     }
 
@@ -310,7 +338,7 @@ impl Driver {
         owed.into_iter().for_each(|span| self.void(key, span));
         if drop {
             self.picker.drop_partial(key);
-            let idle = |b: &Block| b.state != State::Claimed && b.owed_by.is_empty();
+            let idle = |b: &Block| !matches!(b.state, State::Claimed(_)) && b.owed_by.is_empty();
             for piece in self.pieces.iter_mut().filter(|p| p.begun && !p.is_whole()) {
                 if piece.blocks.iter().all(idle) {
                     let mine = piece.blocks.iter_mut().filter(|b| b.state == State::Written(key));
@@ -336,10 +364,17 @@ impl Driver {
         assert!(self.is_lacking(span.piece), "{} is here or not wanted", span.piece);
         if matches!(why, Why::EndGame | Why::Probe) {
             assert_eq!(why == Why::Probe, ask == Ask::Copy, "{why}");
-            assert!(why == Why::Probe || (ask == Ask::Idle && was_end_game), "no end game yet");
+            let may_double = was_end_game && matches!(ask, Ask::Idle | Ask::Untried);
+            assert!(why == Why::Probe || may_double, "no end game yet");
             assert!(count <= COPIED_BLOCKS && !self.piece(span.piece).alone);
-            let copied = self.blocks(span);
-            assert!(copied.iter().all(|b| b.may_be_copied_by(key)), "{span}: {copied:?}");
+            let (copied, is_probe) = (self.blocks(span), ask != Ask::Idle);
+            let may = |b: &Block| if is_probe { b.may_probe(key) } else { b.may_be_copied_by(key) };
+            assert!(copied.iter().all(may), "{span}: {copied:?}");
+            if is_probe {
+                self.blocks_mut(span).iter_mut().for_each(|block| block.probed = Some(key));
+                self.note(key, span);
+                return true;
+            }
         } else {
             assert!(ask != Ask::Copy, "asked for a copy, given {why}");
             self.check_choice(key, &theirs, span, why);
@@ -405,12 +440,13 @@ impl Driver {
         for index in first..first + count {
             let block = &mut piece.blocks[index as usize];
             if piece.begun && block.state == State::Absent {
-                block.state = State::Claimed;
+                block.state = State::Claimed(key);
                 granted.push(one(index));
-                let others = block.owed_by.drain(..).filter(|&other| other != key);
+                let others = block.owed_by.drain(..).chain(block.probed.take());
+                let others = others.filter(|&other| other != key);
                 cancelled.extend(others.map(|other| (other, one(index))));
             }
-            block.owed_by.retain(|&other| other != key);
+            block.forget(key);
         }
         let cut = |span: &Span| blocks_of(&geometry, *span);
         assert_eq!(claim.granted.iter().flat_map(cut).collect::<Vec<_>>(), granted, "{span}");
@@ -431,7 +467,7 @@ impl Driver {
         let (key, span) = self.granted.remove(0);
         let state = if lost { State::Absent } else { State::Written(key) };
         for block in self.blocks_mut(span) {
-            assert_eq!(std::mem::replace(&mut block.state, state), State::Claimed);
+            assert_eq!(std::mem::replace(&mut block.state, state), State::Claimed(key));
         }
         if lost {
             self.picker.on_not_written(span);
@@ -446,9 +482,7 @@ impl Driver {
     fn void(&mut self, key: PeerKey, span: Span) {
         let mut back = false;
         for block in self.blocks_mut(span) {
-            let owed = block.owed_by.contains(&key);
-            block.owed_by.retain(|&other| other != key);
-            back |= owed && block.is_free();
+            back |= block.forget(key) && block.is_free();
         }
         assert_eq!(self.picker.on_void(key, span), back, "{span} of {key} is wanted again");
     }
@@ -483,7 +517,8 @@ impl Driver {
         let others_wrote =
             |b: &Block| matches!(b.state, State::Written(writer) if piece.alone && writer != key);
         let blocks = self.blocks(span);
-        assert!(blocks.iter().all(|b| b.is_free() || others_wrote(b)), "{span}: {blocks:?}");
+        let may = |b: &Block| b.is_wanted_of(key) || others_wrote(b);
+        assert!(blocks.iter().all(may), "{span}: {blocks:?}");
         assert!(piece.is_open_to(key), "{} is another's alone", span.piece);
         assert_eq!(why == Why::Begun, piece.begun, "{}: {why}", span.piece);
         if piece.begun {
@@ -522,12 +557,16 @@ impl Driver {
 
     /// Nothing was picked: then there must be nothing.
     fn check_nothing_is_left(&self, key: PeerKey, theirs: &Bitfield, ask: Ask) {
+        let may = |b: &Block| match ask {
+            Ask::Fresh => false,
+            Ask::Idle => b.may_be_copied_by(key),
+            Ask::Untried | Ask::Copy => b.may_probe(key),
+        };
         let copied = |p: PieceIndex| {
             let piece = self.piece(p);
-            let some = piece.blocks.iter().any(|b| b.may_be_copied_by(key));
-            some && !piece.alone && self.is_lacking(p) && theirs.has(p)
+            piece.blocks.iter().any(may) && !piece.alone && self.is_lacking(p) && theirs.has(p)
         };
-        if ask == Ask::Copy || (ask == Ask::Idle && self.is_end_game()) {
+        if ask == Ask::Copy || self.is_end_game() {
             assert!(!Self::pieces().any(copied), "a copy was to be had");
         }
         if ask != Ask::Copy {
@@ -540,7 +579,7 @@ impl Driver {
     /// Whether a begun piece has something for this peer.
     fn is_fit(&self, index: PieceIndex, key: PeerKey, theirs: &Bitfield) -> bool {
         let piece = self.piece(index);
-        let has_some = piece.begun && piece.blocks.iter().any(Block::is_free);
+        let has_some = piece.begun && piece.blocks.iter().any(|b| b.is_wanted_of(key));
         has_some && self.is_lacking(index) && theirs.has(index) && piece.is_open_to(key)
     }
 
@@ -575,7 +614,7 @@ impl Driver {
             let wanted = Self::pieces().filter(|&p| self.is_lacking(p) && peer.have.has(p)).count();
             assert_eq!(self.picker.lacking_of(&peer.have) as usize, wanted, "{}", peer.key);
             let mut blocks = self.pieces.iter().flat_map(|piece| &piece.blocks);
-            let owes = blocks.any(|block| block.owed_by.contains(&peer.key));
+            let owes = blocks.any(|block| block.is_asked_of(peer.key));
             assert_eq!(self.picker.is_owed_by(peer.key), owes, "{}", peer.key);
         }
     }
@@ -620,6 +659,10 @@ impl Driver {
 
     fn owe(&mut self, key: PeerKey, span: Span) {
         self.blocks_mut(span).iter_mut().for_each(|block| block.owed_by.push(key));
+        self.note(key, span);
+    }
+
+    fn note(&mut self, key: PeerKey, span: Span) {
         let peer = self.peers.values_mut().find(|peer| peer.key == key);
         peer.into_iter().for_each(|peer| peer.owes.push(span));
     }

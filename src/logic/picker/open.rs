@@ -153,8 +153,8 @@ impl OpenPiece {
         self.blocks.iter().any(|block| block.state == BlockState::Claimed)
     }
 
-    /// Nobody was asked for any of it.
-    pub(super) fn is_untouched(&self) -> bool {
-        self.wanted as usize == self.blocks.len()
+    /// Nobody owes any of it, and the peer may be asked for all of it.
+    pub(super) fn is_untouched(&self, peer: PeerKey) -> bool {
+        self.blocks.iter().all(|block| block.is_wanted_of(peer))
     }
 }

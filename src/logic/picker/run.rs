@@ -3,7 +3,6 @@
 //! A begun piece still comes first. Otherwise the run starts where the longest gap does (BEP 19):
 //! what peers fetch, rarest first, falls all over the torrent, and a server fills the spaces.
 
-use super::open::OpenPiece;
 use super::{Ask, Picker, Policy};
 use crate::bitfield::Bitfield;
 use crate::ids::{PieceIndex, Span};
@@ -38,16 +37,17 @@ impl Picker {
         loop {
             piece = PieceIndex(piece.0 + 1);
             length += u64::from(self.geometry.length_of(piece));
-            if length > most || !self.is_untouched(piece) {
+            if length > most || !self.is_untouched(peer, piece) {
                 return run;
             }
             run.push(self.ask_whole(peer, piece));
         }
     }
 
-    fn is_untouched(&self, piece: PieceIndex) -> bool {
+    fn is_untouched(&self, peer: PeerKey, piece: PieceIndex) -> bool {
         let open = self.open.iter().find(|open| open.piece == piece);
-        let is_given_back = open.is_some_and(OpenPiece::is_untouched) && self.selected.has(piece);
+        let is_given_back =
+            open.is_some_and(|open| open.is_untouched(peer)) && self.selected.has(piece);
         self.availability.is_listed(piece) || is_given_back
     }
 
