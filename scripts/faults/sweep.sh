@@ -65,6 +65,10 @@ one() {
     if ! grep -q INJECTED "$log"; then
         touch "$work/over-$call-$error"
     fi
+    if [[ $code == 127 ]] && grep -q 'loading shared libraries' "$out.said"; then
+        echo "$call $error $number: it could not be started"
+        return
+    fi
     if [[ $code != 0 && $code != 8 ]]; then
         echo "FAILED: $call $error $number: exit $code: $(tail -n 1 "$out.said")"
         return 1

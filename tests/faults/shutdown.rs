@@ -111,6 +111,7 @@ impl Stage {
             let what = self.torrent.to_str().expect("UTF-8");
             leecher("leecher", self.native, what, &out, &flags)
         };
+        victim.wait_for("registered", SOON);
         let stalled = stall(address_of(&victim), &self.content);
         pass(Duration::from_millis(random.u64(0..600)));
         self.most.fetch_max(registered(self.native), Ordering::Relaxed);

@@ -652,10 +652,9 @@ impl Caller {
         Self::connect(address)?.into_interested(info_hash)
     }
 
-    /// Greets, says that it has nothing and is interested.
+    /// Greets, says that it has nothing and is interested; an error if it is refused.
     pub fn into_interested(mut self, info_hash: InfoHashV2) -> io::Result<Self> {
-        let state = self.greet(info_hash)?;
-        assert!(state.is_ok(), "{state:?}");
+        self.greet(info_hash)?.map_err(io::Error::other)?;
         self.say(&Message::HaveNone)?;
         self.say(&Message::Interested)?;
         Ok(self)
