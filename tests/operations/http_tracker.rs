@@ -17,7 +17,9 @@ pub fn run(bytes: &[u8]) {
         Ok(Some((request, length))) => {
             assert!(length <= bytes.len() && length <= http::MAX_HEAD);
             assert!(request.target.starts_with('/'), "{}", request.target);
-            assert_eq!(http::opens(bytes), Some(true));
+            // Lines without anything may stand before a later request, and open no stream.
+            let is_first = !bytes.starts_with(b"\r") && !bytes.starts_with(b"\n");
+            assert_eq!(http::opens(bytes) == Some(true), is_first);
         }
         Ok(None) => assert!(bytes.len() <= http::MAX_HEAD),
         Err(status) => assert!((400..600).contains(&status)),

@@ -132,15 +132,20 @@ fn a_piece_that_fails_its_hash_is_wanted_again_and_its_writers_are_known() {
     assert_eq!(next(&mut p, EVE, &only, 4), Some(span(3, 0, 24576)));
 }
 
-#[test]
-fn a_piece_that_several_spoiled_is_asked_of_one_at_a_time() {
-    let mut p = picker();
-    let only = pieces(&[0]);
+/// A piece that Ann and Ben wrote, and that failed; a peer with that piece only.
+fn spoiled_by_two() -> (Picker, Bitfield) {
+    let (mut p, only) = (picker(), pieces(&[0]));
     let first = next(&mut p, ANN, &only, 2).unwrap();
     let second = next(&mut p, BEN, &only, 2).unwrap();
     fetch(&mut p, ANN, first);
     fetch(&mut p, BEN, second);
     p.on_failed(PieceIndex(0));
+    (p, only)
+}
+
+#[test]
+fn a_piece_that_several_spoiled_is_asked_of_one_at_a_time() {
+    let (mut p, only) = spoiled_by_two();
     let again = next(&mut p, ANN, &only, 2).unwrap();
     assert_eq!(next(&mut p, BEN, &only, 2), None, "Ann is at it");
     fetch(&mut p, ANN, again);
@@ -154,13 +159,7 @@ fn a_piece_that_several_spoiled_is_asked_of_one_at_a_time() {
 
 #[test]
 fn who_writes_a_piece_alone_goes_on_with_it_while_its_blocks_are_being_stored() {
-    let mut p = picker();
-    let only = pieces(&[0]);
-    let first = next(&mut p, ANN, &only, 2).unwrap();
-    let second = next(&mut p, BEN, &only, 2).unwrap();
-    fetch(&mut p, ANN, first);
-    fetch(&mut p, BEN, second);
-    p.on_failed(PieceIndex(0));
+    let (mut p, only) = spoiled_by_two();
     let again = next(&mut p, ANN, &only, 2).unwrap();
     assert_eq!(p.claim(ANN, again).granted, [again]);
     assert_eq!(next(&mut p, BEN, &only, 2), None, "what Ann sent is being stored");
