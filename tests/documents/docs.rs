@@ -252,7 +252,7 @@ fn every_test_that_the_page_on_reliability_names_is_there() {
     for row in page.lines().filter(|line| line.starts_with('|')) {
         let mut file = String::new();
         for word in quoted(row) {
-            if word.ends_with(".rs") {
+            if Path::new(&word).extension().is_some_and(|ending| ending == "rs") {
                 file = read(&word);
             } else if !word.contains('/') {
                 let name = word.strip_suffix("...").unwrap_or(&word);

@@ -48,15 +48,15 @@ pub fn run(dialect: Dialect, bytes: &[u8]) {
         rest = after;
         parts.check(stream.len());
     }
-    let (part_end, end) = (part_end.map_err(reason), end.map_err(reason));
+    let (part_end, end) = (part_end.map_err(|e| reason(&e)), end.map_err(|e| reason(&e)));
     assert_eq!((&parts.heard, part_end), (&whole.heard, end), "however it is cut");
 }
 
 /// Why it hangs up. A length is judged as soon as it is too much for whatever the message may turn out
 /// to be, so an extended message may be refused before it is known which one it is.
-fn reason(why: String) -> String {
+fn reason(why: &str) -> String {
     let length = why.split_once(" bytes where ").and_then(|(head, _)| head.rsplit(' ').next());
-    length.map_or(why.clone(), |length| format!("a message of {length} bytes"))
+    length.map_or(why.to_owned(), |length| format!("a message of {length} bytes"))
 }
 
 struct Listener {
