@@ -53,6 +53,7 @@ pub mod protocol {
         #[derive(Debug, Clone, Copy, Default)]
         pub struct ExtensionNumbers {
             pub peers: u8,
+            pub dont_have: u8,
         }
     }
 

@@ -157,6 +157,7 @@ async function log (view) {
   const shown = await page.evaluate(() => [...new Set([...document.querySelectorAll('#log-rows li')].map((line) => line.dataset.msg))])
   holds(shown.includes('HAVE') && !shown.some((msg) => ['GET', 'CHUNK_DATA', 'pick', 'choke'].includes(msg)), `there is ${shown}`)
   for (const type of types) await page.setChecked(`#log-types input[value="${type}"]`, true)
+  await page.click('#log-clear') // a full list gets no longer
   await page.click('#log-pause')
   await page.waitForSelector('#log-pause[aria-pressed=true]')
   const held = await count()
