@@ -277,7 +277,6 @@ impl Running {
             None if let Some(error) = &self.halted => State::Halted { why: error.message.clone() },
             None if self.paused => return None,
             None if self.is_seeding() => State::Seeding,
-            None if last.left == 0 => State::Downloading,
             None => self.fetching(now),
         };
         Some(TorrentLine {
@@ -300,8 +299,8 @@ impl Running {
 
     fn fetching(&self, now: Moment) -> State {
         let waited = now.since(self.moved);
-        if self.last.down > 0 || waited < QUIET {
-            return State::Downloading;
+        if self.last.left == 0 || self.last.down > 0 || waited < QUIET {
+            return State::Downloading; // the disk is waited for, or something comes
         }
         let peers = &self.last.peers;
         let what = match peers.len() {

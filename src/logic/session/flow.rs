@@ -2,8 +2,8 @@
 //!
 //! The node looks now and then since when the connection's socket is full, if it is, and how many
 //! bytes it has taken in all. Full and not a byte taken for a while is *stuck*: the peer does not
-//! read, or its line has broken. Of a peer that was never seen to read that is believed sooner. A slow line that is
-//! taken for a stuck one loses little, because what lies in its socket still flows.
+//! read, or its line has broken. Of a peer that was never seen to read that is believed sooner. A
+//! slow line that is taken for a stuck one loses little, because what lies in its socket still flows.
 
 use crate::clock::Moment;
 use std::time::Duration;

@@ -73,6 +73,14 @@ impl Stage {
         self.swarm.sessions.get_mut(&peer).unwrap().trust = Trust::earned();
     }
 
+    /// They join, have everything and serve us.
+    fn join_seeders(&mut self, peers: &[PeerKey]) {
+        for &peer in peers {
+            self.join(peer);
+            self.hear_all(peer, &[Message::HaveAll, Message::Unchoke]);
+        }
+    }
+
     /// Joins; nothing is known of its truth.
     fn join_as_stranger(&mut self, peer: PeerKey, dialect: Dialect) {
         let address = SocketAddr::from(([127, 0, 0, 1], peer.0 as u16));
@@ -360,10 +368,7 @@ fn a_peer_that_refused_everything_is_asked_again_later() {
 #[test]
 fn two_peers_that_refuse_are_not_asked_in_turns_for_ever() {
     let mut s = Stage::leecher();
-    for peer in [ANN, BEN] {
-        s.join(peer);
-        s.hear_all(peer, &[Message::HaveAll, Message::Unchoke]);
-    }
+    s.join_seeders(&[ANN, BEN]);
     s.script.clear();
     let mut refused = 0;
     for peer in [ANN, BEN, ANN, BEN, ANN, BEN] {
@@ -457,10 +462,7 @@ fn a_full_disk_stops_the_asking_but_not_the_serving() {
 #[test]
 fn a_late_peer_gets_no_block_for_itself_while_another_answers() {
     let mut s = Stage::new(Bitfield::new(20));
-    for peer in [EVE, ANN] {
-        s.join(peer);
-        s.hear_all(peer, &[Message::HaveAll, Message::Unchoke]);
-    }
+    s.join_seeders(&[EVE, ANN]);
     s.now = at(9);
     s.chunk(ANN, 2, 0, 65536);
     s.now = at(10);
@@ -474,10 +476,7 @@ fn a_late_peer_gets_no_block_for_itself_while_another_answers() {
 #[test]
 fn a_peer_that_drips_keeps_no_block_for_longer_than_ten_seconds() {
     let mut s = Stage::new(Bitfield::new(20));
-    for peer in [EVE, ANN] {
-        s.join(peer);
-        s.hear_all(peer, &[Message::HaveAll, Message::Unchoke]);
-    }
+    s.join_seeders(&[EVE, ANN]);
     s.now = at(9);
     s.chunk(EVE, 0, 0, 16384);
     s.chunk(ANN, 2, 0, 65536);

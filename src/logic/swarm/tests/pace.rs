@@ -121,10 +121,7 @@ fn peers_that_stall_keep_no_block_from_one_that_delivers() {
 #[test]
 fn who_stalled_and_comes_back_is_asked_for_one_block_that_another_owes_until_it_delivers() {
     let mut s = Stage::new(Bitfield::new(40));
-    for peer in [EVE, ANN] {
-        s.join(peer);
-        s.hear_all(peer, &[Message::HaveAll, Message::Unchoke]);
-    }
+    s.join_seeders(&[EVE, ANN]);
     s.now = at(9);
     s.chunk(ANN, 2, 0, 65536);
     s.now = at(10);
