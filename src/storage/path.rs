@@ -9,6 +9,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use parking_lot::RwLock;
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -37,6 +38,8 @@ pub enum Access {
 pub struct Folder {
     fd: OwnedFd,
     root: PathBuf,
+    /// Read while a file is put into folders that may be empty, written while empty ones go.
+    standing: RwLock<()>,
 }
 
 impl Folder {
@@ -45,7 +48,7 @@ impl Folder {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = fs::open(root, flags, Mode::empty())
             .map_err(|e| StorageError::of(root, "open the folder", e))?;
-        Ok(Self { fd, root: root.to_owned() })
+        Ok(Self { fd, root: root.to_owned(), standing: RwLock::default() })
     }
 
     /// Makes the folder where it is missing, then opens it.
@@ -64,9 +67,6 @@ impl Folder {
         check(path)?;
         let shown = self.shown(path);
         let failed = |e| self.named(StorageError::of(&shown, "open", e));
-        if access == Access::Create {
-            self.make_parents(path)?;
-        }
         let flags = OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;
         let flags = flags
             | match access {
@@ -75,7 +75,8 @@ impl Folder {
                 Access::Create => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
             };
         let mode = if access == Access::Create { FILE_MODE } else { Mode::empty() };
-        let fd = self.beneath(path, flags, mode).map_err(failed)?;
+        let open = || self.beneath(path, flags, mode).map_err(failed);
+        let fd = if access == Access::Create { self.with_parents(path, open)? } else { open()? };
         let kind = FileType::from_raw_mode(fs::fstat(&fd).map_err(failed)?.st_mode);
         if kind == FileType::RegularFile {
             return Ok(fd.into());
@@ -106,10 +107,6 @@ impl Folder {
     pub fn rename(&self, from: &[String], to: &[String]) -> Result<(), StorageError> {
         check(from)?;
         check(to)?;
-        if from.split_last().map(|(_, folder)| folder) != to.split_last().map(|(_, folder)| folder)
-        {
-            self.make_parents(to)?;
-        }
         let (old, shown) = (name_of(from), self.shown(to));
         let failed = |e| match e {
             Errno::EXIST => StorageError::Exists {
@@ -119,8 +116,11 @@ impl Folder {
             },
             e => StorageError::of(&shown, "rename to", e),
         };
-        let (here, there) = (self.parent(from).map_err(failed)?, self.parent(to).map_err(failed)?);
-        rename_if_free((&here, old), (&there, name_of(to))).map_err(failed)
+        self.with_parents(to, || {
+            let (here, there) = (self.parent(from), self.parent(to));
+            let (here, there) = (here.map_err(failed)?, there.map_err(failed)?);
+            rename_if_free((&here, old), (&there, name_of(to))).map_err(failed)
+        })
     }
 
     /// The device and the number of what has this name; `None` when nothing has it.
@@ -152,6 +152,7 @@ impl Folder {
     /// Removes the folders above a file that is gone, as far as nothing else is in them; never the
     /// output folder itself.
     pub fn remove_empty_parents(&self, path: &[String]) {
+        let _none_is_filled = self.standing.write();
         for depth in (1..path.len()).rev() {
             let folder = &path[..depth];
             let removed = self
@@ -194,6 +195,17 @@ impl Folder {
             }
             other => other,
         }
+    }
+
+    /// Makes the folders above a file, then does something to it, and nobody takes them away before.
+    fn with_parents<R>(
+        &self,
+        path: &[String],
+        job: impl FnOnce() -> Result<R, StorageError>,
+    ) -> Result<R, StorageError> {
+        let _standing = self.standing.read();
+        self.make_parents(path)?;
+        job()
     }
 
     fn make_parents(&self, path: &[String]) -> Result<(), StorageError> {
@@ -393,6 +405,30 @@ mod tests {
         assert!(scratch.path().join("a/x").is_file());
         folder.rename(&names("a|x"), &names("b|c|y")).unwrap();
         assert!(scratch.path().join("b/c/y").is_file(), "into a folder that is made");
+    }
+
+    #[test]
+    fn no_folder_is_taken_away_between_its_making_and_the_file_in_it() {
+        let scratch = Scratch::new();
+        let folder = Folder::create(scratch.path()).unwrap();
+        let making = std::sync::Arc::new(());
+        std::thread::scope(|scope| {
+            let (watched, folder) = (std::sync::Arc::downgrade(&making), &folder);
+            scope.spawn(move || {
+                while watched.strong_count() > 0 {
+                    folder.remove_empty_parents(&names("a|b|gone"));
+                }
+            });
+            let _making = making;
+            for _ in 0..2_000 {
+                folder.file(&names("a|b|x"), Access::Create).unwrap();
+                folder.rename(&names("a|b|x"), &names("x")).unwrap();
+                folder.rename(&names("x"), &names("a|b|y")).unwrap();
+                folder.remove(&names("a|b|y")).unwrap();
+            }
+        });
+        let missing = folder.rename(&names("a|b|x"), &names("c|x"));
+        assert!(matches!(missing, Err(StorageError::Missing { .. })), "{missing:?}");
     }
 
     #[test]
