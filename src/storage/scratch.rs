@@ -1,6 +1,7 @@
-//! A temporary folder for tests, removed when dropped.
+//! For tests: a temporary folder, removed when dropped, and what somebody does to it meanwhile.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A new, empty folder.
@@ -31,4 +32,19 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// Does `meddle` again and again on a thread of its own until `job` is over, or has failed.
+pub(super) fn while_others<R>(mut meddle: impl FnMut() + Send, job: impl FnOnce() -> R) -> R {
+    std::thread::scope(|scope| {
+        let running = Arc::new(());
+        let watched = Arc::downgrade(&running);
+        scope.spawn(move || {
+            while watched.strong_count() > 0 {
+                meddle();
+            }
+        });
+        let _running = running; // given up when the job fails, too
+        job()
+    })
 }

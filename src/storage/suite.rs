@@ -9,7 +9,7 @@ use sha1::{Digest, Sha1};
 
 use super::hash::{PieceInput, piece_roots};
 use super::layout::Order;
-use super::scratch::Scratch;
+use super::scratch::{Scratch, while_others};
 use super::{Io, PlannedFile, Storage, StorageError, StoragePlan};
 use crate::bitfield::Bitfield;
 use crate::geometry::{BLOCK_LEN, Geometry};
@@ -586,22 +586,19 @@ fn threads_may_write_blocks_side_by_side() {
 fn a_file_cut_again_and_again_while_blocks_come_gives_errors_only() {
     each(|io, order, scratch| {
         let torrent = torrent(scratch.path(), order, &[("a", 4 << 20, Data), ("b", 1 << 20, Data)]);
-        let stop = AtomicBool::new(false);
         let (mut right, mut failed) = (0, 0);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let mut rng = fastrand::Rng::with_seed(5);
-                while !stop.load(Ordering::Relaxed) {
-                    // The file is gone for a moment when it was just renamed.
-                    let file = fs::File::options().write(true).open(part(&torrent.path(0)));
-                    let Ok(file) = file else { continue };
-                    file.set_len(rng.u64(..4 << 20)).unwrap();
-                    file.set_len(4 << 20).unwrap();
-                    // A moment in which pieces go well.
-                    let pause = rng.usize(..torrent.files[0].len() / 2);
-                    std::hint::black_box(Sha1::digest(&torrent.files[0][..pause]));
-                }
-            });
+        let mut rng = fastrand::Rng::with_seed(5);
+        let cut = || {
+            // The file is gone for a moment when it was just renamed.
+            let file = fs::File::options().write(true).open(part(&torrent.path(0)));
+            let Ok(file) = file else { return };
+            file.set_len(rng.u64(..4 << 20)).unwrap();
+            file.set_len(4 << 20).unwrap();
+            // A moment in which pieces go well.
+            let pause = rng.usize(..torrent.files[0].len() / 2);
+            std::hint::black_box(Sha1::digest(&torrent.files[0][..pause]));
+        };
+        while_others(cut, || {
             for _ in 0..20 {
                 let Ok(storage) = Storage::create_or_resume(torrent.plan.clone(), io) else {
                     continue;
@@ -619,7 +616,6 @@ fn a_file_cut_again_and_again_while_blocks_come_gives_errors_only() {
                     }
                 }
             }
-            stop.store(true, Ordering::Relaxed);
         });
         println!("{io:?}, {order:?}: {right} pieces went well, {failed} failed");
     });

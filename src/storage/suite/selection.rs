@@ -3,10 +3,9 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::super::layout::Order;
-use super::super::scratch::Scratch;
+use super::super::scratch::{Scratch, while_others};
 use super::super::{Io, Storage, StorageError, StoragePlan};
 use super::{BOTH, MIXED, PIECE, Torrent, each, part, torrent, verify};
 use crate::geometry::Geometry;
@@ -299,20 +298,14 @@ fn the_choice_may_change_while_blocks_are_written_and_read() {
             &[("t|a", (1 << 20) + 5, Data), ("t|b", 1 << 20, Data), ("t|c", (1 << 20) + 7, Data)],
         );
         let storage = torrent.open(io);
-        let running = Arc::new(());
-        std::thread::scope(|scope| {
-            let fetching = Arc::downgrade(&running);
-            let storage = &storage;
-            scope.spawn(move || {
-                let mut rng = fastrand::Rng::with_seed(9);
-                while fetching.strong_count() > 0 {
-                    let wanted: Vec<bool> = (0..3).map(|_| rng.bool()).collect();
-                    storage.set_wanted(&wanted).unwrap();
-                }
-            });
-            let _running = running; // given up when a piece fails, too
+        let mut rng = fastrand::Rng::with_seed(9);
+        let choose = || {
+            let wanted: Vec<bool> = (0..3).map(|_| rng.bool()).collect();
+            storage.set_wanted(&wanted).unwrap();
+        };
+        while_others(choose, || {
             for piece in torrent.all() {
-                torrent.fetch(storage, piece);
+                torrent.fetch(&storage, piece);
                 let mut bytes = vec![0; torrent.pieces[piece.at()].len()];
                 storage.read(piece, 0, &mut bytes).unwrap();
                 assert!(bytes == torrent.pieces[piece.at()], "{piece}");
