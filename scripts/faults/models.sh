@@ -4,4 +4,4 @@
 #   scripts/faults/models.sh [SCHEDULES]
 set -euo pipefail
 cd "$(dirname "$0")/../../models"
-SCHEDULES=${1:-10000} exec nice -n 15 cargo test
+SCHEDULES=${1:-10000} exec nice -n 15 cargo test --locked

@@ -411,7 +411,6 @@ mod tests {
     fn no_folder_is_taken_away_between_its_making_and_the_file_in_it() {
         let scratch = Scratch::new();
         let folder = Folder::create(scratch.path()).unwrap();
-        let making = std::sync::Arc::new(());
         let tidy = || folder.remove_empty_parents(&names("a|b|gone"));
         while_others(tidy, || {
             for _ in 0..2_000 {

@@ -44,7 +44,8 @@ pub(super) fn while_others<R>(mut meddle: impl FnMut() + Send, job: impl FnOnce(
                 meddle();
             }
         });
-        let _running = running; // given up when the job fails, too
-        job()
+        let done = job();
+        drop(running); // as it is when the job fails
+        done
     })
 }

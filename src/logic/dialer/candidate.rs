@@ -7,6 +7,9 @@
 //! | it was only named by others, and never answered | 5 s, 1 min, then 10 min | 3 calls in 10 min |
 //! | the user gave it, or it answered a call once | 5 s, doubled up to 10 min | 6 calls in 5 min |
 //!
+//! A connection that was of use, and that it took, counts as none of these: if that is cut, it is
+//! called again after a second, and the counting begins anew.
+//!
 //! The first is for those who are no peers at all: anybody can name a victim's address to a tracker.
 
 use crate::clock::Moment;
@@ -17,6 +20,9 @@ use std::time::Duration;
 
 /// The first pause after a call that failed.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The pause after a connection that was of use: what cut it may have been nobody's will.
+const RETURN_PAUSE: Duration = Duration::from_secs(1);
 
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
@@ -224,10 +230,12 @@ impl Candidate {
     /// A connection ended that had been of use. Who never answered may be behind a wall, or name a
     /// port that is not its own: that it calls us says nothing of calls to it.
     pub fn on_ended(&mut self, now: Moment) {
-        if self.answered {
-            (self.failures, self.calls) = (0, Calls::default());
+        if !self.answered {
+            return self.on_failed(now);
         }
+        (self.failures, self.calls) = (0, Calls::default());
         self.on_failed(now);
+        self.state = State::Idle(now + RETURN_PAUSE);
     }
 
     /// A call failed, or a connection ended that was of no use.

@@ -168,7 +168,7 @@ fn who_takes_calls_and_drops_them_is_called_six_times_in_five_minutes() {
 }
 
 #[test]
-fn a_peer_that_was_of_use_is_called_back_after_5_s() {
+fn a_peer_that_was_of_use_is_called_back_after_a_second_and_then_as_any_other() {
     let mut d = Dialer::default();
     on_found(&mut d, 0, address(1), Native);
     for (now, next) in [(0, 5), (5, 15), (15, 35)] {
@@ -180,7 +180,10 @@ fn a_peer_that_was_of_use_is_called_back_after_5_s() {
     calls(&mut d, 35, 9);
     d.on_connected(address(1), Native, true);
     d.on_ended(at(100), address(1));
-    assert_eq!(d.deadline(), Some(at(105)));
+    assert_eq!(d.deadline(), Some(at(101)));
+    assert_eq!(calls(&mut d, 101, 9), [(address(1), Native)]);
+    d.on_failed(at(101), address(1));
+    assert_eq!(d.deadline(), Some(at(111)));
 }
 
 #[test]
@@ -295,9 +298,9 @@ fn who_does_not_answer_in_one_dialect_is_called_in_the_other_at_once_and_then_by
     calls(&mut d, 70, 9);
     d.on_connected(address(1), BitTorrent, true);
     d.on_ended(at(100), address(1));
-    assert_eq!(calls(&mut d, 105, 9), [(address(1), BitTorrent)], "that is what it speaks");
-    d.on_misunderstood(at(105), address(1));
-    assert_eq!(calls(&mut d, 105, 9), [(address(1), Native)], "at once again");
+    assert_eq!(calls(&mut d, 101, 9), [(address(1), BitTorrent)], "that is what it speaks");
+    d.on_misunderstood(at(101), address(1));
+    assert_eq!(calls(&mut d, 101, 9), [(address(1), Native)], "at once again");
 }
 
 #[test]
