@@ -10,19 +10,15 @@
 //! as the system does, and when the last one was done beside the optimum for uplinks that are equal
 //! (Mundinger, Weber and Weiss 2008).
 
-use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use swarmlet::bitfield::Bitfield;
-use swarmlet::config::ChokerChoice;
 use swarmlet::ids::PieceIndex;
 use swarmlet::lab::crowd;
 use swarmlet::lab::outcome::Watch;
-use swarmlet::lab::setting::{After, Content, Group, Joins, LinkSetting, Model, Role, Setting};
+use swarmlet::lab::setting::{Content, Group, LinkSetting, Model, Role, Setting};
 use swarmlet::logic::availability::{Availability, Rank};
-use swarmlet::logic::picker::Policy;
-use swarmlet::protocol::Dialect;
 
 /// Bytes in a piece, and bytes per second of a leecher: a piece takes a second.
 const PIECE: u32 = 1 << 16;
@@ -41,38 +37,21 @@ impl Watch for Nobody {
 }
 
 fn group(role: Role, count: usize, up: u64) -> Group {
-    Group {
-        name: format!("{role:?}").to_lowercase(),
-        role,
-        count,
-        up: Some(up),
-        down: None,
-        slots: 4,
-        picker: Policy::Rarest,
-        choker: ChokerChoice::default(),
-        super_seeding: false,
-        keeps_partial: true,
-        lies: false,
-        large_view: false,
-        dialect: Dialect::Native,
-        joins: Joins::At(Duration::ZERO),
-        after: After::Stay,
-    }
+    Group { up: Some(up), ..Group::new(format!("{role:?}").to_lowercase(), role, count) }
 }
 
 fn setting(leechers: usize, pieces: u32, degree: usize, server: u64) -> Setting {
     let up = u64::from(PIECE);
+    let content = Content { size: up * u64::from(pieces), piece: PIECE };
     Setting {
-        point: BTreeMap::new(),
         model: Model::Crowd,
         time_scale: 1000.0 / f64::from(pieces), // a round is a hundredth of F/u
         limit: Duration::from_secs(20 * u64::from(pieces)),
-        runs_to_limit: false,
-        content: Content { size: up * u64::from(pieces), piece: PIECE },
         link: LinkSetting { degree: Some(degree), refresh: false, ..LinkSetting::default() },
-        groups: vec![group(Role::Seed, 1, server * up), group(Role::Leech, leechers, up)],
-        events: Vec::new(),
-        hierarchy: None,
+        ..Setting::new(
+            content,
+            vec![group(Role::Seed, 1, server * up), group(Role::Leech, leechers, up)],
+        )
     }
 }
 

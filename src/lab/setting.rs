@@ -11,6 +11,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+/// When a run ends at the latest, where nothing is said.
+pub const LIMIT: Duration = Duration::from_hours(1);
+
+/// Slots of a peer, as ships.
+const SLOTS: usize = 4;
+
 /// Who runs a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Backend {
@@ -110,6 +116,24 @@ pub struct Setting {
     pub hierarchy: Option<HierarchySetting>,
 }
 
+impl Setting {
+    /// A swarm of which nothing else is said: no sweep, no events, fast links, an hour at most.
+    pub fn new(content: Content, groups: Vec<Group>) -> Self {
+        Self {
+            point: BTreeMap::new(),
+            model: Model::Swarm,
+            time_scale: 1.0,
+            limit: LIMIT,
+            runs_to_limit: false,
+            content,
+            link: LinkSetting::default(),
+            groups,
+            events: Vec::new(),
+            hierarchy: None,
+        }
+    }
+}
+
 /// What is shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
@@ -203,6 +227,29 @@ pub struct Group {
     pub joins: Joins,
     /// What they do once they have everything.
     pub after: After,
+}
+
+impl Group {
+    /// So many peers of which nothing else is said: they come at the start, stay, and do as ships.
+    pub fn new(name: impl Into<String>, role: Role, count: usize) -> Self {
+        Self {
+            name: name.into(),
+            role,
+            count,
+            up: None,
+            down: None,
+            slots: SLOTS,
+            picker: Policy::default(),
+            choker: ChokerChoice::default(),
+            super_seeding: false,
+            keeps_partial: true,
+            lies: false,
+            large_view: false,
+            dialect: Dialect::Native,
+            joins: Joins::At(Duration::ZERO),
+            after: After::Stay,
+        }
+    }
 }
 
 /// What a peer has when it comes.

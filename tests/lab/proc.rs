@@ -1,7 +1,6 @@
 //! Backend `proc` with the real programs: what comes of a run, and what it leaves behind.
 
 use crate::harness::alone;
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -9,11 +8,7 @@ use swarmlet::cli::lab::child::Running;
 use swarmlet::cli::lab::proc::{Proc, Programs};
 use swarmlet::config::ChokerChoice;
 use swarmlet::lab::outcome::{Outcome, RunError, Runner, Watch};
-use swarmlet::lab::setting::{
-    After, Content, Deed, Group, Joins, LinkSetting, Model, Planned, Role, Setting,
-};
-use swarmlet::logic::picker::Policy;
-use swarmlet::protocol::Dialect;
+use swarmlet::lab::setting::{After, Content, Deed, Group, Joins, Planned, Role, Setting};
 
 const SIZE: u64 = 1 << 20;
 
@@ -46,39 +41,13 @@ impl Watch for Quiet {
     }
 }
 
-fn group(name: &str, role: Role, count: usize) -> Group {
-    Group {
-        name: name.into(),
-        role,
-        count,
-        up: None,
-        down: None,
-        slots: 4,
-        picker: Policy::Rarest,
-        choker: ChokerChoice::default(),
-        super_seeding: false,
-        keeps_partial: true,
-        lies: false,
-        large_view: false,
-        dialect: Dialect::Native,
-        joins: Joins::At(Duration::ZERO),
-        after: After::Stay,
-    }
-}
-
 /// A seed and two leechers that share a mebibyte.
 fn setting() -> Setting {
+    let groups = vec![Group::new("seed", Role::Seed, 1), Group::new("peer", Role::Leech, 2)];
     Setting {
-        point: BTreeMap::new(),
-        model: Model::Swarm,
         time_scale: 100.0,
         limit: Duration::from_secs(40),
-        runs_to_limit: false,
-        content: Content { size: SIZE, piece: 16384 },
-        link: LinkSetting::default(),
-        groups: vec![group("seed", Role::Seed, 1), group("peer", Role::Leech, 2)],
-        events: Vec::new(),
-        hierarchy: None,
+        ..Setting::new(Content { size: SIZE, piece: 16384 }, groups)
     }
 }
 
@@ -185,7 +154,7 @@ fn whoever_is_killed_is_no_mistake_and_whoever_leaves_has_left() {
 fn a_liar_is_named_and_nothing_wrong_is_kept() {
     let _alone = alone();
     let mut all = setting();
-    all.groups.push(Group { lies: true, up: Some(4 << 20), ..group("liar", Role::Seed, 1) });
+    all.groups.push(Group { lies: true, up: Some(4 << 20), ..Group::new("liar", Role::Seed, 1) });
     all.groups[0].up = Some(1 << 20);
     let came = run(&all, &mut Quiet::default()).expect("it runs");
     assert_eq!(came.invalid, None);

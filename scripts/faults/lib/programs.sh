@@ -24,7 +24,7 @@ pause() { read -rt "$1" <> <(:) || true; }
 
 # await FILE WORDS ID: until a program says them.
 await() {
-    until grep -q -- "$2" "$1"; do
+    until grep -qs -- "$2" "$1"; do
         kill -0 "$3" 2>/dev/null || { echo "FAILED: it ended without $2"; cat "${1%.json}.log"; exit 1; }
         pause 0.1
     done

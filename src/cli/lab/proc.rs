@@ -146,50 +146,23 @@ fn outcome(stage: &mut Stage<'_>) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::ChokerChoice;
-    use crate::lab::setting::{After, Content, Group, Joins, LinkSetting, Model, Role, Setting};
-    use crate::logic::picker::Policy;
-    use crate::protocol::Dialect;
-    use std::collections::BTreeMap;
+    use crate::lab::setting::{Content, Group, Role, Setting};
     use std::time::Duration;
 
     /// A peer of this name and role, otherwise as usual.
     pub fn group(name: &str, role: Role) -> Group {
-        Group {
-            name: name.into(),
-            role,
-            count: 1,
-            up: None,
-            down: None,
-            slots: 4,
-            picker: Policy::Rarest,
-            choker: ChokerChoice::default(),
-            super_seeding: true,
-            keeps_partial: true,
-            lies: false,
-            large_view: false,
-            dialect: Dialect::Native,
-            joins: Joins::At(Duration::ZERO),
-            after: After::Stay,
-        }
+        Group { super_seeding: true, ..Group::new(name, role, 1) }
     }
 
     /// A seed and two peers that share 300 kB on the loopback.
     pub fn setting() -> Setting {
+        let peers = Group { count: 2, ..group("peer", Role::Leech) };
         Setting {
-            point: BTreeMap::new(),
-            model: Model::Swarm,
-            time_scale: 1.0,
             limit: Duration::from_mins(1),
-            runs_to_limit: false,
-            content: Content { size: 300_000, piece: 65536 },
-            link: LinkSetting::default(),
-            groups: vec![
-                group("seed", Role::Seed),
-                Group { count: 2, ..group("peer", Role::Leech) },
-            ],
-            events: Vec::new(),
-            hierarchy: None,
+            ..Setting::new(
+                Content { size: 300_000, piece: 65536 },
+                vec![group("seed", Role::Seed), peers],
+            )
         }
     }
 }

@@ -5,7 +5,6 @@ use crate::config::ChokerChoice;
 use crate::lab::setting::{Content, Group, Joins, LinkSetting, Model};
 use crate::lab::world::{PeerOptions, World, WorldOptions};
 use crate::logic::choker::ChokerPolicy;
-use crate::protocol::Dialect;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -26,42 +25,20 @@ impl Watch for Nobody {
 }
 
 fn group(name: &str, role: Role, count: usize, up: u64) -> Group {
-    Group {
-        name: name.into(),
-        role,
-        count,
-        up: Some(up),
-        down: None,
-        slots: 4,
-        picker: Policy::Rarest,
-        choker: ChokerChoice::default(),
-        super_seeding: false,
-        keeps_partial: true,
-        lies: false,
-        large_view: false,
-        dialect: Dialect::Native,
-        joins: Joins::At(Duration::ZERO),
-        after: After::Stay,
-    }
+    Group { up: Some(up), ..Group::new(name, role, count) }
 }
 
 /// A seed four times as fast as each of so many leechers; a piece takes a leecher a second, and a
 /// round a hundredth of F/u.
 fn setting(leechers: usize, pieces: u32, degree: Option<usize>) -> Setting {
+    let content = Content { size: u64::from(PIECE) * u64::from(pieces), piece: PIECE };
+    let leechers = group("peer", Role::Leech, leechers, UP);
     Setting {
-        point: BTreeMap::new(),
         model: Model::Crowd,
         time_scale: 1000.0 / f64::from(pieces),
         limit: Duration::from_secs(100 * u64::from(pieces)),
-        runs_to_limit: false,
-        content: Content { size: u64::from(PIECE) * u64::from(pieces), piece: PIECE },
         link: LinkSetting { degree, refresh: false, ..LinkSetting::default() },
-        groups: vec![
-            group("seed", Role::Seed, 1, 4 * UP),
-            group("peer", Role::Leech, leechers, UP),
-        ],
-        events: Vec::new(),
-        hierarchy: None,
+        ..Setting::new(content, vec![group("seed", Role::Seed, 1, 4 * UP), leechers])
     }
 }
 

@@ -30,9 +30,6 @@ pub const KEYS: [&str; 15] = [
 /// The most peers of a setting.
 pub const MOST_PEERS: usize = 2_000_000;
 
-/// Slots of a peer, as ships.
-const SLOTS: usize = 4;
-
 /// A group at one point of the sweep.
 pub fn group(name: &str, fields: &Fields<'_>, link: &LinkSetting) -> Result<Group, Fault> {
     let role = fields.must("role", "\"seed\" or \"leech\"", role)?;
@@ -52,22 +49,21 @@ pub fn group(name: &str, fields: &Fields<'_>, link: &LinkSetting) -> Result<Grou
         (count, flash, _) => count.or(flash).unwrap_or(1),
     };
     let flag = |key, usual| Ok(fields.read(key, units::flag)?.unwrap_or(usual));
+    let usual = Group::new(name, role, count);
     Ok(Group {
-        name: name.to_owned(),
-        role,
-        count,
         up: fields.read("up", units::rate)?.unwrap_or(link.up),
         down: fields.read("down", units::rate)?.unwrap_or(link.down),
-        slots: fields.read("slots", |term| units::whole(term, 0, 100_000))?.unwrap_or(SLOTS),
+        slots: fields.read("slots", |term| units::whole(term, 0, 100_000))?.unwrap_or(usual.slots),
         picker: fields.named("picker")?.unwrap_or_default(),
         choker: fields.named::<ChokerChoice>("choker")?.unwrap_or_default(),
-        super_seeding: flag("super_seeding", false)?,
-        keeps_partial: flag("keeps_partial", true)?,
-        lies: flag("lies", false)?,
-        large_view: flag("large_view", false)?,
-        dialect: fields.read("dialect", dialect)?.unwrap_or(Dialect::Native),
+        super_seeding: flag("super_seeding", usual.super_seeding)?,
+        keeps_partial: flag("keeps_partial", usual.keeps_partial)?,
+        lies: flag("lies", usual.lies)?,
+        large_view: flag("large_view", usual.large_view)?,
+        dialect: fields.read("dialect", dialect)?.unwrap_or(usual.dialect),
         joins,
-        after: fields.read("after", after)?.unwrap_or(After::Stay),
+        after: fields.read("after", after)?.unwrap_or(usual.after),
+        ..usual
     })
 }
 

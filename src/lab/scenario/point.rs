@@ -12,7 +12,7 @@
 //! [`super::fields`]; what comes of it is checked here, point by point.
 
 use super::super::setting::{
-    Content, Group, HierarchySetting, Joins, LinkSetting, Model, Planned, Setting, Value,
+    Content, Group, HierarchySetting, Joins, LIMIT, LinkSetting, Model, Planned, Setting, Value,
 };
 use super::fields::{Fields, Scope};
 use super::tree::{Fault, Kind, Tree, list, unknown};
@@ -262,7 +262,7 @@ fn setting(root: &Tree, names: &[String], scope: &Scope<'_>) -> Result<Setting, 
         group::group(name, &Fields::new(Some(table), &format!("{name}."), scope), &link)
     });
     let groups: Vec<Group> = groups.collect::<Result<_, _>>()?;
-    let limit = top.read("limit", units::time)?.unwrap_or(Duration::from_hours(1));
+    let limit = top.read("limit", units::time)?.unwrap_or(LIMIT);
     if limit.is_zero() {
         return Err(top.fault("limit is zero: write limit = \"20min\""));
     }

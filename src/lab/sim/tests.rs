@@ -4,11 +4,10 @@ use super::{MOST_PEERS, Sim};
 use crate::config::ChokerChoice;
 use crate::lab::outcome::{Outcome, RunError, Runner, Watch};
 use crate::lab::setting::{
-    After, Content, Deed, Group, Joins, LinkSetting, Model, Planned, Role, Setting,
+    After, Content, Deed, Group, Joins, LinkSetting, Planned, Role, Setting,
 };
 use crate::logic::choker::ChokerPolicy;
 use crate::logic::picker::Policy;
-use crate::protocol::Dialect;
 use std::time::Duration;
 
 /// Nobody looks.
@@ -28,43 +27,22 @@ impl Watch for Unwatched {
 const UP: u64 = 256 * 1024;
 
 fn group(name: &str, role: Role, count: usize, up: u64) -> Group {
-    Group {
-        name: name.into(),
-        role,
-        count,
-        up: Some(up),
-        down: None,
-        slots: 4,
-        picker: Policy::Rarest,
-        choker: ChokerChoice::default(),
-        super_seeding: false,
-        keeps_partial: true,
-        lies: false,
-        large_view: false,
-        dialect: Dialect::Native,
-        joins: Joins::At(Duration::ZERO),
-        after: After::Stay,
-    }
+    Group { up: Some(up), ..Group::new(name, role, count) }
 }
 
 /// A seed of ten uplinks and leechers, over so many pieces of 64 KiB. An hour of the book is F/u.
 pub fn setting(leechers: usize, pieces: u32) -> Setting {
     let piece = 65_536;
     let size = u64::from(pieces) * u64::from(piece);
+    let leechers = group("peer", Role::Leech, leechers, UP);
     Setting {
-        point: [].into(),
-        model: Model::Swarm,
         time_scale: 3600.0 * UP as f64 / size as f64,
         limit: Duration::from_mins(20),
-        runs_to_limit: false,
-        content: Content { size, piece },
         link: LinkSetting { up: Some(UP), rtt: Duration::from_millis(2), ..LinkSetting::default() },
-        groups: vec![
-            group("seed", Role::Seed, 1, 10 * UP),
-            group("peer", Role::Leech, leechers, UP),
-        ],
-        events: Vec::new(),
-        hierarchy: None,
+        ..Setting::new(
+            Content { size, piece },
+            vec![group("seed", Role::Seed, 1, 10 * UP), leechers],
+        )
     }
 }
 
