@@ -64,6 +64,7 @@ play "half of the leechers cut off for $NETWORK_APART s" \
     who_was_cut_off_goes_on_soon_after_and_is_exact
 NETWORK_RESET=1 play "one packet of 1000 answered by a reset" \
     resets_that_somebody_forges_delay_a_download_and_ban_nobody
+play "packets that overtake each other" packets_that_overtake_each_other_cost_no_byte_and_little_time
 
 printf '%s passed, %s failed, %s not run\n' "$passed" "$failed" "$skipped"
 [ "$failed" -eq 0 ]

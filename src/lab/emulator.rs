@@ -24,6 +24,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
+/// How much later a packet comes that others overtake: as long as ten full ones take at 1 MB/s.
+pub const HELD_UP: Duration = Duration::from_millis(15);
+
 /// How a node is joined to all others.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NetLink {
@@ -40,6 +43,9 @@ pub struct NetLink {
     /// The share of what it sends that is refused on the way, 0 to 1, as by a firewall that wants a
     /// connection to end: it is lost, and whoever sent it is told by a reset of TCP's.
     pub reset: f64,
+    /// The share of what it sends that is held up on the way, 0 to 1: [`HELD_UP`] later than the
+    /// others, which overtake it.
+    pub held_up: f64,
     /// Bytes that wait before its uplink at most, and as many before its downlink; what comes then
     /// is dropped. A packet that needs not wait is never dropped.
     pub queue: u64,
@@ -156,7 +162,9 @@ impl Emulator {
         // A quarter of each end's round trip lies at each end, in each direction.
         let delay = node.link.rtt / 4 + further + node.link.jitter.mul_f64(late);
         node.latest = node.latest.max(left + delay);
-        let (at, packet) = (node.latest, self.next);
+        let is_held_up = node.link.held_up > 0.0 && node.dice.f64() < node.link.held_up;
+        let at = if is_held_up { node.latest + HELD_UP } else { node.latest };
+        let packet = self.next;
         self.next += 1;
         self.flights.push(Reverse(Flight { at, packet, from, to, len, is_through: false }));
         Verdict::Taken(packet)

@@ -303,6 +303,11 @@ impl Swarm {
         self.fill_all(now, out);
     }
 
+    /// Whether a peer that is connected sent something of use.
+    pub fn has_given(&self, peer: PeerKey) -> bool {
+        self.sessions.get(&peer).is_some_and(|session| session.last_block.is_some())
+    }
+
     /// What a peer said, chunks excepted.
     pub fn on_message(
         &mut self,

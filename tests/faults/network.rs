@@ -40,6 +40,7 @@ const PLAIN: NetLink = NetLink {
     jitter: Duration::ZERO,
     loss: 0.0,
     reset: 0.0,
+    held_up: 0.0,
     queue: 1 << 16,
 };
 
@@ -306,6 +307,32 @@ fn resets_that_somebody_forges_delay_a_download_and_ban_nobody() {
         "{mib} MiB in {} s: {} resets, {lost} connections lost",
         done["secs"], tally.refused
     ));
+}
+
+#[test]
+fn packets_that_overtake_each_other_cost_no_byte_and_little_time() {
+    let _turn = together();
+    let held_up = number("NETWORK_HELD_UP", 100) as f64 / 1000.0;
+    let mib = number("NETWORK_MIB", 2).min(32);
+    let link = NetLink { held_up, ..PLAIN };
+    let name = "packets_that_overtake_each_other_cost_no_byte_and_little_time";
+    let Some(net) = net(name, &[link; 3]) else { return };
+    let scratch = Scratch::new("network-order");
+    let (tracker, at) = tracker(&net, scratch.path());
+    let file = scratch.file("src/big.bin", (mib << 20) as usize, 5);
+    let mut peers = vec![tracker, seed(&net, 1, &at, &file)];
+    peers.extend((2..4).map(|node| leech(&net, node, &at, "big.bin", &scratch)));
+    let done: Vec<Value> = peers[2..].iter().map(|peer| peer.wait_for("done", DOWNLOAD)).collect();
+    for node in [2, 3] {
+        assert_same(&file, &fetched(&scratch, node, "big.bin"));
+    }
+    check_nobody_banned(&peers);
+    peers.iter_mut().rev().for_each(|peer| peer.stop(0));
+    net.close().expect("the links held");
+    let secs = done.iter().map(|done| done["secs"].as_f64().expect("a number")).fold(0.0, f64::max);
+    let bare = mib as f64 * 1.048_576; // of one copy over a link of 1 MB/s
+    say(&format!("{mib} MiB, {held_up} of all held up: {secs:.1} s, {:.2} of a link", bare / secs));
+    assert!(secs < 4.0 * bare, "{secs} s");
 }
 
 #[test]

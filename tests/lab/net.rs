@@ -20,6 +20,7 @@ const LINK: NetLink = NetLink {
     jitter: Duration::ZERO,
     loss: 0.0,
     reset: 0.0,
+    held_up: 0.0,
     queue: 1 << 20,
 };
 

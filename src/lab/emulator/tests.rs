@@ -1,6 +1,6 @@
 //! What holds on every emulated link.
 
-use super::{Delivery, Emulator, NetLink, Verdict, Why};
+use super::{Delivery, Emulator, HELD_UP, NetLink, Verdict, Why};
 use crate::clock::Moment;
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 use std::time::Duration;
@@ -12,6 +12,7 @@ const PLAIN: NetLink = NetLink {
     jitter: Duration::ZERO,
     loss: 0.0,
     reset: 0.0,
+    held_up: 0.0,
     queue: 1 << 20,
 };
 
@@ -144,6 +145,22 @@ fn as_many_are_refused_as_the_share_says_and_none_without_one() {
     assert_eq!(refused(PLAIN), 0);
     assert!((100..300).contains(&refused(NetLink { reset: 0.01, ..PLAIN })));
     assert_eq!(refused(NetLink { reset: 1.0, ..PLAIN }), 20_000);
+}
+
+#[test]
+fn as_many_are_overtaken_as_the_share_says_and_all_come_in_time() {
+    let link = NetLink { held_up: 0.1, ..PLAIN };
+    let mut emulator = Emulator::new(&[link; 2], 7);
+    for n in 0..10_000 {
+        emulator.on_packet(at(n * 1000), 0, 1, 100);
+    }
+    let there = all(&mut emulator, at(100_000_000));
+    assert_eq!(there.len(), 10_000, "none is lost");
+    let late = |one: &&Delivery| one.at == at(one.packet * 1000) + HELD_UP;
+    assert!((800..1200).contains(&there.iter().filter(late).count()));
+    let in_time = |one: &Delivery| one.at == at(one.packet * 1000);
+    assert!(there.iter().all(|one| in_time(one) || late(&one)), "the others wait for nobody");
+    assert!(!there.is_sorted_by_key(|one| one.packet));
 }
 
 #[test]

@@ -7,8 +7,8 @@
 //! | it was only named by others, and never answered | 5 s, 1 min, then 10 min | 3 calls in 10 min |
 //! | the user gave it, or it answered a call once | 5 s, doubled up to 10 min | 6 calls in 5 min |
 //!
-//! A connection that was of use, and that it took, counts as none of these: if that is cut, it is
-//! called again after a second, and the counting begins anew.
+//! A connection that was of use, and that it took, counts as no failure: if that is cut, it is called
+//! again after a second. If it lasted, the calls before it do not count any more either.
 //!
 //! The first is for those who are no peers at all: anybody can name a victim's address to a tracker.
 
@@ -230,12 +230,21 @@ impl Candidate {
     /// A connection ended that had been of use. Who never answered may be behind a wall, or name a
     /// port that is not its own: that it calls us says nothing of calls to it.
     pub fn on_ended(&mut self, now: Moment) {
-        if !self.answered {
-            return self.on_failed(now);
+        if self.answered {
+            self.calls = Calls::default();
         }
-        (self.failures, self.calls) = (0, Calls::default());
+        self.on_cut(now);
+    }
+
+    /// The same of one that was short.
+    pub fn on_cut(&mut self, now: Moment) {
+        if self.answered {
+            self.failures = 0;
+        }
         self.on_failed(now);
-        self.state = State::Idle(now + RETURN_PAUSE);
+        if self.answered {
+            self.state = State::Idle(now + RETURN_PAUSE);
+        }
     }
 
     /// A call failed, or a connection ended that was of no use.

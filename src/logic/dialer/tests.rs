@@ -186,6 +186,19 @@ fn a_peer_that_was_of_use_is_called_back_after_a_second_and_then_as_any_other() 
     assert_eq!(d.deadline(), Some(at(111)));
 }
 
+/// A connection may be cut by a forged reset, again and again.
+#[test]
+fn a_peer_whose_connections_are_cut_while_it_sends_is_called_after_a_second_six_times_in_five_minutes()
+ {
+    let mut d = Dialer::default();
+    on_found(&mut d, 0, address(1), Native);
+    let called = call_for(&mut d, 0..400, |d, now, address| {
+        d.on_connected(address, Native, true);
+        d.on_cut(now, address);
+    });
+    assert_eq!(called, [0, 1, 2, 3, 4, 5, 300, 301, 302, 303, 304, 305]);
+}
+
 #[test]
 fn a_peer_that_has_no_room_is_asked_again_before_a_minute_is_over() {
     let mut d = Dialer::default();

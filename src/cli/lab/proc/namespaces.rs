@@ -48,6 +48,7 @@ fn links(setting: &Setting, members: &[Member]) -> Vec<NetLink> {
         jitter: Duration::ZERO,
         loss: 0.0,
         reset: 0.0,
+        held_up: 0.0,
         queue: link.queue,
     };
     let peer = |member: &Member| {
