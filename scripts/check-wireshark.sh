@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The dissector of scripts/wireshark/ in tshark: captures made of traces, every message of
-# PROTOCOL.md, and the same with faults.
+# PROTOCOL.md, the question sheets of the course, and messages with faults.
 #
 #   scripts/check-wireshark.sh
 #
@@ -184,6 +184,56 @@ same "transfer: chunks without a question" 0 \
     "$(count "$dir/transfer.pcapng" 'swarmlet.type == 0x20 && !swarmlet.request_in')"
 same "transfer: warnings" 0 \
     "$(count "$dir/transfer.pcapng" 'swarmlet.get_while_choked || swarmlet.after_bye || swarmlet.have_again')"
+
+# The question sheets: the captures of two students, and the answers to every question.
+readonly sheets='s1 s2 s3 s4 s5 s6' students='ann ben'
+
+# answers_of STUDENT: captures in $dir/STUDENT, and their answers beside them.
+answers_of() {
+    local sheet
+    BINARIES=$bin scripts/course/captures.sh all "$1" "$dir/$1" >/dev/null
+    for sheet in $sheets; do
+        python3 scripts/course/captures "$sheet" "$dir/$1/$sheet.pcapng" >"$dir/$1/$sheet.txt"
+    done
+}
+
+# joined FILE: one line for each answer.
+joined() {
+    awk '/^[0-9]+\. ./ { if (said) print said; said = $0; next } { said = said $0 } END { print said }' "$1"
+}
+
+for student in $students; do
+    answers_of "$student" 2>"$dir/$student.err" &
+    pids+=($!)
+done
+for student in $students; do
+    wait "${pids[0]}" || complain "the sheets of $student: $(cat "$dir/$student.err")"
+    pids=("${pids[@]:1}")
+done
+if [ -n "$failed" ]; then
+    exit 1
+fi
+for sheet in $sheets; do
+    questions=$(sed -n '/^## Answer$/,$p' "docs/course/captures/$sheet.md" | grep -o '^[0-9]*\.')
+    for student in $students; do
+        same "$sheet of $student: malformed frames" 0 "$(count "$dir/$student/$sheet.pcapng" \
+            'swarmlet.malformed || swarmlet_tracker.malformed || _ws.malformed')"
+        joined "$dir/$student/$sheet.txt" >"$dir/$student/$sheet.lines"
+        same "$sheet of $student: questions with an answer" "$questions" \
+            "$(grep -o '^[0-9]*\.' "$dir/$student/$sheet.lines")"
+    done
+    # An answer with numbers is one student's own; a few, such as the length of a header, are all's.
+    read -r numeric own < <(paste -d '\n' "$dir"/{ann,ben}/"$sheet.lines" | sed 's/^[0-9]*\. //' |
+        awk 'NR % 2 { mine = $0; next }
+            mine ~ /[0-9]/ { numeric++; own += mine != $0 } END { print numeric + 0, own + 0 }')
+    checked=$((checked + 1))
+    ((numeric > 0 && 2 * own >= numeric)) ||
+        complain "$sheet: only $own of $numeric answers with numbers differ between two students"
+done
+BINARIES=$bin scripts/course/captures.sh --answers s3 ann "$dir/archive" >/dev/null ||
+    complain "no archive of answers is made"
+same "archive: its answers" "$(cat "$dir/ann/s3.txt")" "$(tail -n +3 "$dir/archive/answers-s3.txt")"
+same "archive: nothing but answers" answers-s3.txt "$(ls "$dir/archive")"
 
 # The messages again, with lengths that lie, bytes that differ, ends that are missing.
 python3 scripts/wireshark/packets.py faults PROTOCOL.md "$dir/wrong.pcapng" "$seed" "$variants"

@@ -140,4 +140,5 @@ def main(words):
     capture.close()
 
 
-main(sys.argv[1:])
+if __name__ == "__main__":
+    main(sys.argv[1:])
