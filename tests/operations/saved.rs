@@ -56,7 +56,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     saved::write(&entries, &mut state).expect("a Vec takes all");
     let inner = state[OPENING.len()..state.len() - 32].to_vec();
     let kept = serde_json::to_vec(&Kept::default()).expect("plain fields");
-    let changed = br#"{"version":1,"folder":"/x","priorities":"-lnh","seed_ratio":2.5,"seed_ratio_mode":1,"labels":["a"],"tiers":[["udp://t:1"]],"down":[5,true]}"#;
+    let changed = br#"{"version":1,"folder":"/x","priorities":"-lnh","seed_ratio":277775555555555555554,"seed_ratio_mode":1,"labels":["a"],"tiers":[["udp://t:1"]],"down":[5,true]}"#;
     vec![
         [&[0], &state[..]].concat(),
         [&[1], &inner[..]].concat(),
