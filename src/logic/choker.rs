@@ -92,7 +92,7 @@ pub struct Candidate {
     pub last_block: Option<Moment>,
     /// Whether requests of it wait to be answered.
     pub pending: bool,
-    /// Whether it takes nothing of what it is sent.
+    /// Whether it makes nothing of a slot: it takes nothing of what it is sent, or asks for nothing.
     pub stuck: bool,
     /// Whether somebody at its address took nothing a while ago: it is no newcomer.
     pub returns: bool,

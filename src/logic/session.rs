@@ -43,6 +43,10 @@ const MOST_ASKED_EVER: usize = 500;
 /// Requests of a BitTorrent peer that may cross with our CHOKE.
 const CROSSED: u32 = 2 * MOST_ASKED_EVER as u32;
 
+/// Who is served and asks for nothing for so long leaves its slot to whoever waits. A line of 5 kB/s
+/// takes as long for a block.
+const UNASKED: Duration = Duration::from_secs(3);
+
 /// What we know and owe of one connected peer.
 #[derive(Debug, Clone)]
 pub struct Session {
@@ -78,6 +82,8 @@ pub struct Session {
     pub last_block: Option<Moment>,
     /// Requests of it wait to be answered.
     pub waits: bool,
+    /// When something was last sent to it, or waited to be.
+    served: Moment,
     /// It takes nothing of what it is sent.
     pub stuck: bool,
     /// Somebody at its address took nothing a while ago.
@@ -139,6 +145,7 @@ impl Session {
             takes: Rate::over(window),
             last_block: None,
             waits: false,
+            served: Moment::START,
             stuck: false,
             returns: false,
             weight: EQUAL,
@@ -244,6 +251,9 @@ impl Session {
         let before = self.takes.total();
         self.takes.add(now, total.saturating_sub(before));
         self.waits = waits;
+        if waits || total > before {
+            self.served = now;
+        }
         self.shown.iter_mut().for_each(|shown| shown.on_sent(total));
     }
 
@@ -253,6 +263,12 @@ impl Session {
         self.flow.on_look(full, taken);
         let before = std::mem::replace(&mut self.stuck, self.flow.is_stuck(now));
         before != self.stuck
+    }
+
+    /// Whether it may ask, says that it wants something, and has asked for nothing for a while.
+    pub fn leaves_its_slot(&self, now: Moment) -> bool {
+        let wants = !self.am_choking && self.peer_interested;
+        wants && !self.waits && now.since(self.served.max(self.since)) >= UNASKED
     }
 
     /// Time passed: a peer that refused may be asked again.

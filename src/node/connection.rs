@@ -213,7 +213,7 @@ fn admit(
         named_by: Source::Caller,
     };
     let connection = enter(shared, &torrent, stream, who, Speech::Native)?;
-    let free = torrent.picker.lock().has_free_slot();
+    let free = torrent.picker.lock().has_free_slot(shared.clock.now());
     Ok((connection, if free { Availability::Available } else { Availability::Connected }))
 }
 

@@ -44,9 +44,15 @@ impl Unread {
 
 impl Swarm {
     /// Whether an upload slot is free; one whose peer takes nothing is.
-    pub fn has_free_slot(&self) -> bool {
-        let uses = |s: &&Session| !s.am_choking && s.peer_interested && !s.stuck;
+    pub fn has_free_slot(&self, now: Moment) -> bool {
+        let uses = |s: &&Session| !s.am_choking && s.peer_interested && !self.wastes(now, s);
         self.sessions.values().filter(uses).count() < self.choker.slots()
+    }
+
+    /// Whether a peer has a slot and makes nothing of it. A peer that serves us in turn keeps its slot:
+    /// it may have asked others for all that it wants, and what it gives is worth one.
+    fn wastes(&self, now: Moment, session: &Session) -> bool {
+        session.stuck || (self.is_satisfied() && session.leaves_its_slot(now))
     }
 
     /// From now on so many peers are served at once: more at once, fewer from the next round on.
@@ -85,7 +91,8 @@ impl Swarm {
 
     /// Slots of those who take nothing go to others at once.
     pub(super) fn pass_on_slots(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if std::mem::take(&mut self.unread.is_news) {
+        let wasted = self.sessions.values().any(|s| !s.am_choking && self.wastes(now, s));
+        if std::mem::take(&mut self.unread.is_news) || wasted {
             self.fill_slots(now, out);
         }
     }
@@ -113,14 +120,15 @@ impl Swarm {
     pub(super) fn fill_slots(&mut self, now: Moment, out: &mut Vec<Action>) {
         let waits = |s: &Session| s.am_choking && s.peer_interested && !s.stuck;
         // Most of the time there is no slot or nobody waits: then nobody's rates are asked for.
-        while self.has_free_slot()
+        while self.has_free_slot(now)
             && self.sessions.values().any(waits)
             && let Some(Served { peer, why, weight }) =
                 self.choker.next_for_free_slot(now, self.is_satisfied(), &self.candidates(now))
         {
             // A slot whose peer wants or takes nothing is as good as free, but the slots are counted.
             let unchoked = self.sessions.values().filter(|s| !s.am_choking).count();
-            let is_idle = |s: &&Session| !s.am_choking && (!s.peer_interested || s.stuck);
+            let is_idle =
+                |s: &&Session| !s.am_choking && (!s.peer_interested || self.wastes(now, s));
             let idle = self.sessions.values().filter(is_idle).min_by_key(|s| s.peer_interested);
             if let Some(idle) = idle.map(|s| s.peer).filter(|_| unchoked >= self.choker.slots()) {
                 self.set_choking(now, idle, true, out);
@@ -171,7 +179,7 @@ impl Swarm {
             joined: s.joined,
             last_block: s.last_block,
             pending: s.waits,
-            stuck: s.stuck,
+            stuck: self.wastes(now, s),
             returns: s.returns,
             share: (u64::from(s.have().count()) * 1000 / pieces) as u32,
         };

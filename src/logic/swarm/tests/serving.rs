@@ -104,6 +104,40 @@ fn forty_who_ask_and_never_read_keep_nobody_honest_waiting() {
 }
 
 #[test]
+fn whoever_asks_a_seeder_for_nothing_leaves_its_slot_to_who_waits() {
+    let mut s = Stage::seeder();
+    for (peer, host) in [(3, 3), (4, 4)] {
+        s.act(|swarm, now, out| call(swarm, now, PeerKey(peer), host, out));
+    }
+    s.told("peer 3 < Unchoke\npeer 4 < Unchoke");
+    // The socket takes all that the first has asked for; the other goes on asking.
+    let look = |s: &mut Stage, half: u64| {
+        s.now = Moment::after(Duration::from_millis(half * 500));
+        s.swarm.on_sent(s.now, PeerKey(3), SOCKET, false);
+        s.swarm.on_sent(s.now, PeerKey(4), half * 1000, half % 2 == 0);
+        s.act(Swarm::on_tick);
+    };
+    (1..=20).for_each(|half| look(&mut s, half));
+    s.told(""); // nobody else wants it
+    s.act(|swarm, now, out| call(swarm, now, ANN, 1, out));
+    s.told("peer 3 < Choke\n! UnqueueAll(PeerKey(3))\npeer 1 < Unchoke");
+    (21..=25).for_each(|half| look(&mut s, half));
+    s.told(""); // she has just begun
+    look(&mut s, 26);
+    s.told("peer 1 < Choke\n! UnqueueAll(PeerKey(1))\npeer 3 < Unchoke");
+}
+
+#[test]
+fn whoever_gives_us_something_keeps_its_slot_though_it_asks_for_nothing() {
+    let mut s = Stage::with(Bitfield::new(2), |params| params.upload_slots = 1);
+    s.act(|swarm, now, out| call(swarm, now, PeerKey(3), 3, out));
+    s.told("peer 3 < Unchoke");
+    s.now = at(60);
+    s.act(|swarm, now, out| call(swarm, now, ANN, 1, out));
+    s.told("");
+}
+
+#[test]
 fn whoever_takes_nothing_loses_its_slot_to_who_waits_and_keeps_it_from_nobody() {
     let mut s = Stage::seeder();
     for (peer, host) in [(3, 3), (4, 4)] {
