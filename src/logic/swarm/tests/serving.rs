@@ -114,7 +114,7 @@ fn whoever_asks_a_seeder_for_nothing_leaves_its_slot_to_who_waits() {
     let look = |s: &mut Stage, half: u64| {
         s.now = Moment::after(Duration::from_millis(half * 500));
         s.swarm.on_sent(s.now, PeerKey(3), SOCKET, false);
-        s.swarm.on_sent(s.now, PeerKey(4), half * 1000, half % 2 == 0);
+        s.swarm.on_sent(s.now, PeerKey(4), half * 1000, half.is_multiple_of(2));
         s.act(Swarm::on_tick);
     };
     (1..=20).for_each(|half| look(&mut s, half));
