@@ -14,8 +14,9 @@ use crate::logic::swarm::FirstWord;
 use crate::logic::{PeerKey, fast_set};
 use crate::node::extensions;
 use crate::node::opening::{Caller, Opening, Refused};
-use crate::node::outbox::Outbox;
+use crate::node::outbox::{Outbox, STALLED};
 use crate::node::shared::{Connection, Peers, Shared, Torrent, Who};
+use crate::node::socket;
 use crate::node::trace::Way;
 use crate::protocol::Dialect;
 use crate::protocol::bittorrent::Codec;
@@ -226,6 +227,7 @@ fn enter(
     speech: Speech,
 ) -> Result<Arc<Connection>, Refused> {
     stream.set_write_timeout(None)?;
+    socket::set_patience(&stream, STALLED)?;
     let key = PeerKey(shared.next_key.fetch_add(1, Ordering::Relaxed));
     let link = Link { conn: key, peer: who.address, dialect: speech.dialect() };
     let connection = Arc::new(Connection {

@@ -50,6 +50,16 @@ pub fn stop_listening(listener: &TcpListener) {
     let _ = SockRef::from(listener).shutdown(std::net::Shutdown::Both);
 }
 
+/// What the system has taken to send and the other end does not take for so long ends the
+/// connection, as far as the system knows of that (TCP_USER_TIMEOUT, RFC 5482).
+pub fn set_patience(stream: &TcpStream, time: Duration) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::net::sockopt::set_tcp_user_timeout(stream, time.as_millis() as u32)?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = (stream, time);
+    Ok(())
+}
+
 /// Sends what the socket takes at once; `Ok(0)` means that it takes nothing now.
 pub fn send_now(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     match SockRef::from(stream).send_with_flags(bytes, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) {
