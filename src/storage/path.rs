@@ -116,11 +116,13 @@ impl Folder {
             },
             e => StorageError::of(&shown, "rename to", e),
         };
-        self.with_parents(to, || {
+        let rename = || {
             let (here, there) = (self.parent(from), self.parent(to));
             let (here, there) = (here.map_err(failed)?, there.map_err(failed)?);
             rename_if_free((&here, old), (&there, name_of(to))).map_err(failed)
-        })
+        };
+        let is_beside = from[..from.len() - 1] == to[..to.len() - 1];
+        if is_beside { rename() } else { self.with_parents(to, rename) }
     }
 
     /// The device and the number of what has this name; `None` when nothing has it.

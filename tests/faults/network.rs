@@ -37,11 +37,8 @@ const PLAIN: NetLink = NetLink {
     up: Some(1_000_000),
     down: Some(1_000_000),
     rtt: Duration::from_millis(20),
-    jitter: Duration::ZERO,
-    loss: 0.0,
-    reset: 0.0,
-    held_up: 0.0,
     queue: 1 << 16,
+    ..NetLink::FREE
 };
 
 /// The tracker's.

@@ -13,16 +13,7 @@ use swarmlet::lab::outcome::RunError;
 
 const RTT: Duration = Duration::from_millis(20);
 
-const LINK: NetLink = NetLink {
-    up: Some(2_000_000),
-    down: None,
-    rtt: RTT,
-    jitter: Duration::ZERO,
-    loss: 0.0,
-    reset: 0.0,
-    held_up: 0.0,
-    queue: 1 << 20,
-};
+const LINK: NetLink = NetLink { up: Some(2_000_000), rtt: RTT, queue: 1 << 20, ..NetLink::FREE };
 
 /// What a refusal must say: why, and what to try.
 fn is_plain(refusal: &RunError) -> bool {

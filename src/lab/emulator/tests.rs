@@ -5,16 +5,7 @@ use crate::clock::Moment;
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 use std::time::Duration;
 
-const PLAIN: NetLink = NetLink {
-    up: None,
-    down: None,
-    rtt: Duration::ZERO,
-    jitter: Duration::ZERO,
-    loss: 0.0,
-    reset: 0.0,
-    held_up: 0.0,
-    queue: 1 << 20,
-};
+const PLAIN: NetLink = NetLink { queue: 1 << 20, ..NetLink::FREE };
 
 fn at(micros: u64) -> Moment {
     Moment::after(Duration::from_micros(micros))

@@ -9,7 +9,7 @@ use crate::lab::outcome::RunError;
 use crate::lab::setting::{Backend, Deed, Setting};
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Namespaces.
 struct Namespaces {
@@ -41,16 +41,7 @@ impl Proc {
 /// The links of all: the tracker's, which has no limits and loses nothing, and one for each peer.
 fn links(setting: &Setting, members: &[Member]) -> Vec<NetLink> {
     let link = &setting.link;
-    let tracker = NetLink {
-        up: None,
-        down: None,
-        rtt: link.rtt,
-        jitter: Duration::ZERO,
-        loss: 0.0,
-        reset: 0.0,
-        held_up: 0.0,
-        queue: link.queue,
-    };
+    let tracker = NetLink { rtt: link.rtt, queue: link.queue, ..NetLink::FREE };
     let peer = |member: &Member| {
         let group = &setting.groups[member.group];
         NetLink {
@@ -117,6 +108,7 @@ mod tests {
     use super::super::tests::setting;
     use super::super::timetable::members;
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn each_peer_has_the_link_of_its_group_and_the_tracker_one_that_loses_nothing() {
