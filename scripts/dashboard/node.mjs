@@ -173,7 +173,17 @@ async function addsByFile (tried) {
   await view.choose(id)
   await view.panel('files')
   await view.tab.until('the page has its files', 10, () => document.querySelectorAll('#files tr[data-index]').length === 6)
-  for (const index of [1, 4]) await page.uncheck(`#files tr[data-index="${index}"] input[type=checkbox]`)
+  for (const index of [1, 4]) {
+    await page.uncheck(`#files tr[data-index="${index}"] input[type=checkbox]`)
+    // News that were on their way already: the page shows them, and takes nothing back for it.
+    const kept = await page.evaluate((index) => {
+      const before = structuredClone(news.files)
+      before.files[index].wanted = true
+      onFiles(before)
+      return !document.querySelector(`#files tr[data-index="${index}"] input`).checked
+    }, index)
+    holds(kept, 'older news undid a choice')
+  }
   await page.selectOption('#files tr[data-index="2"] select', 'high')
   await node.wait(id, 'the choice has arrived', 5, ['wanted', 'priorities'], ({ wanted, priorities }) =>
     wanted.map(Number).join('') === '101101' && priorities[2] === 1)

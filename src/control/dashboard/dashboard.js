@@ -1315,7 +1315,12 @@ function drawBars(canvas, pen, state) {
 
 const FILE_COLUMNS = [["wanted"], ["name"], ["size", "", true], ["done"], ["priority"]];
 
+// For so long the controls of a file stay as they were set, in ms: news from before the order may still come.
+const FILE_HOLD = 2000;
+
 let filesShown = null;
+const filesSet = new Map(); // what was set last, by torrent and file
+const fileKey = (index) => place.torrent + "/" + index;
 
 function onFiles(files) {
   news.files = files;
@@ -1364,7 +1369,6 @@ function buildFile({ index }) {
 function fillFile(row, file) {
   const end = file.name.lastIndexOf("/") + 1;
   row.classList.toggle("unwanted", !file.wanted);
-  row.box.checked = file.wanted;
   mark(row.box, "aria-label", "want " + clean(file.name));
   mark(row.rank, "aria-label", "priority of " + clean(file.name));
   write(row.folder, file.name.slice(0, end));
@@ -1372,12 +1376,18 @@ function fillFile(row, file) {
   write(row.size, bytes(file.length));
   setBar(row.bar, file.length ? file.done / file.length : 1);
   write(row.share, percent(file.length ? file.done : 1, file.length || 1));
+  if (filesSet.has(fileKey(file.index))) return;
+  row.box.checked = file.wanted;
   if (document.activeElement !== row.rank) row.rank.value = file.priority;
 }
 
-// Wants, skips or ranks files; what is listed follows from the next event, or stays as it was.
+// Wants, skips or ranks files; what is listed follows from the events, at once where it was refused.
 async function setFiles(what, indices) {
-  await attempt($("files-said"), "torrent-set", { ids: [place.torrent], [what]: indices });
+  const order = {};
+  const keys = indices.map(fileKey);
+  for (const key of keys) filesSet.set(key, order);
+  if (await attempt($("files-said"), "torrent-set", { ids: [place.torrent], [what]: indices })) await new Promise((after) => setTimeout(after, FILE_HOLD));
+  for (const key of keys) if (filesSet.get(key) === order) filesSet.delete(key);
   showFiles();
 }
 
