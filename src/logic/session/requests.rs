@@ -57,6 +57,8 @@ pub struct Requests {
     busy: bool,
     /// When the oldest request became due to be answered.
     waiting_since: Moment,
+    /// How long it let earlier requests wait that others answered first, since it missed a deadline.
+    outrun: Duration,
 }
 
 impl Requests {
@@ -70,6 +72,7 @@ impl Requests {
             unasked: 0,
             busy: false,
             waiting_since: now,
+            outrun: Duration::ZERO,
         }
     }
 
@@ -109,12 +112,13 @@ impl Requests {
                 self.asked.remove(at);
                 self.expect_late(asked.rest());
             }
-            (self.misses, self.waiting_since) = (0, now);
+            (self.misses, self.waiting_since, self.outrun) = (0, now, Duration::ZERO);
             self.pipeline.on_delivered(now, delivered.into());
             return Ok(true);
         }
         if let Some(at) = self.late.iter().position(holds) {
             // It is welcome once; the deadlines that were missed stay missed, unless it is of use.
+            self.outrun = Duration::ZERO;
             let late = self.late.remove(at).expect("found at this place");
             let (start, end) = (chunk.offset, chunk.offset + chunk.length);
             let before = Span { length: start - late.offset, ..late };
@@ -152,7 +156,10 @@ impl Requests {
 
     /// Another peer delivered `part`: if it is the end of a request that waits here, the request
     /// need not be answered that far. True if the peer should be told.
-    pub fn on_cancelled(&mut self, part: Span) -> bool {
+    ///
+    /// Whoever missed a deadline is asked for what others owe, too: were its time to begin anew
+    /// whenever they are faster, it would never miss another.
+    pub fn on_cancelled(&mut self, now: Moment, part: Span) -> bool {
         let ends_there = |asked: &Asked| {
             let end = asked.span.end().map(|end| end - asked.cut);
             asked.span.piece == part.piece && end == part.end() && part.length <= asked.open()
@@ -165,6 +172,9 @@ impl Requests {
         if asked.open() == 0 {
             self.asked.remove(at);
             self.expect_late(asked.rest());
+            if self.asked.is_empty() && self.pipeline.is_snubbed() && !self.busy {
+                self.outrun += now.since(self.waiting_since);
+            }
         }
         true
     }
@@ -173,6 +183,7 @@ impl Requests {
     fn void_all(&mut self) -> Vec<Span> {
         let open: u64 = self.asked.iter().map(|asked| u64::from(asked.open())).sum();
         self.pipeline.on_void(open);
+        self.outrun = Duration::ZERO;
         self.asked.drain(..).map(|asked| asked.span).collect()
     }
 
@@ -198,7 +209,8 @@ impl Requests {
 
     /// If nothing came for `timeout`, gives up on all that was asked and gives it back.
     pub fn next_missed(&mut self, now: Moment, timeout: Duration) -> Vec<Span> {
-        if self.asked.is_empty() || self.busy || now.since(self.waiting_since) < timeout {
+        let waited = self.outrun + now.since(self.waiting_since);
+        if self.asked.is_empty() || self.busy || waited < timeout {
             return Vec::new();
         }
         self.pipeline.on_missed();
@@ -225,7 +237,7 @@ impl Requests {
 
     /// When [`Requests::next_missed`] will have something to say.
     pub fn deadline(&self, timeout: Duration) -> Option<Moment> {
-        (!self.asked.is_empty()).then(|| self.waiting_since + timeout)
+        (!self.asked.is_empty()).then(|| self.waiting_since + timeout.saturating_sub(self.outrun))
     }
 
     fn expect_late(&mut self, span: Span) {

@@ -157,9 +157,9 @@ fn a_late_block_makes_up_for_missed_deadlines_if_it_is_of_use() {
 fn a_request_is_cancelled_from_its_end() {
     let mut s = session(1);
     s.requests.on_asked(at(0), span(0, 65536));
-    assert!(!s.requests.on_cancelled(span(16384, 16384)), "the middle is asked as it was");
-    assert!(s.requests.on_cancelled(span(49152, 16384)));
-    assert!(s.requests.on_cancelled(span(32768, 16384)));
+    assert!(!s.requests.on_cancelled(at(0), span(16384, 16384)), "the middle is asked as it was");
+    assert!(s.requests.on_cancelled(at(0), span(49152, 16384)));
+    assert!(s.requests.on_cancelled(at(0), span(32768, 16384)));
     assert_eq!(s.requests.pipeline.in_flight(), 32768);
     assert_eq!(s.requests.on_chunk(at(1), span(0, 16384)), Ok(true));
     assert!(!s.is_idle());
@@ -167,6 +167,32 @@ fn a_request_is_cancelled_from_its_end() {
     assert!(s.is_idle());
     assert_eq!(s.requests.pipeline.in_flight(), 0);
     assert_eq!(s.requests.on_chunk(at(1), span(49152, 16384)), Ok(true), "so did this");
+}
+
+#[test]
+fn who_is_late_is_let_off_by_no_cancel() {
+    let (mut s, timeout) = (session(1), Duration::from_secs(10));
+    let outrun = |s: &mut Session, from, to, part| {
+        s.requests.on_asked(at(from), part);
+        assert_eq!(s.requests.next_missed(at(to), timeout), [], "{from} to {to}");
+        assert!(s.requests.on_cancelled(at(to), part));
+    };
+    outrun(&mut s, 0, 9, span(0, 16384));
+    s.requests.on_asked(at(9), span(0, 16384));
+    assert_eq!(s.requests.deadline(timeout), Some(at(19)), "it missed nothing yet");
+    assert_eq!(s.requests.next_missed(at(19), timeout), [span(0, 16384)]);
+    outrun(&mut s, 20, 24, span(16384, 16384));
+    outrun(&mut s, 30, 33, span(32768, 16384));
+    s.requests.on_asked(at(40), span(49152, 16384));
+    assert_eq!(s.requests.deadline(timeout), Some(at(43)), "7 s are over, while it was asked");
+    assert_eq!(s.requests.next_missed(at(42), timeout), []);
+    assert_eq!(s.requests.next_missed(at(43), timeout), [span(49152, 16384)]);
+    assert_eq!(s.requests.misses, 2);
+
+    outrun(&mut s, 50, 58, span(16384, 16384));
+    s.requests.on_asked(at(60), span(32768, 16384));
+    assert_eq!(s.requests.on_chunk(at(61), span(16384, 16384)), Ok(true), "late, but there it is");
+    assert_eq!(s.requests.deadline(timeout), Some(at(70)), "it has all its time again");
 }
 
 #[test]

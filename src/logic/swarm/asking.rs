@@ -31,7 +31,7 @@ impl Swarm {
         if !session.requests.on_chunk(now, chunk)? {
             return Ok(Vec::new());
         }
-        let granted = self.claim_for(peer, chunk, out);
+        let granted = self.claim_for(now, peer, chunk, out);
         if let Some(session) = self.sessions.get_mut(&peer).filter(|_| !granted.is_empty()) {
             session.on_granted(now, bytes_of(&granted));
             self.stallers.remove(&session.address);
@@ -42,6 +42,7 @@ impl Swarm {
     /// Claims what is wanted of a chunk; peers that owe the same are told that it came.
     pub(super) fn claim_for(
         &mut self,
+        now: Moment,
         peer: PeerKey,
         chunk: Span,
         out: &mut Vec<Action>,
@@ -54,7 +55,7 @@ impl Swarm {
         for (other, span) in claim.cancel {
             let Some(session) = self.sessions.get_mut(&other) else { continue };
             for part in in_requests(session.dialect, span) {
-                if session.requests.on_cancelled(part) {
+                if session.requests.on_cancelled(now, part) {
                     out.push(Action::Say(other, Message::Cancel(part)));
                 }
             }

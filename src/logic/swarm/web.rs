@@ -120,7 +120,7 @@ impl Swarm {
             return Vec::new(); // the torrent was paused meanwhile
         }
         self.down.add(now, chunk.length.into());
-        self.claim_for(peer, chunk, out)
+        self.claim_for(now, peer, chunk, out)
     }
 
     /// Whether the rest of a run is still of use: false once others sent it, and once nothing more

@@ -4,7 +4,7 @@ use super::{ANN, BEN, EVE, Stage, at};
 use crate::bitfield::Bitfield;
 use crate::clock::Moment;
 use crate::logic::PeerKey;
-use crate::logic::swarm::{Action, Swarm};
+use crate::logic::swarm::{Action, Parting, Swarm};
 use crate::protocol::Dialect;
 use crate::protocol::message::Message;
 use std::collections::VecDeque;
@@ -62,27 +62,27 @@ fn without_an_end_game_what_a_silent_peer_owes_is_asked_of_another_all_the_same(
     assert!(!asked(&s, "peer 2").is_empty(), "{}", s.script);
 }
 
-/// Nine who take requests and answer none, beside Ann, who gives 64 KiB every tenth of a second;
-/// after how many of these everything is here.
-fn tenths_beside_stallers(dialect: Dialect, down_limit: Option<u64>) -> u64 {
+/// Some who take requests and answer none, beside Ann, who gives so many bytes every tenth of a
+/// second: after how many of these everything is here, and how many of the others were let go.
+fn beside_stallers(dialect: Dialect, limit: Option<u64>, stallers: u64, gives: u32) -> (u64, u64) {
     const PIECES: u32 = 24;
-    let mut swarm =
-        Stage::with(Bitfield::new(PIECES), |params| params.down_limit = down_limit).swarm;
+    let mut swarm = Stage::with(Bitfield::new(PIECES), |params| params.down_limit = limit).swarm;
     let (mut out, mut owed, mut left) = (Vec::new(), VecDeque::new(), PIECES);
-    for peer in (11..=19).map(PeerKey).chain([ANN]) {
+    let (mut given, mut let_go) = (0, 0);
+    for peer in (11..11 + stallers).map(PeerKey).chain([ANN]) {
         let address = SocketAddr::from(([127, 0, 0, 1], peer.0 as u16));
         swarm.on_joined(at(0), peer, address, dialect);
         for message in [Message::HaveAll, Message::Unchoke] {
             swarm.on_message(at(0), peer, &message, &mut out).unwrap();
         }
     }
-    for tenth in 1..1000 {
+    for tenth in 1..10_000 {
         let now = Moment::after(Duration::from_millis(tenth * 100));
         if tenth % 5 == 0 {
             swarm.on_tick(now, &mut out);
         }
-        let mut given = 0;
-        while given < 65536 {
+        given = (given + gives).min(2 * 65536);
+        loop {
             while !out.is_empty() {
                 for action in std::mem::take(&mut out) {
                     match action {
@@ -92,17 +92,18 @@ fn tenths_beside_stallers(dialect: Dialect, down_limit: Option<u64>) -> u64 {
                             left -= 1;
                             swarm.on_verified(now, piece, &mut out);
                         }
+                        Action::Disconnect(_, Parting::Snubbed) => let_go += 1,
                         _ => {}
                     }
                 }
             }
-            let Some(asked) = owed.pop_front() else { break };
-            given += asked.length;
+            let Some(asked) = owed.pop_front_if(|asked| asked.length <= given) else { break };
+            given -= asked.length;
             let granted = swarm.claim(now, ANN, asked, &mut out).unwrap();
             swarm.on_written(now, ANN, &granted, &mut out);
         }
         if left == 0 {
-            return tenth;
+            return (tenth, let_go);
         }
     }
     panic!("it is never done");
@@ -111,10 +112,20 @@ fn tenths_beside_stallers(dialect: Dialect, down_limit: Option<u64>) -> u64 {
 #[test]
 fn peers_that_stall_keep_no_block_from_one_that_delivers() {
     for dialect in [Dialect::Native, Dialect::BitTorrent] {
-        let tenths = tenths_beside_stallers(dialect, None);
+        let (tenths, _) = beside_stallers(dialect, None, 9, 65536);
         assert!(tenths < 100, "{dialect}: {tenths}, though no deadline need pass");
-        let tenths = tenths_beside_stallers(dialect, Some(1 << 20));
+        let (tenths, _) = beside_stallers(dialect, Some(1 << 20), 9, 65536);
         assert!(tenths < 150, "{dialect}: {tenths} under a limit, which is more than one deadline");
+    }
+}
+
+#[test]
+fn who_stalls_is_let_go_though_all_it_was_asked_for_comes_from_another_in_time() {
+    for dialect in [Dialect::Native, Dialect::BitTorrent] {
+        for stallers in [1, 9] {
+            let (tenths, let_go) = beside_stallers(dialect, None, stallers, 1024);
+            assert_eq!(let_go, stallers, "{dialect}: in {tenths} tenths of a second");
+        }
     }
 }
 
