@@ -16,6 +16,9 @@ pub mod picker;
 /// How much to have asked of one peer.
 pub mod pipeline;
 
+/// How much may wait in the system for the line to one peer.
+pub mod ahead;
+
 /// Which pieces the only seeder shows to whom.
 pub mod super_seed;
 

@@ -25,6 +25,13 @@ const CEILING: u64 = 8 * 1024 * 1024;
 /// for a block at a time, and its upload limit lets blocks out one by one.
 const SLACK: Duration = Duration::from_millis(500);
 
+/// The longest round trip there is; what takes longer waited in a queue, and waits no less there
+/// if more is asked for.
+const FARTHEST: Duration = Duration::from_secs(1);
+
+/// Over how long what arrives is counted.
+const WINDOW: Duration = Duration::from_secs(1);
+
 /// One peer's request window.
 #[derive(Debug, Clone)]
 pub struct Pipeline {
@@ -40,7 +47,7 @@ pub struct Pipeline {
 
 impl Default for Pipeline {
     fn default() -> Self {
-        let rate = Rate::over(Duration::from_secs(1));
+        let rate = Rate::over(WINDOW);
         Self { window: START, in_flight: 0, rate, round_trip: None, snubbed: false, fixed: None }
     }
 }
@@ -102,10 +109,17 @@ impl Pipeline {
     pub fn on_delivered(&mut self, now: Moment, bytes: u64) {
         // BEGIN SOLUTION C4
         self.snubbed = false;
+        let pause = self.rate.last().map_or(Duration::ZERO, |last| now.since(last));
         self.rate.add(now, bytes);
         self.in_flight = self.in_flight.saturating_sub(bytes);
-        let depth = self.round_trip.unwrap_or_default() + SLACK;
-        let settled = (self.rate.per_second(now) as f64 * depth.as_secs_f64()) as u64;
+        // Of a peer that answers once in three seconds the last second tells nothing.
+        let rate = if pause > WINDOW {
+            bytes as f64 / pause.as_secs_f64()
+        } else {
+            self.rate.per_second(now) as f64
+        };
+        let depth = self.round_trip.unwrap_or_default().min(FARTHEST) + SLACK;
+        let settled = (rate * depth.as_secs_f64()) as u64;
         self.window = (self.window + bytes).min(settled.clamp(FLOOR, CEILING));
         // END SOLUTION
     }
@@ -181,6 +195,17 @@ mod tests {
             let wanted = (round_trip + 500) * 1_000;
             assert!((wanted * 9 / 10..wanted * 12 / 10).contains(&room), "{round_trip}: {room}");
         }
+    }
+
+    #[test]
+    fn a_block_in_three_seconds_is_a_slow_peer_however_far_it_seems() {
+        let mut pipeline = Pipeline::default();
+        pipeline.on_answer(Duration::from_secs(7));
+        for second in 0..20 {
+            pipeline.on_asked(16384);
+            pipeline.on_delivered(at(second * 3000), 16384);
+        }
+        assert_eq!(pipeline.room(), FLOOR);
     }
 
     #[test]

@@ -132,6 +132,8 @@ pub struct Swarm {
     /// Pieces that were here and were lost, whether they came back or not.
     lost: HashSet<PieceIndex>,
     down: Rate,
+    /// What whoever gives most gave at the last tick, in bytes per second.
+    pace: u64,
     /// Bytes of pieces that did not match their hashes.
     corrupt: u64,
     web: web::WebSeeds,
@@ -169,6 +171,7 @@ impl Swarm {
             unread: serving::Unread::default(),
             lost: HashSet::new(),
             down: Rate::over(Duration::from_secs(2)),
+            pace: 0,
             corrupt: 0,
             web: web::WebSeeds::default(),
             showing: showing.filter(|_| params.super_seeding),

@@ -9,6 +9,7 @@
 //! ```
 
 use crate::logic::admission::{Entry, Guest, Line, Room, admit as may_enter, makes_way};
+use crate::logic::ahead::Ahead;
 use crate::logic::dialer::{Dial, Source};
 use crate::logic::swarm::FirstWord;
 use crate::logic::{PeerKey, fast_set};
@@ -228,6 +229,7 @@ fn enter(
 ) -> Result<Arc<Connection>, Refused> {
     stream.set_write_timeout(None)?;
     socket::set_patience(&stream, STALLED)?;
+    socket::set_ahead(&stream, Ahead::default().bytes())?;
     let key = PeerKey(shared.next_key.fetch_add(1, Ordering::Relaxed));
     let link = Link { conn: key, peer: who.address, dialect: speech.dialect() };
     let connection = Arc::new(Connection {

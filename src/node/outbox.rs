@@ -7,6 +7,7 @@
 
 use crate::geometry::BLOCK_LEN;
 use crate::ids::Span;
+use crate::logic::ahead::Ahead;
 use crate::logic::choker::EQUAL;
 use crate::node::trace::Tap;
 use crate::protocol::message::{ExtensionNumbers, MAX_CHUNK, Message};
@@ -114,6 +115,8 @@ pub struct Outbox {
     taken: AtomicU64,
     /// Since when the socket takes no more; it is waited for.
     full: Mutex<Option<Instant>>,
+    /// How much of what it took may wait unsent.
+    ahead: Mutex<Ahead>,
     /// Since when something waits that the socket does not take at once, and what it had taken then.
     stalls: Mutex<Option<(Instant, u64)>>,
 }
@@ -128,6 +131,7 @@ impl Outbox {
             granted: AtomicU64::new(0),
             taken: AtomicU64::new(0),
             full: Mutex::default(),
+            ahead: Mutex::default(),
             stalls: Mutex::default(),
         }
     }
@@ -142,9 +146,13 @@ impl Outbox {
         (*self.full.lock(), self.taken.load(Ordering::Relaxed))
     }
 
-    /// The socket takes more again, or is not waited for any longer.
-    pub fn on_writable(&self) {
-        *self.full.lock() = None;
+    /// The socket takes more again, or is not waited for any longer. Says how many bytes may wait
+    /// in it unsent, if that is to be another number from now on.
+    pub fn on_writable(&self, now: Instant) -> Option<u32> {
+        let full = self.full.lock().take()?;
+        let mut ahead = self.ahead.lock();
+        let changed = ahead.on_half_sent(now.saturating_duration_since(full));
+        changed.then(|| ahead.bytes())
     }
 
     /// Nothing waits, or it is we who send no more now.
@@ -163,7 +171,12 @@ impl Outbox {
         since + STALLED
     }
 
-    /// The same, and what is sent from it is traced.
+    /// The longest frame that makes nobody wait for long: a frame once begun is finished.
+    pub fn longest_frame(&self) -> u32 {
+        self.ahead.lock().bytes()
+    }
+
+    /// What is sent from it is traced.
     #[must_use]
     pub fn traced(self, tap: Option<Tap>) -> Self {
         self.queue.lock().tap = tap;

@@ -60,6 +60,16 @@ pub fn set_patience(stream: &TcpStream, time: Duration) -> io::Result<()> {
     Ok(())
 }
 
+/// The system takes no more to send while so many bytes wait unsent, whatever room it has for bytes
+/// that are on their way (TCP_NOTSENT_LOWAT, tcp(7)).
+pub fn set_ahead(stream: &TcpStream, bytes: u32) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    SockRef::from(stream).set_tcp_notsent_lowat(bytes)?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = (stream, bytes);
+    Ok(())
+}
+
 /// Sends what the socket takes at once; `Ok(0)` means that it takes nothing now.
 pub fn send_now(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     match SockRef::from(stream).send_with_flags(bytes, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) {

@@ -12,7 +12,7 @@ use crate::geometry::BLOCK_LEN;
 use crate::ids::{PieceIndex, Span};
 use crate::node::outbox::{Frame, Next, STALLED};
 use crate::node::shared::{Connection, Shared};
-use crate::node::socket::send_now;
+use crate::node::socket::{send_now, set_ahead};
 use crate::protocol::message::MAX_CHUNK;
 use crate::storage::StorageError;
 use std::cell::RefCell;
@@ -127,7 +127,8 @@ fn turn(shared: &Shared, connection: &Arc<Connection>) -> Result<End, Failed> {
                 shared.schedule(connection);
                 return Ok(End::Elsewhere);
             }
-            let longest = shared.up_limits.longest_frame(&connection.torrent.info_hash);
+            let limited = shared.up_limits.longest_frame(&connection.torrent.info_hash);
+            let longest = limited.min(connection.outbox.longest_frame());
             let may_begin = |length| allowance.has_some(length, false);
             *sending = match connection.outbox.next(longest, may_begin) {
                 Next::Frame(frame) => Some(frame),
@@ -269,7 +270,11 @@ pub fn watch_parked(shared: &Arc<Shared>) {
         let longest = next.map_or(STALLED / 4, |next| next.since(now).min(STALLED / 4));
         match shared.parked.wait(longest) {
             Ok(awake) => awake.iter().for_each(|connection| {
-                connection.outbox.on_writable();
+                if let Some(bytes) = connection.outbox.on_writable(Instant::now())
+                    && let Err(error) = set_ahead(&connection.stream, bytes)
+                {
+                    log::debug!("{}: {bytes} bytes ahead: {error}", connection.who.address);
+                }
                 shared.schedule(connection);
             }),
             Err(error) => {

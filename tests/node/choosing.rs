@@ -13,6 +13,7 @@ use crate::harness::programs::{
 use crate::harness::scratch::{Scratch, assert_same};
 use crate::harness::{DOWNLOAD, SOON, alone, bt_hostile, count, not_run, together};
 use serde_json::Value;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -334,6 +335,42 @@ fn a_storm_of_cancelled_requests_is_bounded_and_others_are_served() {
     let storm = |n| [Message::Get(block(n)), Message::Cancel(block(n))];
     let flood: Vec<_> = (0..10_000).flat_map(storm).collect();
     check_flood("cancels", &flood, |_| {});
+}
+
+/// What the system has taken cannot be taken back: it is given little of what nobody reads.
+#[test]
+fn what_a_slow_reader_cancels_is_not_sent() {
+    let _turn = together();
+    let stage = Stage::new("cancelled", 4 * MIB, 1, "");
+    let seeder = &stage.honest[0];
+    let mut caller = Caller::connect_narrow(seeder.address).expect("it listens");
+    caller.greet(stage.content.info_hash).expect("it answers").expect("it lets us in");
+    for message in [Message::HaveNone, Message::Interested] {
+        caller.send(&message.to_bytes()).expect("sent");
+    }
+    caller.expect(|m| (*m == Message::Unchoke).then_some(())).expect("a slot is free");
+    let pieces =
+        || (0..64).map(|piece| Span { piece: PieceIndex(piece), offset: 0, length: PIECE });
+    let say = |caller: &mut Caller, what: fn(Span) -> Message<'static>| {
+        let all: Vec<u8> = pieces().flat_map(|piece| what(piece).to_bytes()).collect();
+        caller.send(&all).expect("sent");
+    };
+    say(&mut caller, Message::Get);
+    stage.waste(&mut stage.victim(&[]), DOWNLOAD); // time enough to send everything, too
+    say(&mut caller, Message::Cancel);
+    let last = Span { length: 1, ..pieces().next().expect("the first") };
+    caller.send(&Message::Get(last).to_bytes()).expect("sent");
+    let sent = Cell::new(0);
+    let count = |message: &Message| match message {
+        Message::Chunk { data, .. } if data.len() == 1 => Some(()),
+        Message::Chunk { data, .. } => {
+            sent.set(sent.get() + data.len() as u64);
+            None
+        }
+        _ => None,
+    };
+    caller.expect(count).expect("what was asked for last comes last");
+    assert!(sent.get() < MIB / 2, "{} bytes came of what was cancelled", sent.get());
 }
 
 #[test]

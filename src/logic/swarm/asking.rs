@@ -103,6 +103,7 @@ impl Swarm {
     /// do is asked once more (it may have refused, or the end game may have begun since). Who takes
     /// nothing of what we send it loses its slot.
     pub fn on_tick(&mut self, now: Moment, out: &mut Vec<Action>) {
+        self.pace = self.sessions.values().map(|s| s.gives.per_second(now)).max().unwrap_or(0);
         let patience = self.patience();
         let mut again = false;
         let mut snubbed = Vec::new();
@@ -238,11 +239,15 @@ impl Swarm {
         of_all.min(each.saturating_sub(mine))
     }
 
-    /// How long an answer may take: longer when we ourselves read slowly.
+    /// How long an answer may take: longer when we ourselves read slowly, and where nobody is fast,
+    /// as the next who is asked would take as long.
     fn patience(&self) -> Duration {
-        let slow =
-            |limit: u64| Duration::from_secs_f64(2.0 * f64::from(BLOCK_LEN) / limit.max(1) as f64);
-        REQUEST_TIMEOUT + self.params.down_limit.map_or(Duration::ZERO, slow)
+        let blocks = |count: f64, rate: u64| {
+            Duration::from_secs_f64(count * f64::from(BLOCK_LEN) / rate.max(1) as f64)
+        };
+        let ours = self.params.down_limit.map_or(Duration::ZERO, |limit| blocks(2.0, limit));
+        let theirs = if self.pace == 0 { Duration::ZERO } else { blocks(4.0, self.pace) };
+        REQUEST_TIMEOUT + ours + theirs.min(2 * REQUEST_TIMEOUT)
     }
 }
 

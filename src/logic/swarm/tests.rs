@@ -464,12 +464,12 @@ fn a_late_peer_gets_no_block_for_itself_while_another_answers() {
     let mut s = Stage::new(Bitfield::new(20));
     s.join_seeders(&[EVE, ANN]);
     s.now = at(9);
-    s.chunk(ANN, 2, 0, 65536);
-    s.now = at(10);
+    (2..6).for_each(|piece| s.chunk(ANN, piece, 0, 65536));
+    s.now = at(11);
     s.script.clear();
     s.act(Swarm::on_tick);
-    s.told("peer 3 < get piece 3 +49152 (16384 bytes)"); // Ann owes it too
-    s.chunk(ANN, 3, 0, 32768);
+    s.told("peer 3 < get piece 6 +49152 (16384 bytes)"); // Ann owes it too
+    (6..12).for_each(|piece| s.chunk(ANN, piece, 0, 49152));
     assert!(s.script.contains("peer 1 < get piece 0 +0 ("), "what Eve owed: {}", s.script);
 }
 

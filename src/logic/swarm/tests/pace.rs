@@ -65,7 +65,7 @@ fn without_an_end_game_what_a_silent_peer_owes_is_asked_of_another_all_the_same(
 /// Some who take requests and answer none, beside Ann, who gives so many bytes every tenth of a
 /// second: after how many of these everything is here, and how many of the others were let go.
 fn beside_stallers(dialect: Dialect, limit: Option<u64>, stallers: u64, gives: u32) -> (u64, u64) {
-    const PIECES: u32 = 24;
+    const PIECES: u32 = 48;
     let mut swarm = Stage::with(Bitfield::new(PIECES), |params| params.down_limit = limit).swarm;
     let (mut out, mut owed, mut left) = (Vec::new(), VecDeque::new(), PIECES);
     let (mut given, mut let_go) = (0, 0);
@@ -123,7 +123,7 @@ fn peers_that_stall_keep_no_block_from_one_that_delivers() {
 fn who_stalls_is_let_go_though_all_it_was_asked_for_comes_from_another_in_time() {
     for dialect in [Dialect::Native, Dialect::BitTorrent] {
         for stallers in [1, 9] {
-            let (tenths, let_go) = beside_stallers(dialect, None, stallers, 1024);
+            let (tenths, let_go) = beside_stallers(dialect, None, stallers, 2048);
             assert_eq!(let_go, stallers, "{dialect}: in {tenths} tenths of a second");
         }
     }
@@ -134,8 +134,8 @@ fn who_stalled_and_comes_back_is_asked_for_one_block_that_another_owes_until_it_
     let mut s = Stage::new(Bitfield::new(40));
     s.join_seeders(&[EVE, ANN]);
     s.now = at(9);
-    s.chunk(ANN, 2, 0, 65536);
-    s.now = at(10);
+    (2..6).for_each(|piece| s.chunk(ANN, piece, 0, 65536));
+    s.now = at(11);
     s.act(Swarm::on_tick);
     s.act(|swarm, now, out| swarm.on_left(now, EVE, out));
     s.script.clear();
@@ -144,9 +144,27 @@ fn who_stalled_and_comes_back_is_asked_for_one_block_that_another_owes_until_it_
     let probe = asked(&s, "peer 3");
     assert!(probe.len() == 1 && probe[0].ends_with("(16384 bytes)"), "{}", s.script);
     let before = asked(&s, "peer 1").len();
-    s.chunk(EVE, 3, 49152, 16384);
+    s.chunk(EVE, 6, 49152, 16384);
     assert!(asked(&s, "peer 3").len() > 1, "she is one of us again: {}", s.script);
     assert_eq!(asked(&s, "peer 1").len(), before);
+}
+
+/// Whoever is asked instead would take as long.
+#[test]
+fn an_answer_may_take_longer_where_nobody_is_fast() {
+    let due = |bytes_of_ann: u32| {
+        let mut s = Stage::new(Bitfield::new(40));
+        s.join_seeders(&[BEN, ANN]);
+        for second in [3, 6, 9] {
+            s.now = at(second);
+            s.chunk(ANN, 2, (second as u32 / 3 - 1) * 16384, 16384);
+            (1..bytes_of_ann / 16384).for_each(|n| s.chunk(ANN, n + 2, 0, 65536));
+            s.act(Swarm::on_tick);
+        }
+        s.swarm.deadline().expect("Ben owes something").elapsed().as_secs()
+    };
+    assert!((16..=20).contains(&due(16384)), "{}", due(16384));
+    assert!((10..=12).contains(&due(65536)), "{}", due(65536));
 }
 
 /// Each of its blocks takes twenty seconds.
