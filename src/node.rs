@@ -451,7 +451,7 @@ impl Node {
             obeys_limits: AtomicBool::new(true),
             spoilt: Mutex::default(),
             uploaded: AtomicU64::new(0),
-            up: Mutex::new(Rate::over(Duration::from_secs(2))),
+            up: Mutex::new(Rate::shown(Duration::from_secs(2))),
             down_limit: DownLimit::new(None),
             added: clock.now(),
             leaves: Mutex::default(),

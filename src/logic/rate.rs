@@ -11,6 +11,8 @@ const SLOTS: u64 = 10;
 /// A counter of bytes that forgets what is older than its window.
 #[derive(Debug, Clone)]
 pub struct Rate {
+    /// Bytes count as if they had taken at least so long: a first block is no megabytes a second.
+    least: Duration,
     /// In nanoseconds, which fit 64 bits for five hundred years.
     slot_length: u64,
     slots: [u64; SLOTS as usize],
@@ -29,6 +31,7 @@ impl Rate {
         let slot_length = (window / SLOTS as u32).max(Duration::from_millis(1));
         let slot_length = slot_length.as_nanos() as u64;
         Self {
+            least: Duration::from_millis(20),
             slot_length,
             slots: [0; SLOTS as usize],
             current: 0,
@@ -36,6 +39,12 @@ impl Rate {
             last: None,
             total: 0,
         }
+    }
+
+    /// The same, for people to look at: what came in a moment is told as if it had taken half of
+    /// the window.
+    pub fn shown(window: Duration) -> Self {
+        Self { least: window / 2, ..Self::over(window) }
     }
 
     /// Counts `bytes` at `now`.
@@ -69,7 +78,7 @@ impl Rate {
             _ => newest_first.map(|at| self.slots[at as usize]).sum(),
         };
         let full = Duration::from_nanos(self.slot_length * (SLOTS - 1) + into_slot);
-        let span = now.since(since).min(full).max(Duration::from_millis(20));
+        let span = now.since(since).min(full).max(self.least);
         (bytes as f64 / span.as_secs_f64()) as u64
     }
 
@@ -106,6 +115,17 @@ mod tests {
         let measured = rate.per_second(at(3000));
         assert!((95_000..=112_000).contains(&measured), "{measured}");
         assert_eq!(rate.total(), 300_000);
+    }
+
+    #[test]
+    fn a_first_block_is_shown_as_no_more_than_it_is() {
+        let after_a_block = |mut rate: Rate| {
+            rate.add(at(5000), 16384);
+            rate.per_second(at(5000))
+        };
+        let window = Duration::from_secs(2);
+        assert_eq!(after_a_block(Rate::shown(window)), 16384);
+        assert_eq!(after_a_block(Rate::over(window)), 16384 * 50);
     }
 
     #[test]

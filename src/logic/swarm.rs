@@ -170,7 +170,7 @@ impl Swarm {
             stallers: HashSet::new(),
             unread: serving::Unread::default(),
             lost: HashSet::new(),
-            down: Rate::over(Duration::from_secs(2)),
+            down: Rate::shown(Duration::from_secs(2)),
             pace: 0,
             corrupt: 0,
             web: web::WebSeeds::default(),
