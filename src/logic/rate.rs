@@ -11,7 +11,8 @@ const SLOTS: u64 = 10;
 /// A counter of bytes that forgets what is older than its window.
 #[derive(Debug, Clone)]
 pub struct Rate {
-    /// Bytes count as if they had taken at least so long: a first block is no megabytes a second.
+    /// Bytes count as if they had taken at least so long: whoever gave one block a moment ago gives
+    /// no megabytes a second, and ranks with a choker as what it is.
     least: Duration,
     /// In nanoseconds, which fit 64 bits for five hundred years.
     slot_length: u64,
@@ -31,7 +32,7 @@ impl Rate {
         let slot_length = (window / SLOTS as u32).max(Duration::from_millis(1));
         let slot_length = slot_length.as_nanos() as u64;
         Self {
-            least: Duration::from_millis(20),
+            least: window / 20,
             slot_length,
             slots: [0; SLOTS as usize],
             current: 0,
@@ -118,14 +119,14 @@ mod tests {
     }
 
     #[test]
-    fn a_first_block_is_shown_as_no_more_than_it_is() {
+    fn a_first_block_counts_as_no_more_than_it_is() {
         let after_a_block = |mut rate: Rate| {
             rate.add(at(5000), 16384);
             rate.per_second(at(5000))
         };
         let window = Duration::from_secs(2);
         assert_eq!(after_a_block(Rate::shown(window)), 16384);
-        assert_eq!(after_a_block(Rate::over(window)), 16384 * 50);
+        assert_eq!(after_a_block(Rate::over(window * 10)), 16384, "in a choker's twenty seconds");
     }
 
     #[test]
