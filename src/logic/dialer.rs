@@ -252,9 +252,9 @@ impl Dialer {
         self.change_busy(address, |candidate| candidate.on_ended(now));
     }
 
-    /// A connection ended soon, on which the peer had sent something of use.
-    pub fn on_cut(&mut self, now: Moment, address: SocketAddr) {
-        self.change_busy(address, |candidate| candidate.on_cut(now));
+    /// A connection ended soon, on which the peer had sent so many bytes of use.
+    pub fn on_cut(&mut self, now: Moment, address: SocketAddr, gave: u64) {
+        self.change_busy(address, |candidate| candidate.on_cut(now, gave));
     }
 
     /// A connection ended, or a call, because we paused the torrent: that says nothing of the peer,

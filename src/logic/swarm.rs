@@ -306,9 +306,9 @@ impl Swarm {
         self.fill_all(now, out);
     }
 
-    /// Whether a peer that is connected sent something of use.
-    pub fn has_given(&self, peer: PeerKey) -> bool {
-        self.sessions.get(&peer).is_some_and(|session| session.last_block.is_some())
+    /// Bytes of use that a peer sent which is connected.
+    pub fn given_by(&self, peer: PeerKey) -> u64 {
+        self.sessions.get(&peer).map_or(0, |session| session.gives.total())
     }
 
     /// What a peer said, chunks excepted.

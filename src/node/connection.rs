@@ -301,7 +301,7 @@ impl Drop for Entered<'_> {
 pub fn leave(shared: &Shared, connection: &Arc<Connection>) {
     let torrent = &connection.torrent;
     let now = shared.clock.now();
-    let gave = torrent.picker.lock().has_given(connection.key);
+    let gave = torrent.picker.lock().given_by(connection.key);
     {
         let mut peers = torrent.peers.lock();
         if peers.connections.remove(&connection.key).is_none() {
@@ -316,8 +316,8 @@ pub fn leave(shared: &Shared, connection: &Arc<Connection>) {
                 peers.dialer.on_both_seed(now, address);
             } else if now.since(connection.since) >= OF_USE {
                 peers.dialer.on_ended(now, address);
-            } else if gave {
-                peers.dialer.on_cut(now, address);
+            } else if gave > 0 {
+                peers.dialer.on_cut(now, address, gave);
             } else {
                 peers.dialer.on_failed(now, address);
             }

@@ -8,7 +8,8 @@
 //! | the user gave it, or it answered a call once | 5 s, doubled up to 10 min | 6 calls in 5 min |
 //!
 //! A connection that was of use, and that it took, counts as no failure: if that is cut, it is called
-//! again after a second. If it lasted, the calls before it do not count any more either.
+//! again after a second. If it brought 256 KiB, that call does not count, and if it lasted, none
+//! before it does.
 //!
 //! The first is for those who are no peers at all: anybody can name a victim's address to a tracker.
 
@@ -35,6 +36,9 @@ const STRANGERS_CALLS: (usize, Duration) = (3, Duration::from_mins(10));
 
 /// How often any other address is called in how long a time.
 const CALLS: (usize, Duration) = (6, Duration::from_mins(5));
+
+/// Whoever gave so many bytes was not called in vain.
+const WORTH_A_CALL: u64 = 256 * 1024;
 
 /// What only gossip named waits until the others have had so many calls.
 const RUMOURS_HANDICAP: u32 = 2;
@@ -233,13 +237,16 @@ impl Candidate {
         if self.answered {
             self.calls = Calls::default();
         }
-        self.on_cut(now);
+        self.on_cut(now, 0);
     }
 
-    /// The same of one that was short.
-    pub fn on_cut(&mut self, now: Moment) {
+    /// The same of one that was short, on which it gave so many bytes.
+    pub fn on_cut(&mut self, now: Moment, gave: u64) {
         if self.answered {
             self.failures = 0;
+        }
+        if gave >= WORTH_A_CALL {
+            self.calls.forget_last();
         }
         self.on_failed(now);
         if self.answered {
@@ -294,6 +301,11 @@ impl Calls {
     fn add(&mut self, now: Moment) {
         self.0.rotate_right(1);
         self.0[0] = Some(now);
+    }
+
+    fn forget_last(&mut self) {
+        self.0.rotate_left(1);
+        self.0[CALLS.0 - 1] = None;
     }
 
     fn last(&self) -> Option<Moment> {
