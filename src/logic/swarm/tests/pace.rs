@@ -64,7 +64,7 @@ fn without_an_end_game_what_a_silent_peer_owes_is_asked_of_another_all_the_same(
 
 /// Some who take requests and answer none, beside Ann, who gives so many bytes every tenth of a
 /// second: after how many of these everything is here, and how many of the others were let go.
-fn beside_stallers(dialect: Dialect, limit: Option<u64>, stallers: u64, gives: u32) -> (u64, u64) {
+fn beside_stallers(dialect: Dialect, limit: Option<u64>, stallers: u64, pace: u32) -> (u64, u64) {
     const PIECES: u32 = 48;
     let mut swarm = Stage::with(Bitfield::new(PIECES), |params| params.down_limit = limit).swarm;
     let (mut out, mut owed, mut left) = (Vec::new(), VecDeque::new(), PIECES);
@@ -81,7 +81,7 @@ fn beside_stallers(dialect: Dialect, limit: Option<u64>, stallers: u64, gives: u
         if tenth % 5 == 0 {
             swarm.on_tick(now, &mut out);
         }
-        given = (given + gives).min(2 * 65536);
+        given = (given + pace).min(2 * 65536);
         loop {
             while !out.is_empty() {
                 for action in std::mem::take(&mut out) {
