@@ -20,7 +20,12 @@ pub mod channel;
 /// Locks that do not poison.
 pub mod sync;
 
+/// How much may wait unsent: the real source, which needs nothing of the rest.
+#[path = "../../src/logic/ahead.rs"]
+pub mod ahead;
+
 mod words;
+
 pub use words::{geometry, ids, logic, node, protocol};
 
 real! {

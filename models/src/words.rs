@@ -22,6 +22,8 @@ pub mod ids {
 }
 
 pub mod logic {
+    pub use crate::ahead;
+
     pub mod choker {
         pub const EQUAL: u32 = 1000;
     }
