@@ -90,7 +90,9 @@ for scenario in experiments/*/*.toml; do
             verdict bad "$name twice" 0 "two runs with the same seeds differ"
         fi
     fi
-    if [ "$commit" = yes ] && [ -d "$out/$name" ]; then
+    # What only real processes tell is not overwritten by a run without them.
+    if [ "$commit" = yes ] && [ -d "$out/$name" ] &&
+        ! { grep -q '^backends = .*"\(proc\|net\)"' "$scenario" && ! grep -q '^backends = .*"sim"' "$scenario"; }; then
         verdicts=verdicts.txt
         [ "$part" = scenario ] || verdicts=$part-verdicts.txt
         cp -- "$out/$name/summary.csv" "experiments/$folder/${part/scenario/summary}.csv"
