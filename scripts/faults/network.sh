@@ -3,7 +3,7 @@
 #
 # A swarm over links of 20 Mbit/s that lose one packet of twenty, in which one peer's link goes down
 # for 40 s, once with each way of the kernel's to react to loss; one leecher alone, held against a bare
-# TCP copy over the same links; partitions of half of a swarm; forged resets. It takes about an hour,
+# TCP copy over the same links; partitions of half of a swarm; forged resets. It takes half an hour,
 # and needs root and network namespaces; what this machine does not allow is said and not counted.
 #
 # usage: scripts/faults/network.sh [--quick]    (--quick: a tenth of the bytes, on the debug build)
