@@ -53,12 +53,16 @@ is_wanted() {
     return 1
 }
 
+# names BACKEND: whether the scenario has it; it stands on one line in every scenario that ships.
+names() {
+    grep -q "^backends = .*\"\($1\)\"" "$scenario"
+}
+
 for scenario in experiments/*/*.toml; do
     folder=$(basename "$(dirname "$scenario")") part=$(basename "$scenario" .toml)
     name=$folder
     [ "$part" = scenario ] || name=$folder-$part
-    # `backends` stands on one line in every scenario that ships.
-    if ! is_wanted "$name" || ! grep -q '^backends = .*"\(sim\|theory\)"' "$scenario"; then
+    if ! is_wanted "$name" || ! names 'sim\|theory'; then
         continue
     fi
     if [[ " ${skipped[*]} " == *" $name "* ]]; then
@@ -67,7 +71,7 @@ for scenario in experiments/*/*.toml; do
     fi
     backends=()
     for backend in theory sim; do
-        if grep -q "^backends = .*\"$backend\"" "$scenario"; then
+        if names "$backend"; then
             backends+=(--backend "$backend")
         fi
     done
@@ -92,7 +96,7 @@ for scenario in experiments/*/*.toml; do
     fi
     # What only real processes tell is not overwritten by a run without them.
     if [ "$commit" = yes ] && [ -d "$out/$name" ] &&
-        ! { grep -q '^backends = .*"\(proc\|net\)"' "$scenario" && ! grep -q '^backends = .*"sim"' "$scenario"; }; then
+        { names sim || ! names 'proc\|net'; }; then
         verdicts=verdicts.txt
         [ "$part" = scenario ] || verdicts=$part-verdicts.txt
         cp -- "$out/$name/summary.csv" "experiments/$folder/${part/scenario/summary}.csv"

@@ -244,9 +244,9 @@ impl Candidate {
     pub fn on_cut(&mut self, now: Moment, gave: u64) {
         if self.answered {
             self.failures = 0;
-        }
-        if gave >= WORTH_A_CALL {
-            self.calls.forget_last();
+            if gave >= WORTH_A_CALL {
+                self.calls.forget_last();
+            }
         }
         self.on_failed(now);
         if self.answered {

@@ -209,8 +209,7 @@ impl Requests {
 
     /// If nothing came for `timeout`, gives up on all that was asked and gives it back.
     pub fn next_missed(&mut self, now: Moment, timeout: Duration) -> Vec<Span> {
-        let waited = self.outrun + now.since(self.waiting_since);
-        if self.asked.is_empty() || self.busy || waited < timeout {
+        if self.busy || self.deadline(timeout).is_none_or(|due| now < due) {
             return Vec::new();
         }
         self.pipeline.on_missed();
