@@ -9,6 +9,7 @@ import hashlib
 import random
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 from urllib.parse import quote
 
@@ -117,10 +118,12 @@ class Torrent:
 
 
 class Content:
-    """The source data under one root, and its torrents, made when first asked for."""
+    """The source data under one root, and its torrents, made when first asked for; cells that are
+    played at once may ask at once."""
 
     def __init__(self, root, peer):
         self.root, self.peer, self.made = Path(root), peer, {}
+        self.making = threading.RLock()  # one kind of torrent is made from another
         random.seed(20_240_601)
         self.data("single").mkdir(parents=True)
         file_of(self.data("single"), "single file.bin", random.randbytes(SINGLE))
@@ -139,21 +142,22 @@ class Content:
         """`version`: hybrid, v1 or v2 by `peer create`; padded, which is a hybrid's v1 half for
         clients that cannot read the other; mktorrent; plain, made here."""
         key = f"{shape}-{version}"
-        if key not in self.made:
-            path = self.root / f"{key}.torrent"
-            source = self.source(shape)
-            if version == "plain":
-                plain_torrent(source, path)
-            elif version == "padded":
-                half = bdecode(self.torrent(shape, "hybrid").path.read_bytes())[b"info"]
-                info = {k: v for k, v in half.items() if k not in (b"file tree", b"meta version")}
-                path.write_bytes(bencode({"info": info}))
-            elif version == "mktorrent":
-                command("mktorrent", "-l", "17", "-o", path, source)
-            else:
-                command(self.peer, "create", source, "-o", path, f"--{version}", "-q")
-            self.made[key] = Torrent(path)
-        return self.made[key]
+        with self.making:
+            if key not in self.made:
+                path = self.root / f"{key}.torrent"
+                source = self.source(shape)
+                if version == "plain":
+                    plain_torrent(source, path)
+                elif version == "padded":
+                    half = bdecode(self.torrent(shape, "hybrid").path.read_bytes())[b"info"]
+                    info = {k: v for k, v in half.items() if k not in (b"file tree", b"meta version")}
+                    path.write_bytes(bencode({"info": info}))
+                elif version == "mktorrent":
+                    command("mktorrent", "-l", "17", "-o", path, source)
+                else:
+                    command(self.peer, "create", source, "-o", path, f"--{version}", "-q")
+                self.made[key] = Torrent(path)
+            return self.made[key]
 
     def lay_out(self, shape, torrent, folder, pads):
         """A copy of the data to seed from; with pad files for clients that know nothing of them."""

@@ -13,7 +13,7 @@ use crate::ids::Sha256Hash;
 pub fn hash_many(messages: &[&[u8]], out: &mut [Sha256Hash]) {
     assert_eq!(messages.len(), out.len(), "one digest per message");
     #[cfg(target_arch = "x86_64")]
-    if super::sha256_x86::is_available() {
+    if super::sha1_lanes::PAY && super::sha256_x86::is_available() {
         return in_lanes(messages, out);
     }
     tape_sha256::hash_many(messages, out);
