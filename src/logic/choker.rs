@@ -9,7 +9,8 @@
 //! A [`Strategy`] decides; the [`Choker`] calls it every round and whenever a slot is free in
 //! between, because an idle slot helps nobody. It also keeps any strategy to what every one must
 //! hold: who wants nothing is not served, nobody twice, and never more than there are slots. Who
-//! takes nothing of what it is sent is given no slot, and loses the one it has to whoever waits.
+//! takes nothing of what it is sent is given no slot, and loses the one it has to whoever waits: see
+//! [`Choker::allows`].
 //! The strategies that ship stand in a file each and have names, see [`ChokerPolicy`].
 
 use crate::clock::Moment;
@@ -65,6 +66,9 @@ mod optimists;
 
 /// Who is next.
 mod rotation;
+
+/// So many at most are tried at once in the place of those who make nothing of their slots.
+const MOST_TRIED: usize = 64;
 
 /// The weight of an equal share of our upload: weights are thousandths of it.
 pub const EQUAL: u32 = 1000;
@@ -266,6 +270,15 @@ impl Choker {
         if self.params.slots == 0 { 0 } else { self.strategy.most(self.params.slots) }
     }
 
+    /// Whether one more may be served between rounds, while `active` peers make use of their slots
+    /// and `stuck` ones have slots and do not. As long as more do not than there are slots, as many
+    /// are tried at once as did not: a crowd that takes nothing is looked through in steps that
+    /// double, and the next round has as many slots as ever.
+    pub fn allows(&self, active: usize, stuck: usize) -> bool {
+        let slots = self.slots();
+        slots > 0 && active < slots.max(stuck.min(MOST_TRIED))
+    }
+
     /// From now on so many peers are served at once; those who are served keep their slots until
     /// the next round.
     pub fn set_slots(&mut self, slots: usize) {
@@ -301,9 +314,10 @@ impl Choker {
         seeding: bool,
         peers: &[Candidate],
     ) -> Option<Served> {
+        let stuck = peers.iter().filter(|p| p.interested && p.unchoked && p.stuck).count();
         let peers = those_who_take(peers);
         let view = self.view(now, seeding, &peers);
-        if view.served().count() >= self.slots() || view.waiting().next().is_none() {
+        if view.waiting().next().is_none() || !self.allows(view.served().count(), stuck) {
             return None;
         }
         let served = self.strategy.next_for_free_slot(&view, &mut self.rng)?;

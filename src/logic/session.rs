@@ -47,6 +47,13 @@ const CROSSED: u32 = 2 * MOST_ASKED_EVER as u32;
 /// takes as long for a block.
 const UNASKED: Duration = Duration::from_secs(3);
 
+/// A newcomer that has a slot and does nothing for so long leaves room for another beside it. It is a
+/// little less than a look of the node.
+const REST: Duration = Duration::from_millis(400);
+
+/// Who was seen to take something at so many looks is no newcomer.
+const PROVEN: u8 = 3;
+
 /// What we know and owe of one connected peer.
 #[derive(Debug, Clone)]
 pub struct Session {
@@ -84,6 +91,8 @@ pub struct Session {
     pub waits: bool,
     /// When something was last sent to it, or waited to be.
     served: Moment,
+    /// At how many looks it had been sent more, [`PROVEN`] at most.
+    looks: u8,
     /// It takes nothing of what it is sent.
     pub stuck: bool,
     /// Somebody at its address took nothing a while ago.
@@ -146,6 +155,7 @@ impl Session {
             last_block: None,
             waits: false,
             served: Moment::START,
+            looks: 0,
             stuck: false,
             returns: false,
             weight: EQUAL,
@@ -254,6 +264,9 @@ impl Session {
         if waits || total > before {
             self.served = now;
         }
+        if total > before {
+            self.looks = PROVEN.min(self.looks + 1);
+        }
         self.shown.iter_mut().for_each(|shown| shown.on_sent(total));
     }
 
@@ -267,8 +280,22 @@ impl Session {
 
     /// Whether it may ask, says that it wants something, and has asked for nothing for a while.
     pub fn leaves_its_slot(&self, now: Moment) -> bool {
+        self.has_asked_nothing(now, UNASKED)
+    }
+
+    /// Whether it has a slot, was hardly seen to make use of one, and takes nothing now.
+    pub fn rests_unread(&self, now: Moment) -> bool {
+        !self.am_choking && self.looks < PROVEN && self.flow.is_unread(now, REST)
+    }
+
+    /// Whether it has a slot, was hardly seen to make use of one, and asks for nothing now.
+    pub fn rests_unasked(&self, now: Moment) -> bool {
+        self.looks < PROVEN && self.has_asked_nothing(now, REST)
+    }
+
+    fn has_asked_nothing(&self, now: Moment, time: Duration) -> bool {
         let wants = !self.am_choking && self.peer_interested;
-        wants && !self.waits && now.since(self.served.max(self.since)) >= UNASKED
+        wants && !self.waits && now.since(self.served.max(self.since)) >= time
     }
 
     /// Time passed: a peer that refused may be asked again.

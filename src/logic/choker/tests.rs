@@ -406,6 +406,23 @@ fn whatever_the_strategy_who_takes_nothing_has_no_slot_while_others_wait() {
     }
 }
 
+#[test]
+fn a_crowd_that_takes_nothing_is_looked_through_in_steps_that_double() {
+    let mut world = World::seeding(4, 300);
+    world.round();
+    for more in [4, 8, 16, 32, 64, 64] {
+        world.peers.iter_mut().filter(|p| p.unchoked).for_each(|p| p.stuck = true);
+        let tried = std::iter::from_fn(|| world.free_slot()).count();
+        assert_eq!(tried, more);
+    }
+    // As long as some take what they are sent there are no more of these than slots.
+    let mut world = World::seeding(4, 100);
+    world.round();
+    world.peers.iter_mut().filter(|p| p.unchoked).take(3).for_each(|p| p.stuck = true);
+    let tried = std::iter::from_fn(|| world.free_slot()).count();
+    assert_eq!(tried, 3);
+}
+
 /// Any state of a peer.
 fn candidate(peer: u64) -> impl proptest::strategy::Strategy<Value = Candidate> {
     use proptest::strategy::Strategy as _;

@@ -34,6 +34,11 @@ impl Flow {
         }
     }
 
+    /// Whether it has been full for so long, and was never seen to take more.
+    pub fn is_unread(&self, now: Moment, time: Duration) -> bool {
+        !self.reads && self.full.is_some_and(|(since, _)| now.since(since) >= time)
+    }
+
     /// Whether it takes nothing of what it is sent.
     pub fn is_stuck(&self, now: Moment) -> bool {
         let patience = if self.reads { SLOW } else { UNREAD };

@@ -45,8 +45,16 @@ impl Unread {
 impl Swarm {
     /// Whether an upload slot is free; one whose peer takes nothing is.
     pub fn has_free_slot(&self, now: Moment) -> bool {
-        let uses = |s: &&Session| !s.am_choking && s.peer_interested && !self.wastes(now, s);
-        self.sessions.values().filter(uses).count() < self.choker.slots()
+        let served = self.sessions.values().filter(|s| !s.am_choking && s.peer_interested);
+        let (stuck, active): (Vec<_>, Vec<_>) = served.partition(|s| self.rests(now, s));
+        self.choker.allows(active.len(), stuck.len())
+    }
+
+    /// Whether a peer has a slot and makes nothing of it now, or has made nothing of it so far: there is
+    /// room for another beside it.
+    fn rests(&self, now: Moment, session: &Session) -> bool {
+        let rests = session.rests_unread(now) || self.is_satisfied() && session.rests_unasked(now);
+        rests || self.wastes(now, session)
     }
 
     /// Whether a peer has a slot and makes nothing of it. A peer that serves us in turn keeps its slot:
@@ -91,8 +99,8 @@ impl Swarm {
 
     /// Slots of those who take nothing go to others at once.
     pub(super) fn pass_on_slots(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let wasted = self.sessions.values().any(|s| !s.am_choking && self.wastes(now, s));
-        if std::mem::take(&mut self.unread.is_news) || wasted {
+        let rested = self.sessions.values().any(|s| !s.am_choking && self.rests(now, s));
+        if std::mem::take(&mut self.unread.is_news) || rested {
             self.fill_slots(now, out);
         }
     }
@@ -179,7 +187,7 @@ impl Swarm {
             joined: s.joined,
             last_block: s.last_block,
             pending: s.waits,
-            stuck: self.wastes(now, s),
+            stuck: self.rests(now, s),
             returns: s.returns,
             share: (u64::from(s.have().count()) * 1000 / pieces) as u32,
         };

@@ -28,9 +28,10 @@ fn call(swarm: &mut Swarm, now: Moment, peer: PeerKey, host: u8, out: &mut Vec<A
 }
 
 /// Forty share four slots with Ann, who comes last. They never read, and call again as soon as they
-/// have lost a slot, or had it for half a minute. After how many seconds Ann has had a slot for the
-/// first time, and for ten seconds in all.
-fn secs_until_served(policy: ChokerPolicy, have: Bitfield) -> (u64, u64) {
+/// have lost a slot, or had it for half a minute. They ask for `much`, which fills their sockets, or
+/// for so little that it finds room there. After how many seconds Ann has had a slot for the first
+/// time, and for ten seconds in all.
+fn secs_until_served(policy: ChokerPolicy, have: Bitfield, much: bool) -> (u64, u64) {
     let mut swarm = Stage::with(have, |params| {
         (params.choker, params.upload_slots) = (policy, 4);
     })
@@ -48,9 +49,12 @@ fn secs_until_served(policy: ChokerPolicy, have: Bitfield) -> (u64, u64) {
         let now = Moment::after(Duration::from_millis(half * 500));
         for (&peer, (_, since)) in &readers {
             let full = since.map(|half| Moment::after(Duration::from_millis(half * 500)));
-            swarm.on_flow(now, peer, full, full.map_or(0, |_| SOCKET));
+            let sent = full.map_or(0, |_| SOCKET);
+            swarm.on_sent(now, peer, sent, full.is_some() && much);
+            swarm.on_flow(now, peer, full.filter(|_| much), sent);
         }
-        swarm.on_flow(now, ANN, is_served.then_some(now), half * 1000);
+        swarm.on_sent(now, ANN, served * 1000, is_served);
+        swarm.on_flow(now, ANN, is_served.then_some(now), served * 1000);
         swarm.on_tick(now, &mut out);
         if half % 20 == 0 {
             swarm.on_round(now, &mut out);
@@ -90,16 +94,18 @@ fn secs_until_served(policy: ChokerPolicy, have: Bitfield) -> (u64, u64) {
 #[test]
 fn forty_who_ask_and_never_read_keep_nobody_honest_waiting() {
     let seeder = || Bitfield::full(2);
-    for (policy, have) in [
-        (ChokerPolicy::TitForTat, seeder()),
-        (ChokerPolicy::Legout, seeder()),
-        (ChokerPolicy::RoundRobin, seeder()),
-        (ChokerPolicy::TitForTat, Bitfield::new(2)),
+    for (policy, have, much) in [
+        (ChokerPolicy::TitForTat, seeder(), true),
+        (ChokerPolicy::Legout, seeder(), true),
+        (ChokerPolicy::RoundRobin, seeder(), true),
+        (ChokerPolicy::TitForTat, Bitfield::new(2), true),
+        (ChokerPolicy::TitForTat, seeder(), false),
+        (ChokerPolicy::Legout, seeder(), false),
     ] {
         let whole = have.is_full();
-        let (first, ten) = secs_until_served(policy, have);
-        assert!(first <= 15, "{policy}, a seeder: {whole}: it waits {first} s");
-        assert!(ten <= 45, "{policy}, a seeder: {whole}: ten seconds in {ten} s");
+        let (first, ten) = secs_until_served(policy, have, much);
+        assert!(first <= 5, "{policy}, a seeder: {whole}, much: {much}: it waits {first} s");
+        assert!(ten <= 25, "{policy}, a seeder: {whole}, much: {much}: ten seconds in {ten} s");
     }
 }
 
@@ -121,10 +127,14 @@ fn whoever_asks_a_seeder_for_nothing_leaves_its_slot_to_who_waits() {
     s.told(""); // nobody else wants it
     s.act(|swarm, now, out| call(swarm, now, ANN, 1, out));
     s.told("peer 3 < Choke\n! UnqueueAll(PeerKey(3))\npeer 1 < Unchoke");
-    (21..=25).for_each(|half| look(&mut s, half));
-    s.told(""); // she has just begun
-    look(&mut s, 26);
-    s.told("peer 1 < Choke\n! UnqueueAll(PeerKey(1))\npeer 3 < Unchoke");
+    // She asks for nothing at once, and has a slot nevertheless: there is room for another beside her.
+    look(&mut s, 21);
+    s.told("peer 3 < Unchoke");
+    (22..=40).for_each(|half| look(&mut s, half));
+    s.told(""); // nobody waits
+    s.now = Moment::after(Duration::from_secs(20));
+    s.act(|swarm, now, out| call(swarm, now, PeerKey(5), 5, out));
+    s.told("peer 1 < Choke\n! UnqueueAll(PeerKey(1))\npeer 5 < Unchoke");
 }
 
 #[test]
@@ -159,4 +169,48 @@ fn whoever_takes_nothing_loses_its_slot_to_who_waits_and_keeps_it_from_nobody() 
     s.told(""); // it takes nothing: the slot is nobody's
     look(&mut s, 5, [SOCKET + 1, 5000]);
     s.told("peer 3 < Unchoke");
+}
+
+#[test]
+fn a_newcomer_at_rest_leaves_room_for_another_beside_it_until_the_next_round() {
+    let mut s = Stage::with(Bitfield::full(2), |params| params.upload_slots = 1);
+    for (peer, host) in [(3, 3), (4, 4), (5, 5)] {
+        s.act(|swarm, now, out| call(swarm, now, PeerKey(peer), host, out));
+    }
+    s.told("peer 3 < Unchoke");
+    // The first fills its socket and reads nothing; the second takes all it can get.
+    let look = |s: &mut Stage, half: u64| {
+        s.now = Moment::after(Duration::from_millis(half * 500));
+        let sent = [(3, SOCKET), (4, half * 1000), (5, 0)];
+        for (peer, total) in sent.map(|(peer, total)| (PeerKey(peer), total)) {
+            s.swarm.on_sent(s.now, peer, total, true);
+            s.swarm.on_flow(s.now, peer, (peer.0 == 3).then_some(at(0)), total);
+        }
+        s.act(Swarm::on_tick);
+    };
+    look(&mut s, 1);
+    s.told("peer 4 < Unchoke");
+    look(&mut s, 2);
+    s.told(""); // one slot is in use
+    s.now = at(10);
+    s.act(Swarm::on_round);
+    s.told("peer 3 < Choke\n! UnqueueAll(PeerKey(3))\npeer 4 < Choke\n! UnqueueAll(PeerKey(4))\npeer 5 < Unchoke");
+}
+
+#[test]
+fn who_was_seen_to_take_something_for_a_while_may_rest() {
+    let mut s = Stage::with(Bitfield::full(2), |params| params.upload_slots = 1);
+    for (peer, host) in [(3, 3), (4, 4)] {
+        s.act(|swarm, now, out| call(swarm, now, PeerKey(peer), host, out));
+    }
+    s.told("peer 3 < Unchoke");
+    let look = |s: &mut Stage, half: u64| {
+        s.now = Moment::after(Duration::from_millis(half * 500));
+        s.swarm.on_sent(s.now, PeerKey(3), half.min(3) * 1000, half < 3);
+        s.act(Swarm::on_tick);
+    };
+    (1..=8).for_each(|half| look(&mut s, half));
+    s.told("");
+    look(&mut s, 9); // three seconds after it was last sent something
+    s.told("peer 3 < Choke\n! UnqueueAll(PeerKey(3))\npeer 4 < Unchoke");
 }
