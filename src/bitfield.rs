@@ -44,6 +44,13 @@ impl Bitfield {
         Self { bytes, pieces, ones: pieces }
     }
 
+    /// All pieces but the first `lacks`; `None` lacks all of them.
+    pub fn all_but(pieces: u32, lacks: Option<u32>) -> Self {
+        let mut have = Self::new(pieces);
+        (lacks.unwrap_or(pieces)..pieces).for_each(|piece| _ = have.set(PieceIndex(piece)));
+        have
+    }
+
     /// Reads the wire form; its length must be exact and its spare bits zero.
     pub fn from_bytes(bytes: &[u8], pieces: u32) -> Result<Self, BitfieldError> {
         let wanted = pieces.div_ceil(8) as usize;

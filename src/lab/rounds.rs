@@ -78,7 +78,7 @@ fn nodes(setting: &Setting, pieces: u32, dice: &mut fastrand::Rng) -> Result<Vec
         for _ in 0..group.count {
             let have = match group.role {
                 Role::Seed => Bitfield::full(pieces),
-                Role::Leech => Bitfield::new(pieces),
+                Role::Leech => Bitfield::all_but(pieces, group.lacks),
             };
             let picker = Picker::new(geometry.clone(), have.clone(), group.picker, dice.fork());
             nodes.push(Node { group: nth, have, picker, came: Vec::new(), done: None, sent: 0 });

@@ -202,6 +202,8 @@ pub struct Group {
     pub role: Role,
     /// How many come; for [`Joins::Poisson`] it is the most that may come.
     pub count: usize,
+    /// How many pieces a leecher lacks when it comes, the first of the content; `None`: all of them.
+    pub lacks: Option<u32>,
     /// Bytes per second that each sends at most; `None`: as fast as can be.
     pub up: Option<u64>,
     /// Bytes per second that each receives at most.
@@ -236,6 +238,7 @@ impl Group {
             name: name.into(),
             role,
             count,
+            lacks: None,
             up: None,
             down: None,
             slots: SLOTS,
@@ -257,7 +260,7 @@ impl Group {
 pub enum Role {
     /// Everything.
     Seed,
-    /// Nothing.
+    /// Nothing, or all but what its group [lacks](Group::lacks).
     Leech,
 }
 

@@ -166,6 +166,9 @@ fn kind(group: &Group, setting: &Setting) -> Result<Kind, RunError> {
     if group.super_seeding || group.lies || group.large_view {
         return has_not("super-seeding, liars or large views");
     }
+    if group.lacks.is_some() {
+        return has_not("peers that have some pieces when they come");
+    }
     if !matches!(group.after, After::Stay | After::Leave) {
         return has_not("other end than after = \"stay\" or \"leave\"");
     }

@@ -9,10 +9,11 @@ use crate::protocol::Dialect;
 use std::time::Duration;
 
 /// The keys of a group.
-pub const KEYS: [&str; 15] = [
+pub const KEYS: [&str; 16] = [
     "name",
     "role",
     "count",
+    "lacks",
     "up",
     "down",
     "slots",
@@ -29,6 +30,9 @@ pub const KEYS: [&str; 15] = [
 
 /// The most peers of a setting.
 pub const MOST_PEERS: usize = 2_000_000;
+
+/// The most pieces that a peer may lack.
+const MOST_PIECES: usize = 1 << 24;
 
 /// A group at one point of the sweep.
 pub fn group(name: &str, fields: &Fields<'_>, link: &LinkSetting) -> Result<Group, Fault> {
@@ -48,9 +52,14 @@ pub fn group(name: &str, fields: &Fields<'_>, link: &LinkSetting) -> Result<Grou
         }
         (count, flash, _) => count.or(flash).unwrap_or(1),
     };
+    let lacks = fields.read("lacks", |term| units::whole(term, 1, MOST_PIECES))?;
+    if lacks.is_some() && role == Role::Seed {
+        return Err(fields.fault(format!("{name} is a seed, and lacks nothing")));
+    }
     let flag = |key, usual| Ok(fields.read(key, units::flag)?.unwrap_or(usual));
     let usual = Group::new(name, role, count);
     Ok(Group {
+        lacks: lacks.map(|pieces| pieces as u32),
         up: fields.read("up", units::rate)?.unwrap_or(link.up),
         down: fields.read("down", units::rate)?.unwrap_or(link.down),
         slots: fields.read("slots", |term| units::whole(term, 0, 100_000))?.unwrap_or(usual.slots),

@@ -140,6 +140,7 @@ fn a_value_that_cannot_be_is_named_with_what_to_try() {
         "[0, 30]",
         "line 19: count = \"0\" makes no sense: expected a whole number from 1 to 2000000",
     );
+    check("\"seed\"\nup", "\"seed\"\nlacks = 1\nup", "line 11: seed is a seed, and lacks nothing");
     check("\"$N\"", "\"$M\"", "line 19: count: unknown variable M: did you mean N?");
     check("\"20min\"", "\"0s\"", "line 1: limit is zero: write limit = \"20min\"");
     check(

@@ -147,6 +147,7 @@ fn peer_options(
         joins: Moment::after(joins),
         leaves,
         up: group.up,
+        lacks: group.lacks,
         down: group.down,
         upload_slots: group.slots,
         picker: group.picker,

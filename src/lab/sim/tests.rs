@@ -217,6 +217,18 @@ fn a_growing_swarm_needs_fresh_neighbours() {
 }
 
 #[test]
+fn who_lacks_one_piece_has_nothing_to_give_to_others_who_lack_the_same() {
+    let mut setting = setting(6, 16);
+    setting.groups[0].up = Some(UP);
+    setting.groups[1].lacks = Some(1);
+    setting.groups[1].slots = 0;
+    let outcome = run(&setting, 1);
+    assert!(outcome.peers.iter().skip(1).all(|peer| peer.completed.is_some()));
+    let sent: Vec<u64> = outcome.peers.iter().map(|peer| peer.sent).collect();
+    assert!((6..=7).contains(&(sent[0] / 65_536)) && sent[1..] == [0; 6], "{sent:?}");
+}
+
+#[test]
 fn a_slow_seed_that_shows_its_pieces_one_by_one_is_sooner_done() {
     let mut plain = setting(12, 64);
     plain.groups[0].up = Some(UP);

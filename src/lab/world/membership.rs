@@ -29,10 +29,15 @@ impl World {
             self.agenda.plan(self.tracker_down_until, Event::Announces(peer));
         }
         self.present.push(peer);
-        if self.peers[peer].is_waited_for() {
+        let leeches = self.peers[peer].is_waited_for();
+        if leeches {
             self.note_population(1);
-        } else {
-            self.copies.iter_mut().for_each(|copies| *copies += 1);
+        }
+        for piece in self.peers[peer].swarm.have().iter() {
+            self.copies[piece.at()] += 1;
+            if leeches {
+                self.elsewhere.set(piece);
+            }
         }
         named.into_iter().for_each(|other| self.connect(peer, other));
         // Nodes do not start together: their timers have any phase.

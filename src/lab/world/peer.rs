@@ -57,6 +57,8 @@ pub struct PeerOptions {
     pub leaves: Leaves,
     /// Bytes per second that it sends at most; `None` is as fast as can be.
     pub up: Option<u64>,
+    /// How many pieces a leecher lacks when it comes, the first of the content; `None`: all of them.
+    pub lacks: Option<u32>,
     /// Bytes per second that it receives at most; its swarm knows that and asks for no more, as
     /// under `--downlimit`.
     pub down: Option<u64>,
@@ -90,6 +92,7 @@ impl PeerOptions {
             joins: Moment::START,
             leaves: Leaves::Never,
             up: Some(up),
+            lacks: None,
             down: None,
             upload_slots: 4,
             picker: Policy::Rarest,
@@ -199,7 +202,7 @@ impl Peer {
         };
         let have = match options.role {
             Role::Seed => Bitfield::full(geometry.pieces()),
-            Role::Leecher => Bitfield::new(geometry.pieces()),
+            Role::Leecher => Bitfield::all_but(geometry.pieces(), options.lacks),
         };
         // A network each: what is allowed to a choked peer goes by its network (BEP 6).
         let [.., high, low] = (index as u32).to_be_bytes();

@@ -1,6 +1,7 @@
 //! What holds in every world.
 
 use super::*;
+use crate::ids::PieceIndex;
 use crate::logic::choker::ChokerPolicy;
 use crate::logic::picker::Policy;
 use std::cell::RefCell;
@@ -35,7 +36,9 @@ fn check(world: &World) {
     for (peer, report) in world.peers.iter().zip(world.reports()) {
         assert_eq!(report.faults, [], "our own peers break no rule");
         if report.completed.is_some() {
-            assert_eq!(report.received - report.wasted, world.geometry.total());
+            let lacked = (0..peer.options.lacks.unwrap_or(u32::MAX).min(world.geometry.pieces()))
+                .map(|piece| u64::from(world.geometry.length_of(PieceIndex(piece))));
+            assert_eq!(report.received - report.wasted, lacked.sum::<u64>());
         }
         let present = report.left.unwrap_or(world.now).since(report.joined.unwrap_or(world.now));
         let Some(rate) = peer.options.up else { continue };
@@ -225,6 +228,7 @@ fn whatever_peers_do_what_is_sent_arrives_and_no_rule_is_broken() {
                 joins: secs(rng.u64(0..10)),
                 leaves,
                 up: rng.bool().then(|| rng.u64(10_000..MIB)),
+                lacks: rng.bool().then(|| rng.u32(1..4)),
                 down: rng.bool().then(|| rng.u64(10_000..MIB)),
                 upload_slots: rng.usize(0..6),
                 picker: *rng.choice(&[Policy::Rarest, Policy::Random, Policy::Sequential]).unwrap(),

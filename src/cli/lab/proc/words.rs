@@ -66,6 +66,9 @@ fn check_group(group: &Group, setting: &Setting) -> Result<(), RunError> {
     if !group.keeps_partial {
         return no("the programs always keep what they have of a piece: backend sim need not");
     }
+    if group.lacks.is_some() {
+        return no("the programs begin with nothing or everything: backend sim has lacks");
+    }
     if group.lies && group.role == Role::Leech {
         return no("only a seed can lie here: what a leecher has is checked before it is sent");
     }
@@ -306,6 +309,7 @@ mod tests {
         check(&|all| all.model = Model::Rounds, "runs swarms");
         check(&|all| all.groups[1].count = 64, "65 peers are too many");
         check(&|all| all.groups[1].keeps_partial = false, "group peer: ");
+        check(&|all| all.groups[1].lacks = Some(1), "begin with nothing or everything");
         check(&|all| all.groups[1].lies = true, "only a seed can lie");
         check(&|all| all.groups[0].after = After::Leave, "say how long");
         check(&|all| all.link.rtt = Duration::from_millis(6), "backend net");
