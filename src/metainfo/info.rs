@@ -49,7 +49,7 @@ fn read_versions(info: &Value<'_>, versions: &Versions) -> Result<Metainfo, Meta
     let listing = listing(info, versions, raw_name, piece_length)?;
     let v1_pieces = if versions.v1 { v1_pieces(info, &listing, piece_length)? } else { Vec::new() };
     check_sizes(&listing, versions, piece_length)?;
-    let files = named(&listing, &name)?;
+    let files = named(listing, &name)?;
     Ok(Metainfo {
         info_hash_v1: versions.v1.then(|| InfoHashV1(Sha1::digest(info.raw()).into())),
         info_hash_v2: versions.v2.then(|| InfoHashV2(Sha256::digest(info.raw()).into())),
@@ -174,12 +174,12 @@ fn check_sizes(
 }
 
 /// Gives every entry its safe path. Data comes before links, so that no link takes its name;
-/// pads are never written and may share one.
-fn named(listing: &Listing<'_>, name: &str) -> Result<Vec<FileEntry>, MetainfoError> {
+/// pads are never written and may share one. A stranger's path is let go of once it has become one.
+fn named(listing: Listing<'_>, name: &str) -> Result<Vec<FileEntry>, MetainfoError> {
     let mut files: Vec<FileEntry> = Vec::with_capacity(listing.entries.len());
-    for entry in &listing.entries {
-        let path = safe_path(entry, listing.is_single, name);
-        let Entry { length, kind, root, .. } = *entry;
+    for entry in listing.entries {
+        let path = safe_path(&entry, listing.is_single, name);
+        let Entry { length, kind, root, .. } = entry;
         files.push(FileEntry { path, length, kind, root, layer: Vec::new() });
     }
     for (i, path) in renamed(&files)? {
@@ -201,7 +201,8 @@ fn renamed(files: &[FileEntry]) -> Result<Vec<(usize, Vec<String>)>, MetainfoErr
 }
 
 fn safe_path(entry: &Entry<'_>, is_single: bool, name: &str) -> Vec<String> {
-    let mut path = vec![name.to_owned()];
+    let mut path = Vec::with_capacity(1 + entry.path.len().max(if is_single { 0 } else { 1 }));
+    path.push(name.to_owned());
     path.extend(entry.path.iter().map(|part| path::component_or_substitute(part)));
     if path.len() == 1 && !is_single {
         path.extend([".pad".to_owned(), entry.length.to_string()]);
