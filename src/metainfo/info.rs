@@ -201,7 +201,7 @@ fn renamed(files: &[FileEntry]) -> Result<Vec<(usize, Vec<String>)>, MetainfoErr
 }
 
 fn safe_path(entry: &Entry<'_>, is_single: bool, name: &str) -> Vec<String> {
-    let mut path = Vec::with_capacity(1 + entry.path.len().max(if is_single { 0 } else { 1 }));
+    let mut path = Vec::with_capacity(1 + entry.path.len());
     path.push(name.to_owned());
     path.extend(entry.path.iter().map(|part| path::component_or_substitute(part)));
     if path.len() == 1 && !is_single {
