@@ -46,8 +46,9 @@ impl Swarm {
     /// Whether an upload slot is free; one whose peer takes nothing is.
     pub fn has_free_slot(&self, now: Moment) -> bool {
         let served = self.sessions.values().filter(|s| !s.am_choking && s.peer_interested);
-        let (stuck, active): (Vec<_>, Vec<_>) = served.partition(|s| self.rests(now, s));
-        self.choker.allows(active.len(), stuck.len())
+        let (mut active, mut stuck) = (0, 0);
+        served.for_each(|s| *(if self.rests(now, s) { &mut stuck } else { &mut active }) += 1);
+        self.choker.allows(active, stuck)
     }
 
     /// Whether a peer has a slot and makes nothing of it now, or has made nothing of it so far: there is
